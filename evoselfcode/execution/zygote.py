@@ -1,0 +1,309 @@
+"""The far side of execution: a small fork server that runs one program per child and answers with data.
+
+Started as a script by a freshly executed interpreter (`python -I -S zygote.py`), never imported by the caller's process.
+Standard library only. It reads jobs from the socket on descriptor 0 and writes one JSON answer for each, in order.
+
+caller ── socket ──► watcher (first process) ──fork──► server (pid 1 of its own namespaces, if the kernel allows) ──fork──► one child per job
+
+The server keeps the clock, kills and reaps; only the child runs foreign code. The server dies when the caller's end of the socket closes.
+"""
+import ctypes, gc, io, itertools, json, marshal, os, resource, select, shutil, signal, socket, struct, sys, tempfile, time, traceback, types
+# What ordinary programs import is loaded once here, so that a child finds it ready.
+import abc, bisect, collections, collections.abc, copy, dataclasses, datetime, decimal, enum, fractions, functools, hashlib, heapq, math
+import operator, random, re, statistics, string, textwrap, typing  # noqa: F401
+
+NEWNS_USER, NEWNS_PID, NEWNS_NET, NEWNS_IPC = 0x10000000, 0x20000000, 0x40000000, 0x08000000
+PDEATHSIG, DUMPABLE, SUBREAPER, NO_NEW_PRIVS = 1, 4, 36, 38
+MODULE = 'solution'                 # __name__ of the program, so that `if __name__ == "__main__"` stays quiet
+MAX_PROCESSES, MAX_FILES, MAX_FILE_MB, MAX_ANSWER = 64, 64, 16, 1 << 22
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+# ---------------------------------------------------------------- the child: the only place where foreign code runs
+
+class Slow(BaseException):
+    "One call used up its share of processor time."
+
+
+class Capped(io.RawIOBase):
+    "Keep the first bytes written to it and swallow the rest."
+    def __init__(self, limit): self.limit, self.kept = limit, bytearray()
+    def writable(self): return True
+    def write(self, data):
+        self.kept += bytes(data)[:self.limit - len(self.kept)]
+        return len(data)
+
+
+def one_line(error, limit=300):
+    "`Type: message` of an exception, bounded, on one line, whatever its `__str__` does."
+    name = type(error).__name__
+    try: text = ' '.join(str(error).split())
+    except BaseException: text = ''
+    return str(f'{name}: {text}' if text else name)[:limit]
+
+
+def load(code):
+    "Execute the program's text as a fresh module and return its namespace."
+    module = types.ModuleType(MODULE)
+    sys.modules[MODULE] = module
+    exec(compile(code, '<program>', 'exec'), module.__dict__)
+    return module.__dict__
+
+
+def run_program(job):
+    "Run code, then tests, in one namespace."
+    space = load(job['code'])
+    if job['tests']: exec(compile(job['tests'], '<tests>', 'exec'), space)
+    return {}
+
+
+def run_behaviour(job):
+    "Call the function on every input of the first kind of arguments that suits it best, and write down what came out."
+    function = load(job['code']).get(job['entry'])
+    if not callable(function): raise NameError(f"no function named '{job['entry']}'")
+    best = None
+    for kind, inputs in enumerate(job['cases']):
+        outputs, errors = [], 0
+        for packed in inputs:
+            outputs.append(text := call(function, marshal.loads(packed), job['slice']))
+            errors += text.startswith('!')
+            if text == '!Timeout' and len(job['cases']) > 1: errors = len(inputs) + 1; break
+        if best is None or errors < best['errors']: best = dict(kind=kind, outputs=outputs, errors=errors)
+        if not errors: break
+    return best
+
+
+def call(function, arguments, seconds):
+    "The canonical text of one call's result; `!ExceptionName` when it raised, `!Timeout` when it used up its processor time."
+    def slow(*_): raise Slow
+    before = canonical(arguments)
+    try:
+        signal.signal(signal.SIGPROF, slow)
+        signal.setitimer(signal.ITIMER_PROF, seconds, 0.02)
+        try:
+            result = function(*arguments)
+            text = canonical(result)
+        finally: signal.setitimer(signal.ITIMER_PROF, 0)
+        if result is None and (after := canonical(arguments)) != before: text = f'None, leaving {after}'
+    except Slow: return '!Timeout'
+    except BaseException as error: return '!' + str(type(error).__name__)[:60]
+    return text if len(text) <= 200 else f'{text[:80]}...{hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]}'
+
+
+def canonical(value, depth=40, items=2000):
+    "Write a value as text that is equal for equal values of equal kind: data only, no addresses, sets and dicts in a fixed order."
+    if value is None or value is True or value is False: return str(value)
+    if isinstance(value, int): return int.__repr__(value) if value.bit_length() < 4000 else hex(value)
+    if isinstance(value, float): return repr(float(f'{float.__add__(value, 0.0):.12g}') + 0.0)
+    if isinstance(value, complex): return f'complex({canonical(value.real)}, {canonical(value.imag)})'
+    if isinstance(value, str): return repr(str.__str__(value))
+    if isinstance(value, (bytes, bytearray)): return repr(bytes(value))
+    if depth == 0: return '...'
+    def each(iterator):
+        texts = [canonical(v, depth - 1, items) for v in itertools.islice(iterator, items)]
+        return texts if next(iterator, None) is None else texts + ['...']
+    if isinstance(value, list): return f"[{', '.join(each(list.__iter__(value)))}]"
+    if isinstance(value, tuple): return f"({', '.join(each(tuple.__iter__(value)))},)"
+    if isinstance(value, (set, frozenset)): return f"set({', '.join(sorted(canonical(v, depth - 1, items) for v in set(value)))})"
+    if isinstance(value, dict):
+        pairs = sorted((canonical(k, depth - 1, items), canonical(v, depth - 1, items)) for k, v in dict.items(value))
+        return f"{{{', '.join(f'{k}: {v}' for k, v in pairs)}}}"
+    name = str(type(value).__name__)[:60]
+    if isinstance(value, (decimal.Decimal, fractions.Fraction, datetime.date, datetime.time, datetime.timedelta)): return f'{name}({value})'
+    if isinstance(value, (range, collections.deque, collections.abc.MappingView)): return f"{name}[{', '.join(each(iter(value)))}]"
+    if isinstance(value, collections.abc.Iterator): return f"iterator[{', '.join(each(value))}]"
+    return f'<{name}>'
+
+
+def child(job, out, nonce):
+    "Run one job inside its walls and report through descriptor `out`. Never returns."
+    dumps, write, leave = json.dumps, os.write, os._exit      # before foreign code can replace them
+    os.setsid()
+    os.chdir(job['home'])
+    if not job['namespace']: libc.prctl(PDEATHSIG, signal.SIGKILL)
+    null = os.open('/dev/null', os.O_RDWR)
+    for fd in (0, 1, 2): os.dup2(null, fd)
+    os.dup2(out, 3, inheritable=False)
+    os.closerange(4, 4096)
+    limit_resources(job)
+    captured = Capped(job['output'])
+    sys.stdin = open(0, closefd=False)
+    sys.stdout = sys.stderr = io.TextIOWrapper(captured, encoding='utf-8', errors='backslashreplace', write_through=True)
+    random.seed(job['seed'])
+    gc.enable()
+    answer = dict(status='passed', detail='')
+    try: answer.update({'program': run_program, 'behaviour': run_behaviour}[job['kind']](job))
+    except MemoryError as error: answer.update(status='memory', detail=one_line(error))
+    except BaseException as error: answer.update(status='failed', detail=one_line(error))
+    answer['output'] = captured.kept.decode('utf-8', 'replace')
+    data = nonce + dumps(answer).encode()
+    data = struct.pack('>I', len(data)) + data
+    while data: data = data[write(3, data):]
+    leave(0)
+
+
+def limit_resources(job):
+    "Bound processor time, memory, file size, descriptors, processes; no core files."
+    seconds = math.ceil(job['seconds'])
+    set_limit = resource.setrlimit
+    set_limit(resource.RLIMIT_CPU, (seconds + 1, seconds + 2))
+    set_limit(resource.RLIMIT_AS, (job['base'] + (job['memory'] << 20),) * 2)
+    set_limit(resource.RLIMIT_FSIZE, (MAX_FILE_MB << 20,) * 2)
+    set_limit(resource.RLIMIT_NOFILE, (MAX_FILES,) * 2)
+    set_limit(resource.RLIMIT_CORE, (0, 0))
+    if job['own_uid']: set_limit(resource.RLIMIT_NPROC, (MAX_PROCESSES,) * 2)
+
+
+# ---------------------------------------------------------------- the server: forks, watches, kills, reaps
+
+def address_space():
+    "Bytes of address space this process maps."
+    with open('/proc/self/statm') as f: return int(f.read().split()[0]) * resource.getpagesize()
+
+
+def sweep(pid, namespace):
+    "Kill everything the child started, wherever it hid, and reap it; return the child's wait status."
+    status = None
+    while True:
+        if namespace: targets = [-1]
+        else:
+            with open(f'/proc/self/task/{os.getpid()}/children') as f: targets = [-pid, *map(int, f.read().split())]
+        for target in targets:
+            try: os.kill(target, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError): pass
+        try: who, how = os.wait()
+        except ChildProcessError: return status
+        if who == pid: status = how
+
+
+def watch(pid, pipe, caller, nonce, deadline):
+    "Wait for the child's whole report until the deadline: (report or None, whether time ran out)."
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    poll.register(caller, select.POLLRDHUP)
+    data = b''
+    while (left := deadline - time.monotonic()) > 0:
+        for fd, event in poll.poll(left * 1000):
+            if fd == caller: raise ConnectionResetError('the caller is gone')
+            chunk = os.read(pipe, 1 << 16)
+            data += chunk
+            if not chunk: return None, False
+            if len(data) > MAX_ANSWER: return None, False
+            if len(data) >= 4 and len(data) >= 4 + struct.unpack('>I', data[:4])[0]:
+                return (data[20:] if data[4:20] == nonce else None), False
+    return None, True
+
+
+def serve_one(job, caller, home):
+    "Fork a child for one job, and return its answer as JSON bytes."
+    nonce, (pipe, out) = os.urandom(16), os.pipe()
+    job['home'] = os.path.join(home, 'work')
+    os.mkdir(job['home'], 0o700)
+    deadline = time.monotonic() + job['seconds']
+    pid = os.fork()
+    if pid == 0:
+        try: child(job, out, nonce)
+        finally: os._exit(97)
+    os.close(out)
+    try: report, late = watch(pid, pipe, caller, nonce, deadline)
+    finally:
+        status = sweep(pid, job['namespace'])
+        os.close(pipe)
+        clean(job['home'])
+    if report is not None:
+        try: json.loads(report); return report
+        except ValueError: report = None
+    if late or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU):
+        return json.dumps(dict(status='timeout', detail=f"no end within {job['seconds']:g} s", output='')).encode()
+    how = f'signal {signal.Signals(os.WTERMSIG(status)).name}' if os.WIFSIGNALED(status) else f'exit {os.waitstatus_to_exitcode(status)}'
+    return json.dumps(dict(status='crashed', detail=f'{how} before the end', output='')).encode()
+
+
+def clean(folder):
+    "Remove a child's folder, whatever it left in it."
+    try: return os.rmdir(folder)
+    except OSError: pass
+    for command in (['chmod', '-R', 'u+rwx', folder], ['rm', '-rf', folder]):
+        os.waitpid(os.posix_spawnp(command[0], command, os.environ), 0)
+    if os.path.lexists(folder): raise OSError(f'cannot remove {folder}')
+
+
+def enter_namespaces():
+    "Leave the caller's processes, network and shared memory behind; False where the kernel forbids it."
+    spaces, uid, gid = NEWNS_PID | NEWNS_NET | NEWNS_IPC, os.getuid(), os.getgid()
+    if uid == 0 and libc.unshare(spaces) == 0: return True
+    if libc.unshare(spaces | NEWNS_USER) != 0: return False
+    for name, text in (('setgroups', 'deny'), ('uid_map', f'{uid} {uid} 1'), ('gid_map', f'{gid} {gid} 1')):
+        with open(f'/proc/self/{name}', 'w') as f: f.write(text)
+    return True
+
+
+def become_nobody(folder, number):
+    "As root, become a user that owns nothing but `folder`, if the interpreter stays readable for it; False otherwise."
+    if os.getuid() != 0: return False
+    uid, library = 60000 + number % 5000, os.path.dirname(os.__file__)
+    try: os.setgroups([]); os.setresgid(uid, uid, uid); os.chown(folder, uid, uid); os.setresuid(uid, uid, 0)
+    except OSError: return False
+    readable = os.access(os.__file__, os.R_OK, effective_ids=True) and os.access(library, os.R_OK | os.X_OK, effective_ids=True)
+    os.setresuid(0, 0, 0)
+    if readable: os.setresuid(uid, uid, uid)
+    return readable
+
+
+def receive(sock, size):
+    "Exactly `size` bytes, or None at the end of the stream."
+    parts = []
+    while size:
+        part = sock.recv(min(size, 1 << 20))
+        if not part: return None
+        parts.append(part); size -= len(part)
+    return b''.join(parts)
+
+
+def serve(sock, namespace, home, own_uid):
+    "Answer jobs until the caller hangs up."
+    libc.prctl(NO_NEW_PRIVS, 1, 0, 0, 0)
+    libc.prctl(DUMPABLE, 0, 0, 0, 0)
+    if not namespace: libc.prctl(SUBREAPER, 1, 0, 0, 0)
+    extra = dict(namespace=namespace, own_uid=own_uid, base=address_space())
+    hello = json.dumps(dict(home=home, walls=dict(namespaces=namespace, own_user=own_uid))).encode()
+    sock.sendall(struct.pack('>I', len(hello)) + hello)
+    gc.collect(); gc.freeze(); gc.disable()
+    while (head := receive(sock, 4)) is not None:
+        job = marshal.loads(receive(sock, struct.unpack('>I', head)[0]) or b'N')
+        if job is None: return
+        try: answer = serve_one({**job, **extra}, sock.fileno(), home)
+        except Exception: answer = json.dumps(dict(fault=traceback.format_exc())).encode()
+        sock.sendall(struct.pack('>I', len(answer)) + answer)
+
+
+def main():
+    "Split into a watcher, which cleans up, and the server in its namespaces."
+    caller, watcher, sock = os.getppid(), os.getpid(), socket.socket(fileno=os.dup(0))
+    os.umask(0o077)
+    home = tempfile.mkdtemp(prefix='evoselfcode-')
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    namespace = enter_namespaces()
+    server = os.fork()
+    if server == 0:
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+            inner = os.path.join(home, 'own')
+            os.mkdir(inner)
+            os.chmod(home, 0o711)
+            own = become_nobody(inner, watcher) or namespace and os.getuid() != 0
+            libc.prctl(PDEATHSIG, signal.SIGKILL)          # after the change of user, which clears it
+            null = os.open('/dev/null', os.O_RDWR); os.dup2(null, 0); os.dup2(null, 1)
+            serve(sock, namespace, inner, own)
+        except (BrokenPipeError, ConnectionResetError): pass
+        except BaseException: traceback.print_exc(); os._exit(1)
+        finally: os._exit(0)
+    sock.close(); os.close(0)
+    while os.waitpid(server, os.WNOHANG)[0] == 0 and os.getppid() == caller:
+        signal.sigtimedwait({signal.SIGCHLD}, 0.25)
+    try: os.kill(server, signal.SIGKILL)
+    except ProcessLookupError: pass
+    shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == '__main__': main()
