@@ -1,0 +1,247 @@
+"Edges of pass@k, its intervals, and the HumanEval format."
+import ast
+import gzip
+import json
+from fractions import Fraction
+from math import comb
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from evoselfcode.constants import UserError
+from evoselfcode.evaluation import humaneval, passk
+from evoselfcode.execution.execution import Limits
+from evoselfcode.io_utils import write_jsonl
+
+
+# pass@k and intervals
+
+@pytest.mark.parametrize("n", [1, 2, 5, 12])
+def test_pass_at_k_equals_the_exact_fraction(n):
+    for k in range(1, n + 1):
+        exact = [float(1 - Fraction(comb(n - c, k), comb(n, k))) for c in range(n + 1)]
+        assert np.allclose(passk.pass_at_k(n, np.arange(n + 1), k), exact, atol=1e-12)
+
+
+def test_pass_at_k_shapes_and_large_numbers():
+    assert passk.pass_at_k([8, 10, 200], [0, 10, 1], 8).shape == (3,)
+    assert isinstance(passk.pass_at_k(8, 2, 1), float)
+    assert passk.pass_at_k(10**6, 1, 5000) == pytest.approx(0.005, rel=1e-6)
+    assert passk.pass_at_k([], [], 3).shape == (0,)
+
+
+@pytest.mark.parametrize("n, c, k", [(8, 1, 9), (8, 1, 0), (8, 9, 1), (8, -1, 1), ([8, 3], [1, 1], 4)])
+def test_pass_at_k_refuses_the_impossible(n, c, k):
+    with pytest.raises(UserError): passk.pass_at_k(n, c, k)
+
+
+def test_bootstrap_is_seeded_and_close_to_the_normal_interval():
+    values = np.random.default_rng(1).normal(0.5, 0.1, size=3000)   # larger than one block of resamples
+    mean, low, high = passk.bootstrap(values, resamples=2000, seed=3)
+    error = values.std() / np.sqrt(3000)
+    assert mean == pytest.approx(values.mean())
+    assert (high - low) / (2 * 1.96 * error) == pytest.approx(1, abs=0.08)
+    assert passk.bootstrap(values, 2000, 3) == (mean, low, high) != passk.bootstrap(values, 2000, 4)
+
+
+def test_bootstrap_of_equal_problems_has_no_width():
+    assert passk.bootstrap([0.25] * 9) == (0.25, 0.25, 0.25)
+    for bad in ([], [[0.1, 0.2]]):
+        with pytest.raises(UserError): passk.bootstrap(bad)
+
+
+def test_paired_bootstrap_counts_and_direction():
+    rise = passk.paired_bootstrap([0, 0.5, 1, 1], [1, 0.5, 1, 0.5])
+    assert rise.difference == pytest.approx(0.125) and (rise.gained, rise.lost) == (1, 1)
+    back = passk.paired_bootstrap([1, 0.5, 1, 0.5], [0, 0.5, 1, 1])
+    assert back.difference == -rise.difference and (back.low, back.high) == pytest.approx((-rise.high, -rise.low), abs=0.05)
+    assert passk.paired_bootstrap([1, 0], [1, 0]) == (0, 0, 0, 0, 0)
+    with pytest.raises(UserError): passk.paired_bootstrap([1, 0], [1, 0, 1])
+
+
+def test_paired_is_narrower_than_unpaired_when_problems_differ():
+    hard = np.random.default_rng(0).uniform(size=300)
+    paired = passk.paired_bootstrap(hard, hard + 0.01)
+    _, low, high = passk.bootstrap(hard)
+    assert paired.high - paired.low < 1e-9 < high - low
+
+
+# problems
+
+def problem(task="T/0", name="double", prompt=None, body="    return 2 * x\n", test=None):
+    return dict(task_id=task, entry_point=name, canonical_solution=body,
+                prompt=prompt or f'def {name}(x: int) -> int:\n    """Double x."""\n',
+                test=test or "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(0) == 0\n")
+
+
+def test_load_plain_and_gzipped(tmp_path):
+    records = [problem(), problem("T/1", "triple")]
+    write_jsonl(tmp_path / "p.jsonl", records)
+    (tmp_path / "p.jsonl.gz").write_bytes(gzip.compress((tmp_path / "p.jsonl").read_bytes()))
+    assert humaneval.load_problems(tmp_path / "p.jsonl") == humaneval.load_problems(str(tmp_path / "p.jsonl.gz")) == records
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
+@pytest.mark.parametrize("records, said", [
+    ([problem(), problem()], "listed twice"), ([], "no records"), ([{k: v for k, v in problem().items() if k != "test"}], "test")])
+def test_load_refuses_bad_files(tmp_path, suffix, records, said):
+    text = "".join(json.dumps(r) + "\n" for r in records).encode()
+    path = tmp_path / f"p{suffix}"
+    path.write_bytes(gzip.compress(text) if suffix.endswith("gz") else text)
+    with pytest.raises(UserError, match=said): humaneval.load_problems(path)
+
+
+def test_load_names_the_file(tmp_path):
+    (tmp_path / "torn.jsonl.gz").write_bytes(gzip.compress(b'{"task_id": 1}' * 99)[:-9])
+    (tmp_path / "odd.jsonl.gz").write_bytes(gzip.compress(b"{not json}\n"))
+    for name in ("torn.jsonl.gz", "odd.jsonl.gz", "none.jsonl"):
+        with pytest.raises(UserError, match=name): humaneval.load_problems(tmp_path / name)
+
+
+@pytest.mark.parametrize("prompt, description, signature", [
+    ('def f(x):\n    """One\n    two.\n    """\n', "One\ntwo.", "def f(x):\n"),
+    ('import re\n\n\n@cache\ndef f(\n    x: str,\n) -> str:\n    """Größe."""\n', "Größe.", "import re\n\n\n@cache\ndef f(\n    x: str,\n) -> str:\n"),
+    ('def f(x: "ä"): "One line."\n', "One line.", 'def f(x: "ä"):\n'),
+    ('def f(x):\n    """>>> f(1)\n    2\n    """\n', ">>> f(1)\n2", "def f(x):\n"),
+    ('def f(x):\n    """Add one.\n\n    For example:\n    >>> f(1)\n    2\n\n    >>> f(2)\n    3\n\n    Never fails.\n    """\n', "Add one.\n\nNever fails.", "def f(x):\n"),
+    ('def f(x):\n    """Example: f(1) is 2."""\n', "Example: f(1) is 2.", "def f(x):\n"),
+    ("def f(x):\n", "", "def f(x):\n"),
+    ('def f(x):\n    import math\n    """Late words."""\n', "Late words.", "def f(x):\n"),
+    ("def f(x):\n    1\n    ...\n", "", "def f(x):\n"),
+    ('def g(x):\n    return x\n\ndef f(x):\n    """Call g."""\n', "Call g.", "def g(x):\n    return x\n\ndef f(x):\n"),
+])
+def test_description_and_signature(prompt, description, signature):
+    given = problem(name="f", prompt=prompt)
+    assert humaneval.problem_description(given) == description
+    assert humaneval.problem_signature(given) == signature
+
+
+def test_a_prompt_must_hold_its_function():
+    for prompt in ("def other(x):\n    pass\n", "not python at all:\n"):
+        with pytest.raises(UserError, match="T/0"): humaneval.problem_description(problem(prompt=prompt))
+
+
+def test_prompt_styles():
+    given = problem()
+    assert humaneval.problem_prompt(given, "native") == given["prompt"]
+    assert humaneval.problem_prompt(given) == "# Double x.\ndef double(x: int) -> int:\n"
+    with pytest.raises(UserError, match="chat"): humaneval.problem_prompt(given, "chat")
+
+
+# the cut
+
+@pytest.mark.parametrize("text, kept", [
+    ("    return x\n", "    return x\n"),
+    ("    return x\n\n\ndef g():\n    pass\n", "    return x\n"),
+    ("    return x\nprint(f(1))", "    return x\n"),
+    ("    return x\ny = 2\n", "    return x\n"),
+    ("    s = '''\nclasses\n'''\n    return s\n", "    s = '''\nclasses\n'''\n    return s\n"),
+    ("    # first\n    def inner():\n        return 1\n\n    return inner()\n\n    # last\n", "    # first\n    def inner():\n        return 1\n\n    return inner()\n"),
+    ("    for x in xs:\n        y = x\n    return sum(", "    for x in xs:\n        y = x\n"),
+    ("    return '\\d'\n", "    return '\\d'\n"),
+])
+def test_cut_body(text, kept):
+    assert humaneval.cut_body(text) == kept
+
+
+@pytest.mark.parametrize("text", ["return x\n", "", "    )(\n", "\x00", "(" * 300])
+def test_cut_leaves_what_is_no_body(text):
+    assert humaneval.cut_body(text) == text
+
+
+def test_cut_is_idempotent_on_real_bodies():
+    import textwrap
+    bodies = [ast.get_source_segment(source, node) for module in (textwrap, ast) for source in [open(module.__file__).read()]
+              for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    assert len(bodies) > 15
+    for text in bodies:
+        body = "".join(text.splitlines(keepends=True)[ast.parse(text).body[0].body[0].lineno - 1:])
+        once = humaneval.cut_body(body + "\ndef more():\n    pass\n")
+        assert humaneval.cut_body(once) == once
+        assert ast.dump(ast.parse("def _():\n" + once)) == ast.dump(ast.parse("def _():\n" + body))
+
+
+# verdicts
+
+def test_check_keeps_order_and_fields_and_tells_the_kinds_apart():
+    problems = [problem(), problem("T/1", "quad", body="    return 4 * x\n", test="def check(candidate):\n    assert candidate(1) == 4\n")]
+    bodies = [("T/1", "    return 4 * x\n"), ("T/0", "    return x\n"), ("T/0", "    return 2 * x\n"), ("T/0", "    return 1 / 0\n"),
+              ("T/0", "  not python"), ("T/0", "    while True: pass\n"), ("T/0", "    import os\n    os._exit(0)\n")]
+    samples = [dict(task_id=task, completion=body, sample_index=i) for i, (task, body) in enumerate(bodies)]
+    results = humaneval.check_samples(problems, samples, Limits(seconds=1.0))
+    assert [r["sample_index"] for r in results] == list(range(7))
+    assert [r["passed"] for r in results] == [True, False, True, False, False, False, False]
+    assert [r["status"] for r in results[:6]] == ["passed", "failed", "passed", "failed", "failed", "timeout"]
+    assert "ZeroDivisionError" in results[3]["detail"]
+
+
+def test_a_helper_of_the_prompt_is_there_for_the_tests():
+    given = problem(name="decode", prompt='def encode(s: str) -> str:\n    return s[::-1]\n\ndef decode(s: str) -> str:\n    """Undo encode."""\n',
+                    body="    return s[::-1]\n", test="def check(candidate):\n    assert candidate(encode('abc')) == 'abc'\n")
+    assert humaneval.check_canonical([given])[0]["passed"]
+
+
+def test_every_problem_is_answered_and_no_other():
+    problems = [problem(), problem("T/1", "quad")]
+    with pytest.raises(UserError, match="T/1"): humaneval.check_samples(problems, [dict(task_id="T/0", completion="")])
+    with pytest.raises(UserError, match="T/9"): humaneval.check_samples(problems[:1], [dict(task_id="T/9", completion="")])
+
+
+def test_canonical_solutions_that_fail_are_named():
+    with pytest.raises(UserError, match="1 of 2 .* T/1: failed"):
+        humaneval.check_canonical([problem(), problem("T/1", body="    return 3 * x\n")])
+
+
+# summaries
+
+def results_of(*counts, n=8):
+    return [dict(task_id=f"T/{i}", passed=j < c) for i, c in enumerate(counts) for j in range(n)]
+
+
+def test_summary_counts_by_hand():
+    summary = humaneval.summarise(results_of(8, 4, 0, 1), ks=(1, 8))
+    assert summary["pass@1"]["mean"] == pytest.approx(13 / 32)
+    assert summary["pass@8"]["mean"] == pytest.approx(3 / 4)
+    assert (summary["problems"], summary["n"]) == (4, 8)
+    assert summary["pass@1"]["low"] <= summary["pass@1"]["mean"] <= summary["pass@1"]["high"]
+    json.dumps(summary)
+
+
+def test_summary_refuses_what_it_cannot_say():
+    with pytest.raises(UserError, match="pass@10"): humaneval.summarise(results_of(1, 2), ks=(1, 10))
+    with pytest.raises(UserError): humaneval.summarise([])
+
+
+def test_compare_matches_problems_by_name_not_by_place():
+    before, after = results_of(0, 4, 8), list(reversed(results_of(2, 4, 4)))
+    assert humaneval.compare(before, after).difference == pytest.approx((2 - 4) / 24)
+    assert humaneval.compare(before, after)[3:] == (1, 1)
+    with pytest.raises(UserError): humaneval.compare(before, results_of(1, 1))
+
+
+# samples from a real model
+
+@pytest.fixture(scope="module")
+def engine():
+    from evoselfcode.engine.local import Engine
+    return Engine("pocket", device="cpu")
+
+
+def settings(**changes):
+    return SimpleNamespace(**dict(n=2, temperature=0.8, top_p=0.95, max_new_tokens=48, batch=2) | changes)
+
+
+def test_batches_can_be_repeated_alone(engine):
+    problems = [problem(f"T/{i}", name) for i, name in enumerate(("double", "triple", "halve", "negate", "square"))]
+    everything = humaneval.sample_problems(engine, problems, settings(), seed=5)
+    assert [(s["task_id"], s["sample_index"]) for s in everything] == [(p["task_id"], i) for p in problems for i in range(2)]
+    batches = humaneval.problem_batches(problems, 2)
+    assert [len(b) for _, b in batches] == [2, 2, 1]
+    assert humaneval.sample_batch(engine, batches[1][1], settings(), seed=5) == everything[4:8]
+    assert humaneval.sample_batch(engine, batches[1][1], settings(), seed=6) != everything[4:8]
+
+
+def test_greedy_samples_are_equal_and_cut(engine):
+    drawn = humaneval.sample_problems(engine, [problem()], settings(temperature=0.0), seed=1)
+    assert drawn[0]["completion"] == drawn[1]["completion"] == humaneval.cut_body(drawn[0]["completion"])
