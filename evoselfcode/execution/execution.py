@@ -51,11 +51,11 @@ def _environment(lane: int) -> dict[str, str]:  # the whole environment of a ser
 class _Server:
     "Hold one fork server: its process, its socket, and the jobs it has not answered yet."
     def __init__(self, lane: int = 0):  # servers of different lanes order sets of strings differently
-        self.lane, self.home, self.walls = lane, None, {}
+        self.lane, self.walls = lane, {}
         self.jobs, self.inbox, self.outbox, self.since = deque(), bytearray(), bytearray(), time.monotonic()
         self.sock, theirs = socket.socketpair()
-        self.errors = tempfile.TemporaryFile()
-        command = [sys.executable, "-P", "-s", "-S", str(package_folder()/"execution"/"zygote.py")]
+        self.errors, self.home = tempfile.TemporaryFile(), tempfile.mkdtemp(prefix="evoselfcode-")
+        command = [sys.executable, "-P", "-s", "-S", str(package_folder()/"execution"/"zygote.py"), self.home]
         self.process = subprocess.Popen(command, stdin=theirs, stdout=subprocess.DEVNULL, stderr=self.errors, cwd="/",
                                         env=_environment(lane), start_new_session=True)
         theirs.close()
@@ -86,7 +86,7 @@ def _read(self: _Server) -> list | None:  # (key, answer) of the jobs that ended
         answer = json.loads(self.inbox[4:end])
         del self.inbox[:end]
         if "fault" in answer: raise ExecutionFault(answer["fault"])
-        if "home" in answer: self.home, self.walls = answer["home"], answer["walls"]
+        if "walls" in answer: self.walls = answer["walls"]
         else: ended.append((self.jobs.popleft()[0], answer))
         self.since = time.monotonic()
     return ended
@@ -102,7 +102,7 @@ def _stop(servers: list[_Server]):
         except subprocess.TimeoutExpired:
             server.process.kill()
             server.process.wait()
-        if server.home: shutil.rmtree(Path(server.home).parent, ignore_errors=True)
+        shutil.rmtree(server.home, ignore_errors=True)
         server.errors.close()
 
 def walls() -> dict[str, bool]:
@@ -149,7 +149,7 @@ class _Pool:
         _stop([server])
         key = server.jobs[0][0] if server.jobs else None
         self.deaths[key] = self.deaths.get(key, 0) + 1
-        if server.home is None or self.deaths[key] > 1: raise ExecutionFault(f"the execution server died: {words}")
+        if not server.walls or self.deaths[key] > 1: raise ExecutionFault(f"the execution server died: {words}")
         self.waiting[server.lane].extendleft(reversed(server.jobs))
 
 # %% ../../nbs/execution/20_execution.ipynb #543656e4

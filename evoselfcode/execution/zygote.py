@@ -1,16 +1,16 @@
 """The far side of execution: a small fork server that runs one program per child and answers with data.
 
-Started as a script by a freshly executed interpreter (`python -I -S zygote.py`), never imported by the caller's process.
-Standard library only. It reads jobs from the socket on descriptor 0 and writes one JSON answer for each, in order.
+Started as a script by a freshly executed interpreter (`python -P -s -S zygote.py FOLDER`), never imported by the caller's process.
+Standard library only, and little of it: every page this process owns makes each fork dearer.
+It reads jobs from the socket on descriptor 0 and writes one JSON answer for each, in order.
 
-caller ── socket ──► watcher (first process) ──fork──► server (pid 1 of its own namespaces, if the kernel allows) ──fork──► one child per job
+caller -- socket --> watcher (first process) --fork--> server (pid 1 of its own namespaces, where the kernel allows) --fork--> one child per job
 
 The server keeps the clock, kills and reaps; only the child runs foreign code. The server dies when the caller's end of the socket closes.
 """
-import ctypes, gc, io, itertools, json, marshal, os, resource, select, shutil, signal, socket, struct, sys, tempfile, time, traceback, types
-# What ordinary programs import is loaded once here, so that a child finds it ready.
-import abc, bisect, collections, collections.abc, copy, dataclasses, datetime, decimal, enum, fractions, functools, hashlib, heapq, math
-import operator, random, re, statistics, string, textwrap, typing  # noqa: F401
+import ctypes, gc, io, itertools, json, marshal, os, resource, select, signal, struct, sys, time, types, zlib
+# What small programs import most is loaded once here, so that a child finds it ready.
+import bisect, collections, collections.abc, copy, functools, heapq, math, operator, random, re, string, typing  # noqa: F401
 
 NEWNS_USER, NEWNS_PID, NEWNS_NET, NEWNS_IPC = 0x10000000, 0x20000000, 0x40000000, 0x08000000
 PDEATHSIG, DUMPABLE, SUBREAPER, NO_NEW_PRIVS = 1, 4, 36, 38
@@ -67,7 +67,7 @@ def run_behaviour(job):
         for packed in inputs:
             outputs.append(text := call(function, marshal.loads(packed), job['slice']))
             errors += text.startswith('!')
-            if text == '!Timeout' and len(job['cases']) > 1: errors = len(inputs) + 1; break
+            if text == '!Timeout' and (len(job['cases']) > 1 or outputs == [text] * 3): errors = len(inputs) + 1; break
         if best is None or errors < best['errors']: best = dict(kind=kind, outputs=outputs, errors=errors)
         if not errors: break
     return best
@@ -87,7 +87,8 @@ def call(function, arguments, seconds):
         if result is None and (after := canonical(arguments)) != before: text = f'None, leaving {after}'
     except Slow: return '!Timeout'
     except BaseException as error: return '!' + str(type(error).__name__)[:60]
-    return text if len(text) <= 200 else f'{text[:80]}...{hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]}'
+    if len(text) > 2000: text = f'{text[:1900]}... {len(text)} characters, checksum {zlib.crc32(text.encode("utf-8", "backslashreplace")):08x}'
+    return text
 
 
 def canonical(value, depth=40, items=2000):
@@ -109,7 +110,7 @@ def canonical(value, depth=40, items=2000):
         pairs = sorted((canonical(k, depth - 1, items), canonical(v, depth - 1, items)) for k, v in dict.items(value))
         return f"{{{', '.join(f'{k}: {v}' for k, v in pairs)}}}"
     name = str(type(value).__name__)[:60]
-    if isinstance(value, (decimal.Decimal, fractions.Fraction, datetime.date, datetime.time, datetime.timedelta)): return f'{name}({value})'
+    if type(value).__module__ in ('decimal', 'fractions', 'datetime'): return f'{name}({value})'
     if isinstance(value, (range, collections.deque, collections.abc.MappingView)): return f"{name}[{', '.join(each(iter(value)))}]"
     if isinstance(value, collections.abc.Iterator): return f"iterator[{', '.join(each(value))}]"
     return f'<{name}>'
@@ -176,15 +177,15 @@ def sweep(pid, namespace):
         if who == pid: status = how
 
 
-def watch(pid, pipe, caller, nonce, deadline):
+def watch(pipe, nonce, deadline):
     "Wait for the child's whole report until the deadline: (report or None, whether time ran out)."
     poll = select.poll()
     poll.register(pipe, select.POLLIN)
-    poll.register(caller, select.POLLRDHUP)
+    poll.register(0, select.POLLRDHUP)
     data = b''
     while (left := deadline - time.monotonic()) > 0:
         for fd, event in poll.poll(left * 1000):
-            if fd == caller: raise ConnectionResetError('the caller is gone')
+            if fd == 0: raise ConnectionResetError('the caller is gone')
             chunk = os.read(pipe, 1 << 16)
             data += chunk
             if not chunk: return None, False
@@ -194,7 +195,7 @@ def watch(pid, pipe, caller, nonce, deadline):
     return None, True
 
 
-def serve_one(job, caller, home):
+def serve_one(job, home):
     "Fork a child for one job, and return its answer as JSON bytes."
     nonce, (pipe, out) = os.urandom(16), os.pipe()
     job['home'] = os.path.join(home, 'work')
@@ -205,7 +206,7 @@ def serve_one(job, caller, home):
         try: child(job, out, nonce)
         finally: os._exit(97)
     os.close(out)
-    try: report, late = watch(pid, pipe, caller, nonce, deadline)
+    try: report, late = watch(pipe, nonce, deadline)
     finally:
         status = sweep(pid, job['namespace'])
         os.close(pipe)
@@ -220,12 +221,11 @@ def serve_one(job, caller, home):
 
 
 def clean(folder):
-    "Remove a child's folder, whatever it left in it."
+    "Remove a folder, whatever was left in it."
     try: return os.rmdir(folder)
     except OSError: pass
     for command in (['chmod', '-R', 'u+rwx', folder], ['rm', '-rf', folder]):
         os.waitpid(os.posix_spawnp(command[0], command, os.environ), 0)
-    if os.path.lexists(folder): raise OSError(f'cannot remove {folder}')
 
 
 def enter_namespaces():
@@ -250,38 +250,43 @@ def become_nobody(folder, number):
     return readable
 
 
-def receive(sock, size):
-    "Exactly `size` bytes, or None at the end of the stream."
+def receive(size):
+    "Exactly `size` bytes from the caller."
     parts = []
     while size:
-        part = sock.recv(min(size, 1 << 20))
-        if not part: return None
+        part = os.read(0, min(size, 1 << 20))
+        if not part: raise ConnectionResetError('the caller is gone')
         parts.append(part); size -= len(part)
     return b''.join(parts)
 
 
-def serve(sock, namespace, home, own_uid):
+def send(data):
+    "Send one message to the caller."
+    data = struct.pack('>I', len(data)) + data
+    while data: data = data[os.write(0, data):]
+
+
+def serve(namespace, own_uid, home):
     "Answer jobs until the caller hangs up."
     libc.prctl(NO_NEW_PRIVS, 1, 0, 0, 0)
     libc.prctl(DUMPABLE, 0, 0, 0, 0)
     if not namespace: libc.prctl(SUBREAPER, 1, 0, 0, 0)
     extra = dict(namespace=namespace, own_uid=own_uid, base=address_space())
-    hello = json.dumps(dict(home=home, walls=dict(namespaces=namespace, own_user=own_uid))).encode()
-    sock.sendall(struct.pack('>I', len(hello)) + hello)
+    send(json.dumps(dict(walls=dict(namespaces=namespace, own_user=own_uid))).encode())
     gc.collect(); gc.freeze(); gc.disable()
-    while (head := receive(sock, 4)) is not None:
-        job = marshal.loads(receive(sock, struct.unpack('>I', head)[0]) or b'N')
-        if job is None: return
-        try: answer = serve_one({**job, **extra}, sock.fileno(), home)
-        except Exception: answer = json.dumps(dict(fault=traceback.format_exc())).encode()
-        sock.sendall(struct.pack('>I', len(answer)) + answer)
+    while True:
+        job = marshal.loads(receive(struct.unpack('>I', receive(4))[0]))
+        try: answer = serve_one({**job, **extra}, home)
+        except OSError as error:
+            if isinstance(error, ConnectionError): raise
+            answer = json.dumps(dict(fault=one_line(error))).encode()
+        send(answer)
 
 
-def main():
+def main(home):
     "Split into a watcher, which cleans up, and the server in its namespaces."
-    caller, watcher, sock = os.getppid(), os.getpid(), socket.socket(fileno=os.dup(0))
+    caller, watcher = os.getppid(), os.getpid()
     os.umask(0o077)
-    home = tempfile.mkdtemp(prefix='evoselfcode-')
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     namespace = enter_namespaces()
     server = os.fork()
@@ -293,17 +298,15 @@ def main():
             os.chmod(home, 0o711)
             own = become_nobody(inner, watcher) or namespace and os.getuid() != 0
             libc.prctl(PDEATHSIG, signal.SIGKILL)          # after the change of user, which clears it
-            null = os.open('/dev/null', os.O_RDWR); os.dup2(null, 0); os.dup2(null, 1)
-            serve(sock, namespace, inner, own)
-        except (BrokenPipeError, ConnectionResetError): pass
-        except BaseException: traceback.print_exc(); os._exit(1)
+            serve(namespace, own, inner)
+        except ConnectionError: pass
+        except BaseException: sys.excepthook(*sys.exc_info()); os._exit(1)
         finally: os._exit(0)
-    sock.close(); os.close(0)
-    while os.waitpid(server, os.WNOHANG)[0] == 0 and os.getppid() == caller:
+    os.close(0)
+    while os.waitpid(server, os.WNOHANG)[0] == 0:
+        if os.getppid() != caller: os.kill(server, signal.SIGKILL)
         signal.sigtimedwait({signal.SIGCHLD}, 0.25)
-    try: os.kill(server, signal.SIGKILL)
-    except ProcessLookupError: pass
-    shutil.rmtree(home, ignore_errors=True)
+    clean(home)
 
 
-if __name__ == '__main__': main()
+if __name__ == '__main__': main(sys.argv[1])
