@@ -20,6 +20,7 @@ from .logging_utils import get_logger, progress
 # %% ../nbs/02_io_utils.ipynb #8335be17
 REASONS = {errno.ENOSPC: "the disk is full; free some space and start again, finished batches are kept",
            errno.EDQUOT: "the disk quota is used up; free some space and start again, finished batches are kept",
+           errno.EFBIG: "the file is larger than a limit here allows (`ulimit -f` shows one)",
            errno.EROFS: "the file system is read-only; choose another folder with -o paths.root=FOLDER",
            errno.EACCES: "no permission; choose another folder or change its rights",
            errno.EPERM: "no permission; choose another folder or change its rights",
@@ -165,7 +166,10 @@ def finished(path: str | Path) -> bool:
     meta = read_json(meta_path(path))
     return meta["done"] == meta["total"] and Path(path).stat().st_size >= meta["bytes"]
 
-def keys_hash(batches, number: int) -> str: return content_id(*(key for key, _ in batches[:number]))
+def keys_hash(keys, start: str = "") -> str:
+    "Chain the keys of batches into one hash."
+    for key in keys: start = content_id(start, key)
+    return start
 
 # %% ../nbs/02_io_utils.ipynb #c11a9ef5
 def resume_point(
@@ -177,13 +181,13 @@ def resume_point(
     way_out = f"give the new one another run name (-o run=NAME), or delete {path.name} and {meta_path(path).name}"
     if not meta_path(path).is_file():
         if path.is_file(): raise UserError(f"{path}: exists without {meta_path(path).name}, so nobody knows how it was made; move it away or delete it")
-        return dict(fingerprint=print_, done=0, total=len(batches), keys=keys_hash(batches, 0), bytes=0, seconds=0.0)
+        return dict(fingerprint=print_, done=0, total=len(batches), keys="", bytes=0, seconds=0.0)
     meta = read_json(meta_path(path))
     try: old, done, size = meta["fingerprint"], meta["done"], meta["bytes"]
     except (KeyError, TypeError): raise UserError(f"{meta_path(path)}: is not what a stage writes; {way_out}") from None
     changed = difference(old["settings"], print_["settings"]) + difference(old["inputs"], print_["inputs"], "input")
     if changed: raise UserError(f"{path}: was made with other settings ({'; '.join(changed)}); {way_out}")
-    if done > len(batches) or meta["keys"] != keys_hash(batches, done):
+    if done > len(batches) or meta["keys"] != keys_hash(key for key, _ in batches[:done]):
         raise UserError(f"{path}: was made from other batches ({done} done, {len(batches)} wanted now); {way_out}")
     if (path.stat().st_size if path.is_file() else 0) < size:
         raise UserError(f"{path}: is shorter than {meta_path(path).name} says, somebody changed it; {way_out}")
@@ -204,17 +208,18 @@ def run_batches(
     done, todo = meta["done"], batches[meta["done"]:]
     if done: get_logger("io").info(f"{name}: {done}/{len(batches)} reused, {len(todo)} to do")
     if not todo and finished(path): return read_jsonl(path, empty_ok=True)
-    with file_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "ab")
+    write_json(meta_path(path), meta)
+    with file_errors(path): file = open(path, "ab", buffering=0)
     with file:
         file.truncate(meta["bytes"])
-        write_json(meta_path(path), meta)
         for number, (key, payload) in enumerate(progress(todo, name, unit="batch"), done + 1):
             start = time.perf_counter()
             lines = b"".join(map(dump_line, work(key, payload)))
-            with file_errors(path): file.write(lines); file.flush(); os.fsync(file.fileno())
-            meta.update(done=number, keys=keys_hash(batches, number), bytes=meta["bytes"] + len(lines),
+            with file_errors(path):
+                rest = memoryview(lines)
+                while rest: rest = rest[file.write(rest):]
+                os.fsync(file.fileno())
+            meta.update(done=number, keys=keys_hash([key], meta["keys"]), bytes=meta["bytes"] + len(lines),
                         seconds=round(meta["seconds"] + time.perf_counter() - start, 3))
             write_json(meta_path(path), meta)
     return read_jsonl(path, empty_ok=True)

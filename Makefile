@@ -1,0 +1,40 @@
+# All that is needed: python3 (3.11 to 3.13), make and git. `make run` and `make test` set everything else up themselves.
+PYTHON ?= python3
+BIN := .venv/bin
+CONFIG ?= configs/pocket.yaml
+
+.PHONY: run test lab study clean-notebooks help
+help:
+	@echo "make run              the whole loop on the pocket model (CONFIG=configs/other.yaml for another)"
+	@echo "make study            the same over several seeds"
+	@echo "make test             clean and export the notebooks, then all tests"
+	@echo "make lab              JupyterLab in nbs/"
+	@echo "make clean-notebooks  strip what does not belong in git"
+
+.venv/.ready: requirements.txt settings.ini setup.py pyproject.toml
+	@$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else 'evoselfcode needs Python 3.11, 3.12 or 3.13, but $(PYTHON) is %d.%d; try: make PYTHON=python3.12' % v)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+run: .venv/.ready
+	$(BIN)/evoselfcode pipeline iterate --config $(CONFIG)
+
+study: .venv/.ready
+	$(BIN)/evoselfcode study --config $(CONFIG)
+
+# cleaning and exporting must change nothing: the library is what the notebooks say
+test: .venv/.ready
+	@git diff --no-ext-diff -- nbs evoselfcode > .venv/before.diff
+	$(BIN)/nbdev-clean
+	$(BIN)/nbdev-export
+	@git diff --no-ext-diff -- nbs evoselfcode | cmp -s - .venv/before.diff || \
+	  { git diff --no-ext-diff --stat -- nbs evoselfcode; echo "the notebooks were not clean, or the library was not exported; both are now: look at them, commit, try again"; exit 1; }
+	$(BIN)/python -m pytest -q -n 2
+
+lab: .venv/.ready
+	$(BIN)/jupyter lab --notebook-dir=nbs
+
+clean-notebooks: .venv/.ready
+	$(BIN)/nbdev-clean

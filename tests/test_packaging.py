@@ -1,0 +1,137 @@
+"""The packaging facts agree with each other, and a wheel holds all that its user needs."""
+import configparser
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import evoselfcode
+from evoselfcode.constants import WORKSPACE, init_workspace, workspace_files
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def facts():
+    ini = configparser.ConfigParser(delimiters=["="], interpolation=None)
+    ini.read(ROOT / "settings.ini", encoding="utf-8")
+    return ini["DEFAULT"]
+
+
+@pytest.fixture(scope="module")
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_one_version_one_description_one_address(facts, project):
+    assert facts["version"] == evoselfcode.__version__
+    assert facts["description"] == project["project"]["description"] == evoselfcode.__doc__.strip().rstrip(".")
+    assert facts["git_url"] == project["project"]["urls"]["Repository"]
+    assert facts["lib_name"] == project["project"]["name"] == "evoselfcode"
+
+
+def test_python_versions_agree(facts, project):
+    low, high = facts["min_python"], int(facts["max_python"].split(".")[1])
+    assert project["project"]["requires-python"] == f">={low},<3.{high + 1}"
+
+
+def test_cleaning_keeps_papermills_tag(project):
+    assert project["tool"]["nbdev"]["allowed_cell_metadata_keys"] == ["tags"]
+    assert not (ROOT / "nbs" / project["tool"]["nbdev"]["readme_nb"]).exists()
+
+
+def pins() -> list[Requirement]:
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return [Requirement(line) for line in lines if line.strip() and not line.startswith("#")]
+
+
+def test_requirements_are_pinned_and_torch_comes_first():
+    assert pins()[0].name == "torch" and str(pins()[0].specifier) == "==2.13.0"
+    loose = [str(pin) for pin in pins() if not re.fullmatch(r"==[0-9a-z.!]+", str(pin.specifier)) or pin.url]
+    assert loose == []
+    assert "evoselfcode" not in {pin.name for pin in pins()}
+
+
+def test_pins_lie_in_the_ranges(facts):
+    pinned = {canonicalize_name(pin.name): str(pin.specifier)[2:] for pin in pins()}
+    for text in facts["requirements"].split() + facts["dev_requirements"].split():
+        wanted = Requirement(text)
+        assert canonicalize_name(wanted.name) in pinned, f"{wanted.name} is not in requirements.txt"
+        assert wanted.specifier.contains(pinned[canonicalize_name(wanted.name)]), text
+
+
+def test_every_import_is_declared(facts):
+    declared = {canonicalize_name(Requirement(text).name) for text in (facts["requirements"] + " " + facts["dev_requirements"]).split()}
+    known = {"yaml": "pyyaml", "IPython": "ipykernel", "traitlets": "nbclient", "jupyter_client": "nbclient", "packaging": "transformers", "huggingface_hub": "transformers"}
+    used = set()
+    for path in (ROOT / "evoselfcode").rglob("*.py"):
+        used |= set(re.findall(r"^\s*(?:from|import) ([A-Za-z_]\w*)", path.read_text(encoding="utf-8"), re.M))
+    foreign = {name for name in used if name not in sys.stdlib_module_names and name != "evoselfcode" and not (ROOT / "evoselfcode" / name).exists()}
+    assert {name for name in foreign if canonicalize_name(known.get(name, name)) not in declared} == set()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    "A wheel built from the tracked and untracked files of this checkout, in a folder of its own."
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    for name in names:
+        if not (ROOT / name).is_file(): continue
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, source / name)
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", out, source], check=True)
+    return next(out.glob("*.whl"))
+
+
+def test_wheel_holds_modules_workspace_and_licence(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {p.relative_to(ROOT).as_posix() for p in (ROOT / "evoselfcode").rglob("*.py")} <= names
+    assert {f"evoselfcode/workspace/{name}" for name in workspace_files()} <= names
+    assert {p.relative_to(ROOT).as_posix() for p in (ROOT / "evoselfcode" / "pocket" / "model").glob("*")} <= names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert not [name for name in names if name.startswith(("tests/", "nbs/", "configs/", "data/"))]
+
+
+def test_wheel_announces_command_and_requirements(wheel, facts):
+    archive = zipfile.ZipFile(wheel)
+    read = lambda name: archive.read(next(n for n in archive.namelist() if n.endswith(name))).decode()
+    assert facts["console_scripts"].replace("=", " = ") in read("entry_points.txt")
+    needs = [line for line in read("METADATA").splitlines() if line.startswith("Requires-Dist:") and "extra ==" not in line]
+    assert len(needs) == len(facts["requirements"].split())
+
+
+def test_installed_wheel_lays_out_a_workspace(wheel, tmp_path):
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    code = "import sys; from evoselfcode.constants import *; print(package_folder()); print(len(init_workspace(sys.argv[1])))"
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "mine"], env={"PYTHONPATH": str(tmp_path / "site")}, cwd=tmp_path,
+                          capture_output=True, text=True, check=True).stdout.splitlines()
+    assert done == [str(tmp_path / "site" / "evoselfcode"), str(len(workspace_files()))]
+    for name, source in workspace_files().items(): assert (tmp_path / "mine" / name).read_bytes() == source.read_bytes()
+
+
+def test_a_workspace_is_never_overwritten(tmp_path):
+    written = init_workspace(tmp_path)
+    assert {path.relative_to(tmp_path).as_posix() for path in written} == set(workspace_files())
+    (tmp_path / "configs/base.yaml").write_text("run: mine\n")
+    (tmp_path / "configs/pocket.yaml").unlink()
+    assert init_workspace(tmp_path) == [tmp_path / "configs/pocket.yaml"]
+    assert (tmp_path / "configs/base.yaml").read_text() == "run: mine\n"
+
+
+def test_a_workspace_on_a_file_is_one_line(tmp_path, message):
+    (tmp_path / "file").touch()
+    assert "cannot lay out a workspace" in message(init_workspace, tmp_path / "file")
+
+
+def test_what_git_keeps(tmp_path):
+    ignored = lambda name: subprocess.run(["git", "check-ignore", "-q", "--no-index", name], cwd=ROOT).returncode == 0
+    assert all(map(ignored, [".venv/x", "data/generated/pocket/run.json", "checkpoints/x/model.safetensors", "logs/a.log", "data/processed/a.jsonl", "data/eval/humaneval.jsonl"]))
+    assert not any(map(ignored, ["data/raw/seed_pairs.jsonl", "data/eval/pocket_eval.jsonl", "evoselfcode/pocket/model/model.safetensors", "configs/base.yaml", ".ci/run"]))
+    assert set(WORKSPACE) == {"configs", "nbs/runs", "data/raw", "data/eval"}
