@@ -1,0 +1,292 @@
+"What a report says of run folders that are whole, torn, or poor."
+import io
+import json
+import re
+import struct
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evoselfcode import page, report
+from evoselfcode.constants import UserError
+from evoselfcode.evaluation.humaneval import check_samples, summarise
+from evoselfcode.io_utils import write_json, write_jsonl
+
+ROOT = Path(__file__).resolve().parents[1]
+HOSTILE = "def f(x):\n    return '<script src=\"https://example.org/x.js\"></script><img src=x>'\n"
+
+
+# run folders from programs that really ran
+
+@pytest.fixture(scope="module")
+def verdicts():
+    "Results of right, wrong and broken answers to twelve problems: task_id, kind -> result."
+    problems = [dict(task_id=f"P/{i:02d}", entry_point="add", prompt=f'def add(x: int) -> int:\n    """Add {i} to x."""\n', canonical_solution=f"    return x + {i}\n",
+                     test=f"def check(candidate):\n    assert candidate(5) == {5 + i}\n") for i in range(12)]
+    kinds = dict(right="    return x + {}\n", wrong="    return x - 1 - {}\n", broken="    return x +\n")
+    samples = [dict(task_id=p["task_id"], completion=body.format(i), kind=kind) for i, p in enumerate(problems) for kind, body in kinds.items()]
+    results = check_samples(problems, samples)
+    assert all(r["passed"] == (r["kind"] == "right") for r in results)
+    return {(r["task_id"], r["kind"]): r for r in results}
+
+
+def results_with(verdicts, right):
+    "Two samples per problem; the first `right` problems are solved by both, the next by one."
+    tasks = sorted({task for task, _ in verdicts})
+    return [verdicts[task, "right" if i < right or (i == right and s == 0) else ("wrong", "broken")[s]] for i, task in enumerate(tasks) for s in range(2)]
+
+
+def candidates(iteration):
+    "Eight candidates: id, truth, gate that dropped it."
+    rows = [("right", None, 1.2), ("right", None, 1.3), ("right", "low_perplexity", 2.5), ("wrong", "low_perplexity", 2.0),
+            ("wrong", "execution", 3.0), ("broken", "syntax", 9.0), ("wrong", "syntax", 8.0), ("unknown", None, 1.5)]
+    made = [dict(id=f"{iteration}-{i}", description=f"Add {i} to x.", code=HOSTILE if i == 5 else f"def add(x):\n    return x + {i}\n", scores=dict(perplexity=value),
+                 kept=gate is None, dropped_by=gate, reason=f"{gate} said so" if gate else "") for i, (_, gate, value) in enumerate(rows)]
+    return made, [dict(id=f"{iteration}-{i}", right=None if truth == "unknown" else truth == "right") for i, (truth, _, _) in enumerate(rows)]
+
+
+def make_run(folder, verdicts, rights, bests=None, forward=True):
+    "Write a run folder; `rights` solved problems per iteration, -1 = an iteration that broke off."
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text("run: r\nmodel: pocket\nseed: 3\nsampling:\n  n: 8\n  temperature: 0.8\n")
+    for i, right in enumerate(rights):
+        place = folder / f"iter-{i:03d}"
+        place.mkdir()
+        if right < 0: write_json(place / "run.json", dict(status="failed", error="disk full", seconds=1.0)); continue
+        results = results_with(verdicts, right)
+        scores = summarise(results, ks=(1, 2), resamples=200)
+        metrics = dict(iteration=i, decision="best", best=bests[i] if bests else True, evaluation=dict(test=scores, validation=scores), seconds=dict(train=2.0 + i), counts=dict(pairs=10 * i))
+        if i == 0: metrics["evaluation"]["base_test"] = summarise(results_with(verdicts, 0), ks=(1, 2), resamples=200)
+        if i and forward:
+            records, truth = candidates(i)
+            write_jsonl(place / "filtered.jsonl", records); write_jsonl(place / "truth.jsonl", truth)
+            metrics |= dict(funnel=[dict(step="candidates", left=8), dict(step="syntax", left=6), dict(step="execution", left=5), dict(step="low_perplexity", left=3)],
+                            precision=dict(candidates=3 / 7, gated=0.75, selected=1.0, random=0.7, backward=None))
+        if i: write_jsonl(place / "backward.jsonl", [dict(id=str(j), code=f"def g(x):\n    return {j}\n", description=f"Give {j}.", scores=dict(round_trip=j / 4), kept=j >= 3) for j in range(5)])
+        write_jsonl(place / "results_test.jsonl", results)
+        write_json(place / "metrics.json", metrics)
+        write_json(place / "run.json", dict(status="ok", error=None, seconds=9.0))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(verdicts, tmp_path_factory):
+    home = tmp_path_factory.mktemp("runs")
+    make_run(home / "demo-random", verdicts, [3, 4, 4], bests=[True, True, False])
+    make_run(home / "demo-backward", verdicts, [3, 6], forward=False)
+    return make_run(home / "demo", verdicts, [3, 9, 8, -1], bests=[True, True, False, False])
+
+
+# reading
+
+def test_finished_iterations_are_read_and_others_named(whole):
+    run = report.load_run(whole)
+    assert [it["iteration"] for it in run.iterations] == [0, 1, 2]
+    assert run.unfinished == ["iter-003: disk full"]
+    assert run.best["iteration"] == 1 and run.settings["seed"] == 3
+    assert sorted(report.load_arms(run)) == ["backward only", "random choice"]
+
+
+def test_nothing_to_read_is_one_line(tmp_path):
+    for folder in (tmp_path / "none", tmp_path):
+        with pytest.raises(UserError) as error: report.load_run(folder)
+        assert "\n" not in str(error.value) and str(folder) in str(error.value)
+    (tmp_path / "iter-000").mkdir()
+    (tmp_path / "iter-000/metrics.json").write_text('{"iteration": ')
+    with pytest.raises(UserError, match="metrics.json"): report.load_run(tmp_path)
+
+
+def test_an_arm_that_has_only_begun_is_no_arm(whole, verdicts, tmp_path):
+    run = report.load_run(make_run(tmp_path / "solo", verdicts, [3]))
+    (tmp_path / "solo-random/iter-000").mkdir(parents=True)
+    assert report.load_arms(run) == {}
+
+
+# scores
+
+def test_curve_begins_with_the_base_model(whole):
+    table = report.curve(report.load_run(whole))
+    one = table[table.metric == "pass@1"]
+    assert list(one.step) == ["base", "Model0", "round 1", "round 2"] and list(one.x) == [-1, 0, 1, 2]
+    assert np.allclose(one["mean"], [0.5 / 12, 3.5 / 12, 9.5 / 12, 8.5 / 12])
+    assert report.curve(report.load_run(whole), "validation").x.min() == 0
+
+
+def test_gains_by_hand(whole):
+    table = report.gains(report.load_run(whole))
+    assert table.difference.tolist() == [50.0, 41.7]
+    assert table.loc["round 1", ["problems up", "problems down"]].tolist() == [7, 0]
+
+
+@pytest.mark.parametrize("rights, bests, said", [
+    ([3, 9], [True, True], "helped"), ([5, 5], [True, True], "cannot tell"), ([5, 6], [True, True], "cannot tell"),
+    ([9, 2], [True, True], "worse"), ([5, 4], [True, False], "Model0 was kept"), ([5], [True], "Model0 was kept")])
+def test_the_verdict_says_no_more_than_it_knows(verdicts, tmp_path, rights, bests, said):
+    assert said in report.verdict(report.load_run(make_run(tmp_path / "r", verdicts, rights, bests)))
+
+
+def test_arms_are_compared_at_their_own_kept_rounds(whole):
+    run = report.load_run(whole)
+    table = report.against_arms(run, report.load_arms(run))
+    assert table.loc["random choice", "its kept round"] == "round 1"
+    assert table.difference.to_dict() == {"random choice": 41.7, "backward only": 25.0}
+    assert report.against_arms(run, {}).empty
+
+
+def test_overview_marks_one_kept_round(whole):
+    table = report.overview(report.load_run(whole))
+    assert (table.kept == "yes").tolist() == [False, True, False]
+    assert table["pass@1, %"].tolist() == [29.2, 79.2, 70.8] and table.pairs.tolist() == [0, 10, 20]
+
+
+# candidates
+
+def test_funnel_keeps_the_steps_in_order(whole):
+    table = report.funnel(report.load_run(whole))
+    assert list(table.index) == ["candidates", "syntax", "execution", "low_perplexity"] and list(table.columns) == ["round 1", "round 2"]
+    assert table["round 1"].tolist() == [8, 6, 5, 3]
+
+
+def test_scores_leave_out_what_nobody_knows(whole, tmp_path, verdicts):
+    table = report.scores(report.load_run(whole))
+    assert len(table) == 14 and table.right.sum() == 6
+    folder = make_run(tmp_path / "r", verdicts, [3, 4])
+    records, truth = candidates(1)
+    records[0]["scores"]["perplexity"] = float("inf"); records[1]["scores"] = None; del truth[2]
+    write_jsonl(folder / "iter-001/filtered.jsonl", records); write_jsonl(folder / "iter-001/truth.jsonl", truth)
+    assert report.scores(report.load_run(folder)).id.tolist() == ["1-3", "1-4", "1-5", "1-6"]
+
+
+def test_chance_lower_equals_counting_pairs():
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        right, wrong = rng.integers(0, 6, size=rng.integers(1, 9)), rng.integers(0, 6, size=rng.integers(1, 9))
+        pairs = [(r < w) + 0.5 * (r == w) for r in right for w in wrong]
+        assert report.chance_lower(right, wrong) == pytest.approx(np.mean(pairs))
+    assert np.isnan(report.chance_lower([], [1.0]))
+
+
+def test_precision_in_percent_without_empty_columns(whole):
+    table = report.precision(report.load_run(whole))
+    assert table.loc["round 1"].to_dict() == {"all candidates": 42.9, "after the gates": 75.0, "kept": 100.0, "chance": 70.0}
+
+
+def test_examples_take_turns_between_reasons(whole):
+    run = report.load_run(whole)
+    dropped = report.examples(run, kept=False, n=3)
+    assert sorted(dropped.dropped_by) == ["execution", "low_perplexity", "syntax"]
+    assert len(report.examples(run, kept=False, n=50)) == 5 and len(report.examples(run, kept=True)) == 3
+    assert report.examples(run, kept=True).equals(report.examples(run, kept=True))
+    assert set(report.examples(run, kept=True, iteration=1).columns) == set(dropped.columns)
+    assert report.examples(run, kept=True, iteration=0).empty
+
+
+def test_written_descriptions_show_both_kinds(whole):
+    run = report.load_run(whole)
+    assert report.written_descriptions(run, 4).kept.tolist() == [True, True, False, False]
+    assert len(report.written_descriptions(run, 40)) == 5
+    assert report.written_descriptions(run, iteration=0).empty
+
+
+def test_times_add_up_and_facts_are_complete(whole):
+    run = report.load_run(whole)
+    assert report.seconds(run).loc["all stages", "total"] == 9.0
+    rows = report.facts(run)[""]
+    assert rows["model"] == "pocket" and rows["sampling"] == "n 8, temperature 0.8" and "torch" in rows["versions (of this report)"]
+
+
+# pictures
+
+def size(png): return struct.unpack(">II", png[16:24])
+
+
+@pytest.mark.parametrize("draw", [report.plot_curve, lambda run: report.plot_curve(run, report.load_arms(run)), report.plot_funnel, report.plot_scores])
+def test_pictures_are_small_and_fit_the_page(whole, draw):
+    png = draw(report.load_run(whole)).png()
+    width, height = size(png)
+    assert png[:8] == b"\x89PNG\r\n\x1a\n" and 500 < width <= 800 and height < 420 and len(png) < 40_000
+
+
+def test_no_picture_without_records(whole):
+    arm = report.load_arms(report.load_run(whole))["backward only"]
+    assert report.plot_funnel(arm) is None and report.plot_scores(arm) is None
+    assert report.funnel(arm).empty and report.precision(arm).empty and report.examples(arm, kept=True).empty
+    assert isinstance(page.shown(None, "nothing"), page.Note) and isinstance(page.shown(page.Cards(report.examples(arm, kept=True)), "none"), page.Note)
+
+
+def test_labels_move_apart_and_keep_their_order():
+    rng = np.random.default_rng(1)
+    for count in (1, 2, 3, 4):
+        for _ in range(40):
+            wanted = rng.uniform(0, 5, size=count)
+            placed = page.apart(wanted.tolist(), 1.0)
+            assert count == 1 or np.diff(np.sort(placed)).min() > 0.999
+            assert (np.argsort(placed) == np.argsort(wanted)).all() and np.mean(placed) == pytest.approx(wanted.mean(), abs=1e-5)
+    assert sorted(page.apart([2.0, 2.0, 2.0], 1.0)) == pytest.approx([1, 2, 3], abs=1e-3)
+
+
+# the page
+
+class Loads(HTMLParser):
+    "Collect what a browser would fetch or run."
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.images = [], 0
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.images += tag == "img"
+        for name, value in attributes:
+            if name in ("src", "srcset", "data", "poster", "background") and not (value or "").startswith("data:"): self.found.append((tag, value))
+            if name == "style" and "url(" in (value or "") or name.startswith("on"): self.found.append((tag, value))
+        if tag in ("script", "link", "iframe", "object", "embed", "base"): self.found.append((tag, attributes))
+
+
+def executed(run, out):
+    "Execute the report's notebook on a run, as papermill does for the command line."
+    import papermill
+    from traitlets.config import Config
+    papermill.execute_notebook(str(ROOT / "nbs/runs/report.ipynb"), str(out), parameters=dict(run=str(run)), kernel_name="python3", cwd=str(ROOT / "nbs/runs"),
+                               progress_bar=False, config=Config({"KernelManager": {"transport_encryption": "auto"}}))
+    return out
+
+
+@pytest.fixture(scope="module")
+def text(whole, tmp_path_factory):
+    out = tmp_path_factory.mktemp("page")
+    return report.write_html(executed(whole, out / "report.ipynb"), out / "report.html").read_text()
+
+
+def test_the_page_needs_nothing_else(text):
+    loads = Loads(text)
+    assert loads.found == [] and loads.images == 4
+    assert "@import" not in text and "url(" not in text and "default-src 'none'" in text
+    assert len(text) < 300_000
+
+
+def test_the_page_says_what_the_run_did(text):
+    assert "<title>What the run did</title>" in text
+    for words in ("Self-training helped", "random choice", "iter-003: disk full", "low perplexity", "round trip", "mean nothing", "sampling"):
+        assert words in text, words
+    assert "report.overview" not in text and "papermill" not in text and "Traceback" not in text
+
+
+def test_model_written_text_stays_text(text):
+    assert "&lt;script src=" in text and "<img src=x>" not in text
+
+
+def test_the_page_of_a_poor_run(whole, tmp_path):
+    text = report.write_html(executed(whole.with_name("demo-backward"), tmp_path / "r.ipynb"), tmp_path / "r.html").read_text()
+    assert "had no forward cycle" in text and "No control arms" in text and Loads(text).images == 1
+
+
+def test_a_missing_notebook_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="none.ipynb"): report.write_html(tmp_path / "none.ipynb", tmp_path / "x.html")
+
+
+def test_the_parameters_tag_survives():
+    cells = json.loads((ROOT / "nbs/runs/report.ipynb").read_text())["cells"]
+    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    assert len(tagged) == 1 and re.search(r'run: str = "tiny"', "".join(tagged[0]["source"]))
