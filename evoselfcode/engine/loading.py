@@ -9,13 +9,16 @@ __all__ = ['POCKET', 'PICKLED', 'WANTED', 'resolve_model', 'check_files', 'model
            'pick_device', 'load', 'load_weights', 'load_tokenizer', 'first_line']
 
 # %% ../../nbs/engine/10_loading.ipynb #d6eb64c3
-import json
+import json, os
 from contextlib import contextmanager
 from pathlib import Path
 from ..constants import UserError, package_folder
 from ..logging_utils import get_logger
 
-# %% ../../nbs/engine/10_loading.ipynb #a06ac6a6
+# %% ../../nbs/engine/10_loading.ipynb #e4924800
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# %% ../../nbs/engine/10_loading.ipynb #41aacea6
 POCKET = "pocket"  # the name of the packaged model
 
 def resolve_model(
@@ -31,7 +34,7 @@ def resolve_model(
         raise UserError(f"{name or 'model name is empty'}: no such folder")
     return name
 
-# %% ../../nbs/engine/10_loading.ipynb #b7b820ac
+# %% ../../nbs/engine/10_loading.ipynb #2432dd4e
 PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt", ".h5", ".msgpack")
 
 def check_files(
@@ -48,7 +51,7 @@ def check_files(
                                 "convert them to safetensors first")
     raise UserError(f"{name}: no weights, there is no *.safetensors file in it")
 
-# %% ../../nbs/engine/10_loading.ipynb #31605492
+# %% ../../nbs/engine/10_loading.ipynb #ca368bf7
 WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]  # weights, configuration, tokenizer
 
 def model_folder(
@@ -72,7 +75,7 @@ def cached(
               for name in json.loads(index.read_text())["weight_map"].values()}
     return str(folder) if shards <= files and any(f.endswith(".safetensors") for f in files) else None
 
-# %% ../../nbs/engine/10_loading.ipynb #de945fe5
+# %% ../../nbs/engine/10_loading.ipynb #93525cda
 def download(
     repo: str,             # a Hugging Face id
     seconds: float = 10.,  # how long the hub may take to answer
@@ -93,7 +96,7 @@ def download(
         raise UserError(f"{repo}: not a folder, not downloaded yet, and the hub did not answer ({type(error).__name__}); "
                         "download it where there is a network or give a folder") from None
 
-# %% ../../nbs/engine/10_loading.ipynb #93525cda
+# %% ../../nbs/engine/10_loading.ipynb #6168c236
 @contextmanager
 def quiet():
     "Silence the progress bars and notices of transformers and the hub within a `with` block."
@@ -109,7 +112,7 @@ def quiet():
         if bars: logging.enable_progress_bar()
         if hub_bars: hub.enable_progress_bars()
 
-# %% ../../nbs/engine/10_loading.ipynb #2ce38922
+# %% ../../nbs/engine/10_loading.ipynb #4d9f8ff1
 def pick_device(
     device: str = "auto",          # `auto`, `cpu`, `cuda`, `cuda:1`, ...
     dtype="auto",                  # `auto`, a name such as `float32`, or a torch dtype
@@ -125,7 +128,7 @@ def pick_device(
     if not isinstance(exact, torch.dtype): raise UserError(f"dtype {dtype!r} is not known; use auto, float32, bfloat16 or float16")
     return chosen, exact
 
-# %% ../../nbs/engine/10_loading.ipynb #863bb100
+# %% ../../nbs/engine/10_loading.ipynb #7d111202
 def load(
     name: str | Path,      # `pocket`, a folder (model or LoRA adapter), or a Hugging Face id
     device: str = "auto",  # see `pick_device`
@@ -148,7 +151,7 @@ def load(
         except Exception as error: raise UserError(f"{name}: cannot be loaded ({first_line(error)})") from None
     return model.to(device).eval(), tokenizer
 
-# %% ../../nbs/engine/10_loading.ipynb #4a6d3ac1
+# %% ../../nbs/engine/10_loading.ipynb #03722697
 def load_weights(folder: Path, dtype):
     "Load the model in `folder`; weights missing from its files are an error."
     from transformers import AutoModelForCausalLM
