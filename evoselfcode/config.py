@@ -275,8 +275,8 @@ def load_config(
     cfg = OmegaConf.to_object(tree)
     for name, value, text in problems(cfg)[:1]:
         key_name = name.split("[")[0]
-        blame = [source for wanted in (key_name.rpartition(".")[0] or key_name, key_name)
-                 for source, layer in sources if OmegaConf.select(layer, wanted) is not None]
+        touched = (key_name, "evaluation.n") if key_name == "evaluation.ks" else (key_name,)
+        blame = [source for source, layer in sources if any(OmegaConf.select(layer, k) is not None for k in touched)]
         raise UserError(f"{blame[-1] if blame else 'settings'}: {name}: {text}, not {value!r}")
     return cfg
 

@@ -25,6 +25,7 @@ REASONS = {errno.ENOSPC: "the disk is full; free some space and start again, fin
            errno.EACCES: "no permission; choose another folder or change its rights",
            errno.EPERM: "no permission; choose another folder or change its rights",
            errno.EISDIR: "is a folder, not a file", errno.ENOTDIR: "one of its parents is a file, not a folder",
+           errno.EEXIST: "one of its parents is a file, not a folder",
            errno.ENOENT: "not found", errno.ENAMETOOLONG: "the name is too long"}
 
 @contextlib.contextmanager
