@@ -61,11 +61,12 @@ def run_behaviour(job):
     "Call the function on every input of the first kind of arguments that suits it best, and write down what came out."
     function = load(job['code']).get(job['entry'])
     if not callable(function): raise NameError(f"no function named '{job['entry']}'")
+    signal.signal(signal.SIGPROF, slow)
     best = None
     for kind, inputs in enumerate(job['cases']):
         outputs, errors = [], 0
         for packed in inputs:
-            outputs.append(text := call(function, marshal.loads(packed), job['slice']))
+            outputs.append(text := call(function, packed, job['slice']))
             errors += text.startswith('!')
             if text == '!Timeout' and (len(job['cases']) > 1 or outputs == [text] * 3): errors = len(inputs) + 1; break
         if best is None or errors < best['errors']: best = dict(kind=kind, outputs=outputs, errors=errors)
@@ -73,18 +74,19 @@ def run_behaviour(job):
     return best
 
 
-def call(function, arguments, seconds):
+def slow(*_): raise Slow
+
+
+def call(function, packed, seconds):
     "The canonical text of one call's result; `!ExceptionName` when it raised, `!Timeout` when it used up its processor time."
-    def slow(*_): raise Slow
-    before = canonical(arguments)
+    arguments = marshal.loads(packed)
     try:
-        signal.signal(signal.SIGPROF, slow)
         signal.setitimer(signal.ITIMER_PROF, seconds, 0.02)
         try:
             result = function(*arguments)
             text = canonical(result)
+            if result is None and (left := canonical(arguments)) != canonical(marshal.loads(packed)): text = f'None, leaving {left}'
         finally: signal.setitimer(signal.ITIMER_PROF, 0)
-        if result is None and (after := canonical(arguments)) != before: text = f'None, leaving {after}'
     except Slow: return '!Timeout'
     except BaseException as error: return '!' + str(type(error).__name__)[:60]
     if len(text) > 2000: text = f'{text[:1900]}... {len(text)} characters, checksum {zlib.crc32(text.encode("utf-8", "backslashreplace")):08x}'
@@ -178,7 +180,7 @@ def sweep(pid, namespace):
 
 
 def watch(pipe, nonce, deadline):
-    "Wait for the child's whole report until the deadline: (report or None, whether time ran out)."
+    "Wait for the child's whole report until the deadline: (report or None, what went wrong: late, ended or broken)."
     poll = select.poll()
     poll.register(pipe, select.POLLIN)
     poll.register(0, select.POLLRDHUP)
@@ -188,11 +190,11 @@ def watch(pipe, nonce, deadline):
             if fd == 0: raise ConnectionResetError('the caller is gone')
             chunk = os.read(pipe, 1 << 16)
             data += chunk
-            if not chunk: return None, False
-            if len(data) > MAX_ANSWER: return None, False
+            if not chunk: return None, 'ended'
+            if len(data) > MAX_ANSWER: return None, 'broken'
             if len(data) >= 4 and len(data) >= 4 + struct.unpack('>I', data[:4])[0]:
-                return (data[20:] if data[4:20] == nonce else None), False
-    return None, True
+                return (data[20:], '') if data[4:20] == nonce else (None, 'broken')
+    return None, 'late'
 
 
 def serve_one(job, home):
@@ -206,18 +208,25 @@ def serve_one(job, home):
         try: child(job, out, nonce)
         finally: os._exit(97)
     os.close(out)
-    try: report, late = watch(pipe, nonce, deadline)
+    try: report, wrong = watch(pipe, nonce, deadline)
     finally:
         status = sweep(pid, job['namespace'])
         os.close(pipe)
         clean(job['home'])
-    if report is not None:
-        try: json.loads(report); return report
-        except ValueError: report = None
-    if late or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU):
-        return json.dumps(dict(status='timeout', detail=f"no end within {job['seconds']:g} s", output='')).encode()
+    if report is not None and sound(report): return report
     how = f'signal {signal.Signals(os.WTERMSIG(status)).name}' if os.WIFSIGNALED(status) else f'exit {os.waitstatus_to_exitcode(status)}'
-    return json.dumps(dict(status='crashed', detail=f'{how} before the end', output='')).encode()
+    verdict, detail = 'crashed', f'{how} before the end' if wrong == 'ended' else 'it tampered with its report'
+    if wrong == 'late' or how == 'signal SIGXCPU': verdict, detail = 'timeout', f"no end within {job['seconds']:g} s"
+    return json.dumps(dict(status=verdict, detail=detail, output='')).encode()
+
+
+def sound(report):
+    "Whether a report has the form that `child` writes."
+    try:
+        answer = json.loads(report)
+        texts = [answer['status'], answer['detail'], answer['output'], *answer.get('outputs', [])]
+        return answer['status'] in ('passed', 'failed', 'memory') and all(isinstance(t, str) for t in texts)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError): return False
 
 
 def clean(folder):
@@ -266,6 +275,17 @@ def send(data):
     while data: data = data[os.write(0, data):]
 
 
+def warm_up():
+    "Do once, on harmless code, what every child will do, so that it finds the interpreter's own tables built; then set all objects aside."
+    run_program(dict(code='def f(x: int) -> int:\n    return sorted([x for x in [x]])[0]', tests='assert f(1) == 1'))
+    run_behaviour(dict(code='def f(x): return {x: "a"}', entry='f', cases=[[marshal.dumps((1.5,))]], slice=1.0))
+    io.TextIOWrapper(Capped(1), encoding='utf-8', errors='backslashreplace', write_through=True).write('x')
+    json.dumps(dict(status='passed', detail=one_line(ValueError('x'))))
+    del sys.modules[MODULE]
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    gc.collect(); gc.freeze(); gc.disable()
+
+
 def serve(namespace, own_uid, home):
     "Answer jobs until the caller hangs up."
     libc.prctl(NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -273,7 +293,7 @@ def serve(namespace, own_uid, home):
     if not namespace: libc.prctl(SUBREAPER, 1, 0, 0, 0)
     extra = dict(namespace=namespace, own_uid=own_uid, base=address_space())
     send(json.dumps(dict(walls=dict(namespaces=namespace, own_user=own_uid))).encode())
-    gc.collect(); gc.freeze(); gc.disable()
+    warm_up()
     while True:
         job = marshal.loads(receive(struct.unpack('>I', receive(4))[0]))
         try: answer = serve_one({**job, **extra}, home)
@@ -306,7 +326,8 @@ def main(home):
     while os.waitpid(server, os.WNOHANG)[0] == 0:
         if os.getppid() != caller: os.kill(server, signal.SIGKILL)
         signal.sigtimedwait({signal.SIGCHLD}, 0.25)
-    clean(home)
+    import shutil                                     # not `clean`: its new processes would belong to a namespace that is gone
+    shutil.rmtree(home, ignore_errors=True)
 
 
 if __name__ == '__main__': main(sys.argv[1])
