@@ -71,7 +71,7 @@ def facts_line(row: dict) -> str:
     names = ("perplexity", "round_trip", "right", "kept", "dropped_by", "reason")
     known = {name: row[name] for name in names if row.get(name) not in (None, "") and row[name] == row[name]}
     words = [f"perplexity {known['perplexity']:.2f}"] if "perplexity" in known else []
-    if "round_trip" in known: words.append(f"round trip {known['round_trip']:.0%}")
+    if "round_trip" in known: words.append(f"round trip {100 * known['round_trip']:.0f} %")
     if "right" in known: words.append("right" if known["right"] else "wrong")
     if "kept" in known: words.append("kept" if known["kept"] else "dropped")
     causes = dict.fromkeys(str(known[name]).replace("_", " ") for name in ("dropped_by", "reason") if name in known)
@@ -123,6 +123,7 @@ th, td { padding: .3rem 1.1rem .3rem 0; text-align: right; vertical-align: top; 
 th { font-weight: 600; color: #555; }
 thead th { border-bottom: 1px solid #999; }
 tbody th { text-align: left; white-space: nowrap; }
+tbody th + td:last-child, thead th:last-child:nth-child(2) { text-align: left; }
 code, pre { font: 14px/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 .jp-OutputArea-output { overflow-x: auto; }
 """

@@ -64,7 +64,7 @@ def load_run(
     if not iterations: raise UserError(f"{folder}: no iteration is finished yet, so there is nothing to report")
     return Run(folder.name, folder, _settings(folder / "config.yaml"), iterations, unfinished)
 
-
+# %% ../nbs/70_report.ipynb #a9a1713d
 def load_arms(
     run: Run,           # the run that the arms were run for
 ) -> dict[str, Run]:    # label of the arm to its run; empty if there is none
@@ -79,7 +79,7 @@ def round_name(
     "Name an iteration for a reader."
     return "Model0" if iteration == 0 else f"round {iteration}"
 
-# %% ../nbs/70_report.ipynb #8014d742
+# %% ../nbs/70_report.ipynb #76513420
 def overview(
     run: Run,
     split: str = "test",  # or `validation`
@@ -95,7 +95,7 @@ def overview(
             | dict(it.get("counts") or {}) | dict(minutes=sum((it.get("seconds") or {}).values()) / 60))
     return pd.DataFrame.from_dict(rows, orient="index").round(1)
 
-
+# %% ../nbs/70_report.ipynb #6a18a9aa
 def gains(
     run: Run,
     k: int = 1,           # the `k` of pass@k
@@ -114,7 +114,7 @@ def _points(difference) -> dict:
     "Turn a difference of shares into percentage points."
     return {"difference": 100 * difference[0], "low": 100 * difference[1], "high": 100 * difference[2], "problems up": difference.gained, "problems down": difference.lost}
 
-# %% ../nbs/70_report.ipynb #9708290e
+# %% ../nbs/70_report.ipynb #0d8b2ea2
 def verdict(
     run: Run,
     k: int = 1,           # the `k` of pass@k
@@ -124,12 +124,12 @@ def verdict(
     best, table = round_name(run.best["iteration"]), gains(run, k, split)
     if best not in table.index: return "No round was better than Model0, so Model0 was kept."
     row = table.loc[best]
-    change = f"pass@{k} of the best round ({best}) is {row.difference:+.1f} points from Model0's (95 % interval {row.low:+.1f} to {row.high:+.1f}; " \
+    change = f"pass@{k} of the best round ({best}) lies {abs(row.difference):.1f} points {'above' if row.difference >= 0 else 'below'} Model0's (95 % interval {row.low:+.1f} to {row.high:+.1f}; " \
              f"{row['problems up']:.0f} problems went up, {row['problems down']:.0f} down)"
     if row.low > 0: return f"Self-training helped: {change}."
     return f"Self-training made it worse: {change}." if row.high < 0 else f"We cannot tell whether self-training helped: {change}."
 
-# %% ../nbs/70_report.ipynb #de869a07
+# %% ../nbs/70_report.ipynb #f7328ce0
 def curve(
     run: Run,
     split: str = "test",  # or `validation`
@@ -143,7 +143,7 @@ def curve(
                 if metric.startswith("pass@"): rows.append(dict(x=x, step=step, metric=metric, **value))
     return pd.DataFrame(rows, columns=["x", "step", "metric", "mean", "low", "high"])
 
-# %% ../nbs/70_report.ipynb #f7328ce0
+# %% ../nbs/70_report.ipynb #d987dba2
 def plot_curve(
     run: Run,
     arms: dict[str, Run] | None = None,  # control arms to draw beside it
@@ -157,7 +157,7 @@ def plot_curve(
         for axis, metric in zip(axes, metrics): _draw_curves(axis, {label: c[c.metric == metric] for label, c in curves.items()}, metric, run, split)
     return plot(draw, 3.3 * len(metrics) + 0.3, 3.0, len(metrics))
 
-
+# %% ../nbs/70_report.ipynb #f2ace36b
 def _draw_curves(axis, curves: dict, metric: str, run: Run, split: str):
     "Draw one panel of the learning curve."
     ends, last = {}, max(c.x.max() for c in curves.values())
@@ -175,7 +175,7 @@ def _draw_curves(axis, curves: dict, metric: str, run: Run, split: str):
     axis.set(xticks=steps.x, xticklabels=["base" if x < 0 else str(x) for x in steps.x], title=metric, ylabel=f"{split} problems solved, %", xlabel="round (0 = Model0)")
     axis.set_xlim(steps.x.min() - 0.3, last + 0.3)
 
-# %% ../nbs/70_report.ipynb #f2ace36b
+# %% ../nbs/70_report.ipynb #cc2ef21a
 def against_arms(
     run: Run,
     arms: dict[str, Run],  # the control arms
@@ -190,15 +190,15 @@ def against_arms(
         if own and other: rows[label] = {"its kept round": round_name(arm.best["iteration"])} | _points(compare(other, own, k))
     return pd.DataFrame.from_dict(rows, orient="index").round(1)
 
-# %% ../nbs/70_report.ipynb #b0e61025
+# %% ../nbs/70_report.ipynb #73a6af7a
 def funnel(run: Run):  # DataFrame: a row per step, a column per round, number of candidates
     "Count the candidates left after each step."
     import pandas as pd
     columns = {round_name(it["iteration"]): {row["step"]: row["left"] for row in it["funnel"]} for it in run.iterations if it.get("funnel")}
     steps = list(dict.fromkeys(step for column in columns.values() for step in column))
-    return pd.DataFrame(columns, index=pd.Index(steps, name="left after")).astype("Int64")
+    return pd.DataFrame(columns, index=steps).astype("Int64")
 
-
+# %% ../nbs/70_report.ipynb #1ee7af61
 def plot_funnel(run: Run):  # Plot, or None where no round has a funnel
     "Draw the funnel of the last round."
     table = funnel(run)
@@ -206,14 +206,14 @@ def plot_funnel(run: Run):  # Plot, or None where no round has a funnel
     left = table.iloc[:, -1].dropna().astype(int)
     def draw(axes):
         bars = axes[0].barh([step.replace("_", " ") for step in left.index], left, color=BLUE, height=0.68)
-        axes[0].bar_label(bars, [f"{n:,}  ({n / max(left.iloc[0], 1):.0%})" for n in left], padding=4, color="#333333")
+        axes[0].bar_label(bars, [f"{n:,}  ({100 * n / max(left.iloc[0], 1):.0f} %)" for n in left], padding=4, color="#333333")
         axes[0].invert_yaxis()
         axes[0].set(title=f"Candidates left after each step, {table.columns[-1]}", xlabel="candidates", xlim=(0, left.max() * 1.18))
         axes[0].grid(False)
         axes[0].tick_params(axis="y", length=0)
     return plot(draw, 6.4, 0.55 + 0.33 * (len(left) + 1))
 
-# %% ../nbs/70_report.ipynb #b026b77e
+# %% ../nbs/70_report.ipynb #4e2e3f9a
 def scores(
     run: Run,
     score: str = "perplexity",  # a key of `scores`
@@ -229,7 +229,7 @@ def scores(
                 rows.append({"round": round_name(it["iteration"]), "id": record["id"], score: float(value), "right": bool(right)})
     return pd.DataFrame(rows, columns=["round", "id", score, "right"])
 
-
+# %% ../nbs/70_report.ipynb #534c334a
 def chance_lower(
     right,       # scores of right candidates
     wrong,       # scores of wrong ones
@@ -239,7 +239,7 @@ def chance_lower(
     if not len(right) or not len(wrong): return float("nan")
     return float((np.searchsorted(right, wrong, "left") + np.searchsorted(right, wrong, "right")).mean() / (2 * len(right)))
 
-# %% ../nbs/70_report.ipynb #59f23e51
+# %% ../nbs/70_report.ipynb #98111989
 def plot_scores(
     run: Run,
     score: str = "perplexity",  # a key of `scores`
@@ -262,12 +262,12 @@ def plot_scores(
         if logarithmic: axes[0].set_xscale("log")
         _plain_ticks(axes[0], edges, logarithmic)
         better = chance_lower(*(values for values, _ in groups.values()))
-        axes[0].set(title=f"The right one of two scores lower in {better:.0%} of all pairs", ylabel="share of the group, %",
+        axes[0].set(title=f"The right one of two scores lower in {100 * better:.0f} % of all pairs", ylabel="share of the group, %",
                     xlabel=f"{score.replace('_', ' ')}{' under the base model (log scale)' if logarithmic else ''}")
         axes[0].margins(y=0.12)
     return plot(draw, 6.4, 3.0)
 
-
+# %% ../nbs/70_report.ipynb #b86f5be6
 def _plain_ticks(axis, edges, logarithmic: bool):
     "Write the ticks of a short logarithmic axis as plain numbers."
     if not logarithmic: return
@@ -277,7 +277,7 @@ def _plain_ticks(axis, edges, logarithmic: bool):
     axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xticks(marks, [f"{m:g}" for m in marks])
 
-# %% ../nbs/70_report.ipynb #76de2535
+# %% ../nbs/70_report.ipynb #0abd1a11
 PRECISION = {"candidates": "all candidates", "gated": "after the gates", "selected": "kept", "random": "chance", "backward": "backward pairs"}
 
 
@@ -288,7 +288,7 @@ def precision(run: Run):  # DataFrame: a row per round, percent
             for it in run.iterations if it.get("precision")}
     return (100 * pd.DataFrame.from_dict(rows, orient="index").astype(float)).round(1).dropna(axis="columns", how="all")
 
-# %% ../nbs/70_report.ipynb #44e1d351
+# %% ../nbs/70_report.ipynb #a49f87fb
 def examples(
     run: Run,
     kept: bool,                    # the kept ones, or the dropped ones
@@ -309,7 +309,7 @@ def examples(
                               dropped_by=r.get("dropped_by") or "", reason=r.get("reason") or "", right=truth.get(r["id"])) for r in drawn],
                         columns=["description", "code", "perplexity", "dropped_by", "reason", "right"])
 
-# %% ../nbs/70_report.ipynb #e3272154
+# %% ../nbs/70_report.ipynb #bf8682de
 def written_descriptions(
     run: Run,
     n: int = 6,                    # how many; half of them dropped ones, where there are
@@ -326,17 +326,17 @@ def written_descriptions(
     return pd.DataFrame([dict(code=r["code"], description=r["description"], round_trip=(r.get("scores") or {}).get("round_trip"), kept=bool(r.get("kept")))
                          for r in kept[:n - few] + dropped[:few]], columns=["code", "description", "round_trip", "kept"])
 
-# %% ../nbs/70_report.ipynb #bf8682de
+# %% ../nbs/70_report.ipynb #27efe5a9
 def seconds(run: Run):  # DataFrame: a row per stage, a column per round, seconds
     "Tell how long each stage took."
     import pandas as pd
     columns = {round_name(it["iteration"]): it.get("seconds") or {} for it in run.iterations}
     stages = list(dict.fromkeys(stage for column in columns.values() for stage in column))
-    table = pd.DataFrame(columns, index=pd.Index(stages, name="stage"), dtype=float)
+    table = pd.DataFrame(columns, index=stages, dtype=float)
     table.loc["all stages"] = table.sum()
     return table.assign(total=table.sum(axis=1)).round(1)
 
-
+# %% ../nbs/70_report.ipynb #cd24d815
 VERSIONS = ("evoselfcode", "torch", "transformers", "peft", "numpy")
 
 
@@ -350,7 +350,7 @@ def versions() -> dict[str, str]:  # package to version, with Python's own
         except PackageNotFoundError: pass
     return found
 
-# %% ../nbs/70_report.ipynb #1a9457c2
+# %% ../nbs/70_report.ipynb #2cc688b4
 def facts(run: Run):  # DataFrame: one row per fact
     "Tell how a run was made: model, seed, settings, versions."
     import pandas as pd

@@ -62,7 +62,7 @@ def _function(problem: dict) -> ast.FunctionDef:
     if node is None: raise UserError(f"{problem['task_id']}: its prompt has no function {problem['entry_point']!r}")
     return node
 
-
+# %% ../../nbs/evaluation/41_humaneval.ipynb #414a76d6
 def _without_examples(text: str) -> str:
     "Drop doctest examples, and the heading left over them, unless nothing else is there."
     kept, inside = [], False
@@ -73,7 +73,7 @@ def _without_examples(text: str) -> str:
     kept = [line for line in kept if not re.fullmatch(r"\W*(for\s+)?examples?\W*", line, re.IGNORECASE)]
     return re.sub(r"\n\s*\n+", "\n\n", "\n".join(kept)).strip() or text
 
-# %% ../../nbs/evaluation/41_humaneval.ipynb #414a76d6
+# %% ../../nbs/evaluation/41_humaneval.ipynb #4d7aa91e
 def problem_description(
     problem: dict,  # one problem record
 ) -> str:           # its docstring without worked examples; empty if it has none
@@ -90,7 +90,7 @@ def problem_signature(
     node, lines = _function(problem), problem["prompt"].splitlines()
     return "\n".join([*lines[:node.lineno - 1], signature_text(lines, node)]).lstrip("\n")
 
-# %% ../../nbs/evaluation/41_humaneval.ipynb #10789357
+# %% ../../nbs/evaluation/41_humaneval.ipynb #82d8c944
 STOPS = ("\ndef ", "\nclass ", "\nasync def ", "\nprint(", "\nif __name__", "\nimport ", "\nfrom ", "\nassert ", "\n#", "\n@", "\n```")
 
 
@@ -105,7 +105,7 @@ def cut_body(
         if tree: return "\n".join(lines[:tree.body[0].end_lineno - 1]) + "\n"
     return text
 
-# %% ../../nbs/evaluation/41_humaneval.ipynb #fb0ef1c2
+# %% ../../nbs/evaluation/41_humaneval.ipynb #72e4f4e5
 STYLES = ("d2c", "native")
 
 
@@ -126,7 +126,7 @@ def problem_batches(
     batches = [problems[start:start + size] for start in range(0, len(problems), size)]
     return [(f"{batch[0]['task_id']} to {batch[-1]['task_id']}", batch) for batch in batches]
 
-# %% ../../nbs/evaluation/41_humaneval.ipynb #1c67dd20
+# %% ../../nbs/evaluation/41_humaneval.ipynb #2216dab1
 def sample_batch(
     engine,                # draws the samples: `engine.local.Engine` or another with its `sample`
     problems: list[dict],  # one batch of problems
@@ -141,7 +141,7 @@ def sample_batch(
     return [dict(task_id=problem["task_id"], completion=cut_body(sample.text), sample_index=index)
             for problem, samples in zip(problems, drawn) for index, sample in enumerate(samples)]
 
-
+# %% ../../nbs/evaluation/41_humaneval.ipynb #370054ee
 def sample_problems(
     engine,                # draws the samples
     problems: list[dict],  # problem records
@@ -152,7 +152,7 @@ def sample_problems(
     "Draw the samples of all problems, batch by batch."
     return [sample for _, batch in problem_batches(problems, settings.batch) for sample in sample_batch(engine, batch, settings, seed, style)]
 
-# %% ../../nbs/evaluation/41_humaneval.ipynb #0f9fa750
+# %% ../../nbs/evaluation/41_humaneval.ipynb #42896057
 def check_samples(
     problems: list[dict],          # problem records
     samples: list[dict],           # samples: task_id, completion, and whatever else they carry
@@ -175,7 +175,7 @@ def _tests(problem: dict) -> str:
     "Return the test program of a problem: its `check`, and the call."
     return f"{problem['test']}\n\ncheck({problem['entry_point']})\n"
 
-# %% ../../nbs/evaluation/41_humaneval.ipynb #4e918e4a
+# %% ../../nbs/evaluation/41_humaneval.ipynb #8c40d453
 def check_canonical(
     problems: list[dict],          # problem records
     limits: Limits | None = None,  # time, memory and output per program
@@ -191,7 +191,7 @@ def check_canonical(
                         f"first {first['task_id']}: {first['status']} {first['detail']}".rstrip())
     return results
 
-# %% ../../nbs/evaluation/41_humaneval.ipynb #73f9e606
+# %% ../../nbs/evaluation/41_humaneval.ipynb #73e02a86
 def per_problem(
     results: list[dict],     # results: task_id, passed
     k: int = 1,              # the `k` of pass@k
@@ -206,7 +206,7 @@ def per_problem(
     n, c = np.array(list(counts.values())).T
     return dict(zip(counts, pass_at_k(n, c, k).tolist()))
 
-# %% ../../nbs/evaluation/41_humaneval.ipynb #8aa42624
+# %% ../../nbs/evaluation/41_humaneval.ipynb #2cdfc2d7
 def summarise(
     results: list[dict],    # results: task_id, passed
     ks=(1, 8),              # each at most the samples per problem
@@ -220,7 +220,7 @@ def summarise(
     for result in results: counts[result["task_id"]] = counts.get(result["task_id"], 0) + 1
     return summary | dict(problems=len(counts), n=min(counts.values()))
 
-
+# %% ../../nbs/evaluation/41_humaneval.ipynb #d20d1d42
 def compare(
     before: list[dict],     # results of the earlier round
     after: list[dict],      # results of the later round, on the same problems
