@@ -48,7 +48,7 @@ def test_inputs_are_the_same_in_every_process_and_stay_so():
     for seed in "01":
         other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env={"PYTHONHASHSEED": seed}, check=True)
         assert other.stdout.strip() == text
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "@@GOLDEN@@"     # a change here changes every stored fingerprint: mean it
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "33ddac8315fdd00e"     # a change here changes every stored fingerprint: mean it
 
 
 def test_inputs_have_their_types_and_are_telling():
@@ -155,7 +155,7 @@ def test_arguments_are_fresh_for_every_function_and_changes_in_place_are_seen():
 @pytest.mark.parametrize("code, types", [
     ("def f(xs): return sum(xs)", ("list[int]",)), ("def f(s): return s.upper()", ("str",)), ("def f(n): return n % 7 + 1", ("int",)), ("def f(d): return sorted(d.items())", ("dict[str,int]",)),
     ("def f(ws): return [w.upper() for w in ws] + [ws[0:0] + []]", ("list[str]",)), ("def f(xs, k): return [x for x in xs if x > k]", ("list[int]", "int")),
-    ("def f(s, t): return s.count(t)", ("str", "str")), ("def f(a, b: int): return a.lower() * b", ("str", "int")), ("def f(n):\n    while n > 0: n -= 1\n    return n.bit_length()", ("int",)),
+    ("def f(s, t): return s.find(t)", ("str", "str")), ("def f(a, b: int): return a.lower() * b", ("str", "int")), ("def f(n):\n    while n > 0: n -= 1\n    return n.bit_length()", ("int",)),
 ])
 def test_types_by_trial(code, types):
     b = one(code)

@@ -197,7 +197,8 @@ def test_nothing_survives_the_caller(signum):
 def test_a_server_that_dies_is_replaced_and_its_programs_run_again():
     verdicts = run_programs((Program(f"import time\ntime.sleep(0.05)\nprint({i})") for i in range(80)), Limits(), workers=2)
     first = next(verdicts)
-    victim = max(p for p in servers_of(os.getpid()) if Path(f"/proc/{p}/stat").read_text().rsplit(")", 1)[1].split()[1] != str(os.getpid()))
+    parents = {p: int(Path(f"/proc/{p}/stat").read_text().rsplit(")", 1)[1].split()[1]) for p in servers_of(os.getpid())}
+    victim = next(p for p, parent in parents.items() if parents.get(parent) == os.getpid())
     os.kill(victim, signal.SIGKILL)
     outputs = [first.output] + [v.output for v in verdicts]
     assert outputs == [f"{i}\n" for i in range(80)]

@@ -54,7 +54,7 @@ class _Server:
         self.lane, self.walls = lane, {}
         self.jobs, self.inbox, self.outbox, self.since = deque(), bytearray(), bytearray(), time.monotonic()
         self.sock, theirs = socket.socketpair()
-        self.errors, self.home = tempfile.TemporaryFile(), tempfile.mkdtemp(prefix="evoselfcode-")
+        self.errors, self.home = tempfile.TemporaryFile(), tempfile.mkdtemp(prefix=f"evoselfcode-{os.getpid()}-")
         command = [sys.executable, "-P", "-s", "-S", str(package_folder()/"execution"/"zygote.py"), self.home]
         self.process = subprocess.Popen(command, stdin=theirs, stdout=subprocess.DEVNULL, stderr=self.errors, cwd="/",
                                         env=_environment(lane), start_new_session=True)
