@@ -4,6 +4,7 @@ import gzip
 import json
 from fractions import Fraction
 from math import comb
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -224,8 +225,17 @@ def test_compare_matches_problems_by_name_not_by_place():
 
 @pytest.fixture(scope="module")
 def engine():
+    "A model of 20 thousand parameters that has learnt nothing."
+    import torch
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
     from evoselfcode.engine.local import Engine
-    return Engine("pocket", device="cpu")
+    bpe = ByteLevelBPETokenizer()
+    bpe.train_from_iterator([Path(__file__).read_text()], vocab_size=300, special_tokens=["<|end|>"])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe._tokenizer, eos_token="<|end|>", pad_token="<|end|>")
+    torch.manual_seed(0)
+    size = LlamaConfig(vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=512, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
+    return Engine(LlamaForCausalLM(size).eval(), tokenizer, device="cpu")
 
 
 def settings(**changes):
