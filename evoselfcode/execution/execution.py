@@ -174,6 +174,7 @@ def _step(self: _Pool) -> list:  # (key, answer) of the jobs that ended
 
 _Pool.step = _step
 
+# %% ../../nbs/execution/20_execution.ipynb #91020ed4
 def _answers(jobs: Iterable, workers: int, lanes: int = 1) -> Iterator[dict]:
     "Yield the answer to each (key, lane, job) in order; a key that was seen before is not run again."
     _require_linux()
@@ -189,7 +190,7 @@ def _answers(jobs: Iterable, workers: int, lanes: int = 1) -> Iterator[dict]:
             yield known[order.popleft()]
     finally: _stop(pool.servers)
 
-# %% ../../nbs/execution/20_execution.ipynb #1307ea5d
+# %% ../../nbs/execution/20_execution.ipynb #6cb83c35
 def _job(kind: str, limits: Limits, **content) -> dict:
     return dict(kind=kind, seconds=float(limits.seconds), memory=limits.memory_mb, output=limits.output_kb << 10, seed=0, **content)
 
