@@ -1,5 +1,4 @@
 "What a report says of run folders that are whole, torn, or poor."
-import io
 import json
 import re
 import struct
