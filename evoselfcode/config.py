@@ -106,6 +106,7 @@ class Train:
     method: str = key("full", choices=("full", "lora"))               # all weights, or a low-rank adapter
     learning_rate: float = key(1e-3, above=0, high=1)                 # peak rate; LoRA likes about ten times that of full training
     epochs: float = key(3.0, above=0)                                 # passes over the training rows
+    min_steps: int = key(100, low=0)                                  # optimiser steps at least, however few the rows
     batch_size: int = key(32, low=1)                                  # rows per optimiser step
     max_length: int = key(512, low=8)                                 # longest row, in tokens; longer ones are cut and counted
     warmup: float = key(0.05, low=0, high=1)                          # share of the steps in which the rate rises
