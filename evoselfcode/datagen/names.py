@@ -31,7 +31,7 @@ TAKEN = frozenset(keyword.kwlist + keyword.softkwlist + dir(builtins))
 
 def refusal(
     name: str,           # what the model wrote
-    known: set = set(),  # names that were kept before
+    known=frozenset(),    # names that were kept before
 ) -> str:                # why it is refused; "" when it is welcome
     "Say why a name is not kept."
     if not PATTERN.fullmatch(name): return "not a name"

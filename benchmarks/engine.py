@@ -1,0 +1,133 @@
+"""How fast is the engine, and does it say the same as the plain way?
+
+Run it from the project's folder; with the pocket model it takes a minute or two on two CPU cores:
+
+    python benchmarks/engine.py
+    python benchmarks/engine.py --model Qwen/Qwen2.5-Coder-0.5B --device cuda --prompts 64
+
+Sampling: one `generate` call per sample, one call per prompt (`num_return_sequences`), and `Engine.sample`.
+Perplexity: one forward pass per candidate, and `Engine.perplexity`.
+Both with prompts of about 200 tokens and with short ones, `--n` candidates each. The plain ways run on the first
+`--baseline` prompts and are given per second, since on all of them they would take minutes.
+At the end: greedy texts of both ways are equal, and so are the log-probabilities of the same texts.
+"""
+import argparse
+from time import perf_counter
+
+import numpy as np
+import torch
+
+from evoselfcode.engine.local import Engine
+
+TASKS = [
+    "the sum of the squares of the even numbers in the list", "the largest word of the given words",
+    "how many vowels there are in the string", "the running totals of the numbers above zero",
+    "the list without repeats in descending order", "whether the numbers are in ascending order",
+    "the first three characters of each word in upper case", "the differences between neighbours of the sorted numbers",
+]
+SHOWN = '''def sum_evens(xs: list[int]) -> int:
+    """Return the sum of the even numbers in the list."""
+    return sum(x for x in xs if x % 2 == 0)
+
+
+def longest(words: list[str]) -> str:
+    """Find the longest of the given words."""
+    result = ""
+    for word in words:
+        if len(word) > len(result):
+            result = word
+    return result
+
+
+def doubled(numbers: list[int]) -> list[int]:
+    """Compute the doubles of the numbers above zero."""
+    return [2 * v for v in numbers if v > 0]
+
+
+'''
+
+
+def prompts_of(engine: Engine, count: int, tokens: int) -> list[str]:
+    "Write `count` different prompts of about `tokens` tokens: functions shown first, then one to write."
+    asks = [f"# Case {i}. Return {TASKS[i % len(TASKS)]}.\ndef solve(xs: list[int]) -> int:\n" for i in range(count)]
+    room = tokens - max(len(engine.tokenizer(ask)["input_ids"]) for ask in asks)
+    shown = engine.tokenizer(SHOWN * 4)["input_ids"][-room:] if room > 0 else []
+    return [engine.tokenizer.decode(shown) + ask for ask in asks]
+
+
+def timed(work, repeats: int):
+    "Return the result of `work` and the seconds of its fastest run."
+    seconds = []
+    for _ in range(repeats):
+        start = perf_counter()
+        result = work()
+        seconds.append(perf_counter() - start)
+    return result, min(seconds)
+
+
+def generate(engine: Engine, prompt: str, n: int, new: int, temperature: float) -> list[str]:
+    "The plain way to sample: transformers' own `generate` on one prompt."
+    ids = engine.tokenizer(prompt, return_tensors="pt")["input_ids"].to(engine.model.device)
+    how = dict(do_sample=True, temperature=temperature, top_p=.95, top_k=0, num_return_sequences=n) if temperature else dict(do_sample=False)
+    with torch.inference_mode():
+        out = engine.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=new,
+                                    pad_token_id=engine.tokenizer.pad_token_id, **how)
+    return [engine.tokenizer.decode(row[ids.shape[1]:], skip_special_tokens=True) for row in out]
+
+
+def plain_logprobs(engine: Engine, prompt: str, text: str) -> np.ndarray:
+    "The plain way to score: one forward pass over prompt and text."
+    before = engine.tokenizer(prompt)["input_ids"]
+    ids = torch.tensor([before + engine.tokenizer(text, add_special_tokens=False)["input_ids"]], device=engine.model.device)
+    with torch.inference_mode(): values = engine.model(input_ids=ids).logits[0, :-1].float().log_softmax(-1)
+    return values.gather(1, ids[0, 1:, None])[len(before) - 1:, 0].cpu().numpy()
+
+
+def line(what: str, count: int, seconds: float, base: float | None = None) -> float:
+    "Print one measurement and return its rate."
+    rate = count / seconds
+    print(f"  {what:42} {rate:9.1f} per second" + (f"   x {rate / base:.1f}" if base else ""), flush=True)
+    return rate
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="pocket", help="pocket, a folder or a Hugging Face id")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--prompts", type=int, default=32, help="prompts of the batched ways")
+    parser.add_argument("--baseline", type=int, default=4, help="prompts of the plain ways")
+    parser.add_argument("--n", type=int, default=8, help="candidates per prompt")
+    parser.add_argument("--new", type=int, default=128, help="most new tokens")
+    parser.add_argument("--repeats", type=int, default=3, help="each way is run so often and its fastest run counts")
+    args = parser.parse_args()
+    engine = Engine(args.model, device=args.device)
+    print(f"{engine}: {engine.model.num_parameters():,} parameters, {torch.get_num_threads()} threads")
+    worst, ratios = 0.0, []
+    for tokens in (200, 0):
+        prompts = prompts_of(engine, args.prompts, tokens)
+        few, length = prompts[:args.baseline], np.mean([len(engine.tokenizer(p)["input_ids"]) for p in prompts])
+        engine.sample(few, 1, .8, .95, 8, seed=0)
+        print(f"\nprompts of {length:.0f} tokens, {args.n} candidates each, up to {args.new} new tokens")
+        _, each = timed(lambda: [generate(engine, p, 1, args.new, .8) for p in few for _ in range(args.n)], args.repeats)
+        _, many = timed(lambda: [generate(engine, p, args.n, args.new, .8) for p in few], args.repeats)
+        drawn, ours = timed(lambda: engine.sample(prompts, args.n, .8, .95, args.new, seed=1), args.repeats)
+        base = line("sample: generate, one call per sample", len(few) * args.n, each)
+        line("sample: generate, one call per prompt", len(few) * args.n, many, base)
+        ratios.append(("sampling", tokens, line("sample: Engine.sample", len(prompts) * args.n, ours, base) / base))
+        pairs = [(p, s.text) for p, samples in zip(prompts, drawn) for s in samples if s.text]
+        first = pairs[:args.baseline * args.n]
+        single, each = timed(lambda: [plain_logprobs(engine, *pair) for pair in first], args.repeats)
+        shared, ours = timed(lambda: engine.logprobs(*zip(*pairs)), args.repeats)
+        base = line("perplexity: one forward pass per candidate", len(first), each)
+        ratios.append(("perplexity", tokens, line("perplexity: Engine.perplexity", len(pairs), ours, base) / base))
+        worst = max([worst, *(np.abs(a - b).max() for a, b in zip(single, shared))])
+        greedy = [samples[0].text for samples in engine.sample(few, 1, 0, 1, args.new)]
+        assert greedy == [generate(engine, p, 1, args.new, 0)[0] for p in few], "greedy texts differ"
+    limit = 1e-4 if engine.model.dtype == torch.float32 else .2
+    assert worst < limit, f"log-probabilities differ by {worst:.1e}"
+    print(f"\ngreedy texts are equal; log-probabilities of the same texts differ by at most {worst:.1e} ({limit:.0e} allowed)")
+    print("against the plain way: " + ", ".join(f"{what} x {ratio:.1f} ({'long' if tokens else 'short'} prompts)" for what, tokens, ratio in ratios))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""Names and functions invented by the model: what is kept, what is dropped and why, and when drawing stops."""
+import ast
+import builtins
+import keyword
+import re
+
+import pytest
+import torch
+import transformers as tf
+from hypothesis import given, settings, strategies as st
+
+from evoselfcode.config import Functions, Names
+from evoselfcode.datagen.functions import cut_function, draw_functions, generate_functions, idle, make_pair
+from evoselfcode.datagen.names import choose_arm, entropy, generate_names, name_batches, refusal, yield_table
+from evoselfcode.engine.local import Engine, Sample
+
+
+@pytest.fixture(scope="module")
+def pocket():
+    return Engine("pocket", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def blank(pocket):
+    "The pocket architecture with random weights: it cannot fill in the middle, and writes nonsense."
+    torch.manual_seed(0)
+    return Engine(tf.AutoModelForCausalLM.from_config(pocket.model.config), pocket.tokenizer)
+
+
+@pytest.fixture(scope="module")
+def names(pocket):
+    return generate_names(pocket, Names(number=60, batch=100), seed=1)
+
+
+# Names
+
+@pytest.mark.parametrize("name,why", [
+    ("count_vowels", ""), ("_private_sum", ""), ("is_prime2", ""), ("a"*65, ""), ("a"*66, "not a name"), ("ab", "not a name"), ("CountVowels", "not a name"),
+    ("9lives", "not a name"), ("two words", "not a name"), ("naïve_sum", "not a name"), ("sum_of\n", "not a name"), ("", "not a name"), ("x.y_z", "not a name"),
+    ("sorted", "keyword or builtin"), ("lambda", "keyword or builtin"), ("match", "keyword or builtin"), ("__import__", "keyword or builtin"),
+    ("solve", "weak"), ("_solve_", "weak"), ("process", "weak"), ("my_func", "weak"), ("test_function", "weak"), ("_____", "weak"), ("x_1", "weak"),
+    ("seen_before", "duplicate")])
+def test_which_names_are_kept(name, why):
+    assert refusal(name, {"seen_before"}) == why
+
+
+@pytest.mark.parametrize("arm", ["fim", "l2r"])
+def test_names_are_enough_different_and_usable(pocket, arm):
+    found = generate_names(pocket, Names(number=50, batch=64, arm=arm), seed=2)
+    words = [record["name"] for record in found]
+    assert len(words) == len(set(words)) == 50 and {record["source"] for record in found} == {arm}
+    assert len({record["id"] for record in found}) == 50 and {record["model"] for record in found} == {"pocket"}
+    for word in words:
+        assert re.fullmatch("[a-z_][a-z0-9_]{2,64}", word) and not keyword.iskeyword(word) and not hasattr(builtins, word)
+        ast.parse(f"def {word}(): pass")
+
+
+def test_more_names_begin_with_the_same_names(pocket, names):
+    assert generate_names(pocket, Names(number=25, batch=100), seed=1) == names[:25]
+    assert generate_names(pocket, Names(number=25, batch=100), seed=2) != names[:25]
+
+
+def test_drawing_stops_when_it_runs_dry(pocket):
+    batches = list(name_batches(pocket, Names(number=10**6, batch=250, floor=1000), seed=1))
+    assert sum(b.drawn for b in batches) == 1000
+    table = yield_table(batches)
+    assert (table.drawn == table.new + table[[why for why in ("not a name", "keyword or builtin", "weak", "duplicate") if why in table]].sum(axis=1)).all()
+    assert (table["yield"] == 1000*table.new/table.drawn).all() and table["yield"].iloc[-1] < table["yield"].iloc[0]
+    greedy = list(name_batches(pocket, Names(number=50, batch=300, temperature=0), seed=1))
+    assert sum(b.drawn for b in greedy) == 1200 and len(greedy[0].kept) <= 1 and greedy[0].entropy == 0
+
+
+def test_the_arm_follows_the_model_and_the_settings(pocket, blank):
+    assert choose_arm(pocket)[0] == "fim"
+    assert choose_arm(pocket, "l2r")[:2] == ("l2r", None)
+    arm, family, reason = choose_arm(blank)
+    assert (arm, family) == ("l2r", None) and "left to right" in reason
+    arm, family, reason = choose_arm(blank, "fim")
+    assert arm == "fim" and family and "although" in reason
+
+
+def test_entropy():
+    assert entropy([]) == 0 and entropy("aaaa") == 0 and entropy("abcd") == 2 and 0 < entropy("aaab") < 1
+
+
+# Functions
+
+BODIES = ["    return 1\n", "    x = 1\n    return x\n", "    for i in range(3):\n        pass\n    return i\n", '    t = """\nat the margin\n"""\n    return t\n',
+          "    if x:\n        return (1,\n2)\n    return 0\n", "    def inner():\n        return 2\n    return inner()\n"]
+
+
+@given(body=st.sampled_from(BODIES), after=st.sampled_from(["", "\n", "\n\nprint(f(1))", "def g(", "\nclass A:\n  x", "# note\n", "x = [1,", "@", "\n\n\"\"\"text"]))
+@settings(deadline=None)
+def test_what_follows_a_function_is_cut_off(body, after):
+    source = f"def f(x):\n{body}"
+    assert cut_function(source + after) == (source, "")
+
+
+@given(body=st.sampled_from(BODIES), data=st.data())
+@settings(deadline=None)
+def test_a_text_cut_off_by_the_limit_never_passes_for_whole(body, data):
+    source = f"def f(x):\n{body}"
+    at = data.draw(st.integers(0, len(source) - 1))
+    function, why = cut_function(source[:at], finished=False)
+    assert function is None and why == "truncated"
+
+
+@pytest.mark.parametrize("text", ["", "x = 1\n", "def f(:\n    pass\n", "def f(x):\n", "def f(x):\n    y = = 1\n    return y\n", "class A:\n    pass\n",
+                                  "def f(x):\n    return 1\n  return 2\n", "def f(x):\n    return 1\n        return 2\n", "\0", "def f(x):\n    return '\n"])
+def test_what_is_no_function_is_refused(text):
+    assert cut_function(text) == (None, "syntax")
+
+
+@pytest.mark.parametrize("body,does", [("pass", True), ("...", True), ("raise NotImplementedError", True), ("raise NotImplementedError('later')", True),
+                                       ("return 1", False), ("raise ValueError", False), ("x += 1\n    pass", False)])
+def test_idle(body, does):
+    assert idle(f"def f(x):\n    {body}\n") == does
+
+
+def test_reasons():
+    whole = 'def f(x: int) -> int:\n    """Add one.\n\n    More."""\n    return x + 1\n'
+    pair, why = make_pair(Sample(whole + "\n\nprint(f(", 9, True, 0.), "f")
+    assert why == "" and pair == dict(description="Add one.\n\nMore.", code="def f(x: int) -> int:\n    return x + 1\n", entry_point="f")
+    assert make_pair(Sample(whole, 9, True, 0.), "g") == (None, "other name")
+    assert make_pair(Sample(whole, 9, False, 0.), "f") == (None, "truncated")
+    assert make_pair(Sample("def f(x):\n    return x\n", 9, True, 0.), "f") == (None, "no docstring")
+
+
+def test_every_function_is_kept_or_dropped_with_a_reason(pocket, names):
+    kept, dropped = generate_functions(pocket, names, Functions(per_name=3), seed=1)
+    assert len(kept) + len(dropped) == 3*len(names) and len(kept) > len(names)/2
+    assert {record["reason"] for record in dropped} <= {"syntax", "truncated", "no docstring", "other name", "does nothing", "duplicate"}
+    by_id = {record["id"]: record["name"] for record in names}
+    for pair in kept:
+        node = [n for n in ast.parse(pair["code"]).body if isinstance(n, ast.FunctionDef)][-1]
+        assert node.name == pair["entry_point"] == by_id[pair["parents"][0]] and ast.get_docstring(node) is None
+        assert pair["description"].strip() and pair["source"] == "fim" and pair["iteration"] == 0 and pair["model"] == "pocket"
+    assert len({pair["id"] for pair in kept}) == len({pair["code"] for pair in kept}) == len(kept)
+    assert generate_functions(pocket, names, Functions(per_name=3), seed=1) == (kept, dropped)
+
+
+def test_a_model_that_writes_nonsense_gives_no_pairs(blank):
+    records = [dict(id="1", name="count_vowels", source="l2r")]*8
+    kept, dropped = generate_functions(blank, records, Functions(max_new_tokens=30), seed=1)
+    assert kept == [] and len(dropped) == 8 and all(record["reason"] for record in dropped)
+    assert draw_functions(blank, [], Functions()) == [] and generate_functions(blank, [], Functions()) == ([], [])

@@ -1,0 +1,288 @@
+"""The engine: models found or refused in one line, samples and log-probabilities equal to the plain way."""
+import json
+import shutil
+import subprocess
+import sys
+from time import perf_counter
+
+import numpy as np
+import pytest
+import torch
+import transformers as tf
+
+from evoselfcode.engine import fim, loading
+from evoselfcode.engine.local import Engine, draw, nucleus
+
+PROMPTS = ["def count_vowels(text: str) -> int:\n", "def f(", "from math import prod\n\n\ndef product_of_evens(numbers: list[int]) -> int:\n    evens = ",
+           "# Return the sum of the numbers above zero in the list.\n", "def f("]
+SMALL = dict(vocab_size=1200, hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+             max_position_embeddings=256, initializer_range=.3, bos_token_id=None, eos_token_id=0, pad_token_id=0)
+
+
+@pytest.fixture(scope="module")
+def pocket():
+    return Engine("pocket", device="cpu")
+
+
+@pytest.fixture(scope="module", params=["pocket", "llama", "qwen2", "sliding window"])
+def engine(request, pocket):
+    "The pocket model, and other architectures with random weights and its tokenizer."
+    if request.param == "pocket": return pocket
+    config = {"llama": lambda: tf.LlamaConfig(**SMALL), "qwen2": lambda: tf.Qwen2Config(**SMALL),
+              "sliding window": lambda: tf.MistralConfig(**SMALL, sliding_window=8)}[request.param]()
+    torch.manual_seed(1)
+    return Engine(tf.AutoModelForCausalLM.from_config(config), pocket.tokenizer)
+
+
+def generate(engine, prompt, new):
+    ids = torch.tensor([engine.encode([prompt])[0]])
+    with torch.inference_mode():
+        out = engine.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=new,
+                                    eos_token_id=engine.ends.tolist(), pad_token_id=0)
+    return out[0, ids.shape[1]:].tolist()
+
+
+def plain_logprobs(engine, prompt, text):
+    before = engine.encode([prompt], room=0)[0]
+    after = engine.tokenizer(text, add_special_tokens=False)["input_ids"]
+    if not after: return np.zeros(0)
+    with torch.inference_mode(): logits = engine.model(input_ids=torch.tensor([before + after])).logits[0, :-1]
+    return logits.float().log_softmax(-1).gather(1, torch.tensor(before + after)[1:, None])[len(before) - 1:, 0].numpy()
+
+
+# Sampling
+
+def test_greedy_is_what_generate_writes(engine):
+    for prompt, samples in zip(PROMPTS, engine.sample(PROMPTS, 2, temperature=0, max_new_tokens=40)):
+        ids = generate(engine, prompt, 40)
+        assert samples[0] == samples[1] and samples[0].text == engine.tokenizer.decode(ids, skip_special_tokens=True)
+        assert samples[0].finished == (ids[-1] in engine.ends) and samples[0].tokens == len(ids) - samples[0].finished
+
+
+def test_same_call_same_samples_whatever_the_batches(engine):
+    first = engine.sample(PROMPTS, 5, .8, .95, 40, seed=3)
+    assert first == engine.sample(PROMPTS, 5, .8, .95, 40, seed=3)
+    assert first != engine.sample(PROMPTS, 5, .8, .95, 40, seed=4)
+    rows, engine.rows = engine.rows, 3
+    try: small = engine.sample(PROMPTS, 5, .8, .95, 40, seed=3)
+    finally: engine.rows = rows
+    assert [[s.text for s in samples] for samples in first] == [[s.text for s in samples] for samples in small]
+    assert len({s.text for s in first[1] + first[4]}) > 2   # equal prompts, each with draws of its own
+
+
+def test_a_longer_limit_only_continues(pocket):
+    short, long = (pocket.sample(PROMPTS, 4, 1., 1., new, seed=2) for new in (10, 50))
+    for s, t in zip(sum(short, []), sum(long, [])):
+        assert t.text.startswith(s.text.rstrip("\ufffd")) and (not s.finished or s == t)
+
+
+def test_log_probability_of_a_sample_is_that_of_its_text(pocket):
+    drawn = [(p, s) for p, samples in zip(PROMPTS, pocket.sample(PROMPTS, 8, 1.2, .9, 40, seed=5)) for s in samples]
+    same = [(p, s) for p, s in drawn if len(pocket.tokenizer(s.text)["input_ids"]) == s.tokens]
+    scored = pocket.logprobs([p for p, _ in same], [s.text for _, s in same])
+    assert len(same) > len(drawn)/2
+    assert np.allclose([s.logprob for _, s in same], [values.sum() for values in scored], atol=1e-3)
+
+
+def test_stop_strings_cut_at_the_earliest_and_never_appear(pocket):
+    stop = ("return", " for", "\n\n")
+    free, cut = (pocket.sample(PROMPTS, 8, 1., 1., 60, seed=6, stop=s) for s in ((), stop))
+    stopped = 0
+    for s, t in zip(sum(free, []), sum(cut, [])):
+        at = min((i for word in stop if (i := s.text.find(word)) >= 0), default=None)
+        assert t.text == s.text[:at] and not any(word in t.text for word in stop)
+        stopped += at is not None
+        if at is not None: assert t.finished and t.tokens <= s.tokens and t.logprob >= s.logprob - 1e-4
+    assert stopped > 10
+
+
+def test_what_ends_and_what_is_cut_off(pocket):
+    samples = sum(pocket.sample(PROMPTS, 8, .8, .95, 12, seed=7), [])
+    assert all(s.tokens == 12 for s in samples if not s.finished) and any(not s.finished for s in samples)
+    assert not any("<|" in s.text for s in samples)
+
+
+def test_rows_stop_at_the_end_of_the_context(pocket):
+    prompt = "x = 1\n"*500
+    while len(pocket.tokenizer(prompt)["input_ids"]) > pocket.context - 5: prompt = prompt[6:]
+    room = pocket.context - len(pocket.tokenizer(prompt)["input_ids"])
+    long, short = pocket.sample([prompt, "def f("], 4, 1., 1., 30, seed=1)
+    assert max(s.tokens for s in long) <= room < max(s.tokens for s in short)
+
+
+def test_impossible_requests_are_one_line(pocket, message):
+    text = message(pocket.sample, ["fine", "x = 1\n"*500], 1)
+    assert "prompt 1" in text and str(pocket.context) in text
+    assert "completion" in message(pocket.logprobs, ["x"], ["x = 1\n"*500])
+    for wrong in (dict(n=0), dict(temperature=-1), dict(top_p=0), dict(top_p=1.5), dict(max_new_tokens=0)):
+        message(pocket.sample, ["x"], **wrong)
+    message(pocket.logprobs, ["a", "b"], ["c"])
+    message(Engine, pocket.model)
+    assert pocket.sample([], 3) == [] and pocket.logprobs([], []) == []
+
+
+@pytest.mark.parametrize("temperature,top_p", [(1., 1.), (1., .9), (.7, .95), (1.5, .5), (1., .01)])
+def test_draws_follow_the_nucleus_distribution(temperature, top_p):
+    logits = torch.randn(50, generator=torch.Generator().manual_seed(3))*2
+    probs = (logits.double()/temperature).softmax(0)
+    order = probs.argsort(descending=True)
+    kept = order[:int((probs[order].cumsum(0) < top_p).sum()) + 1]
+    exact = torch.zeros(50, dtype=torch.float64)
+    exact[kept] = probs[kept]/probs[kept].sum()
+    uniform = torch.rand(60_000, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    token, logprob = draw(logits.expand(len(uniform), -1), uniform, temperature, top_p)
+    drawn = torch.bincount(token, minlength=50)/len(uniform)
+    assert (drawn - exact).abs().max() < .01 and drawn[exact == 0].sum() == 0
+    assert torch.allclose(logprob, logits.log_softmax(0)[token], atol=1e-5)
+
+
+def test_nucleus_of_certain_and_of_equal_tokens():
+    assert nucleus(torch.tensor([[0., 1., 0.]]), .5).tolist() == [[0., 1., 0.]]
+    assert (nucleus(torch.full((1, 4), .25), .5) > 0).all()   # tied tokens stay together
+    probs = torch.tensor([[0., .5, .5, 0.]]).expand(2, -1)
+    token, _ = draw(probs.log(), torch.tensor([[0., 0.], [1 - 2**-53]*2], dtype=torch.float64), 1., .9)
+    assert token.tolist() == [1, 2]                            # never a token of probability 0
+
+
+def test_memory_that_runs_out_halves_the_batch(pocket, message):
+    class Cramped(Engine):
+        most, seen = 4, []
+        def _sample_rows(self, prompts, *rest):
+            self.seen.append(len(prompts))
+            if len(prompts) > self.most: raise torch.OutOfMemoryError("no room")
+            return super()._sample_rows(prompts, *rest)
+    cramped = Cramped(pocket.model, pocket.tokenizer)
+    texts = lambda found: [[s.text for s in samples] for samples in found]
+    assert texts(cramped.sample(PROMPTS, 4, seed=1)) == texts(pocket.sample(PROMPTS, 4, seed=1))
+    assert cramped.seen[:4] == [20, 10, 5, 2] and sum(cramped.seen[3:]) == 20
+    cramped.most = 0
+    assert "memory" in message(cramped.sample, PROMPTS, 4)
+
+
+def test_a_leading_space_survives_tokenizers_that_drop_it(pocket):
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    words = ["</s>", "<unk>", "▁return", "▁x", "▁def", ":", "▁"]
+    inner = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
+    inner.pre_tokenizer, inner.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    tokenizer = tf.PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="</s>", unk_token="<unk>")
+    assert tokenizer.decode([2, 3]) == "return x"              # alone, the space is lost
+    tokenizer.pad_token = tokenizer.eos_token
+    engine = Engine(pocket.model, tokenizer)
+    assert engine._text(4, [2, 3]) == " return x" and engine._text(0, [2, 3]) == "return x"
+
+
+# Log-probabilities
+
+def test_log_probabilities_are_those_of_one_by_one(engine):
+    texts = ["    return 1\n", "", "x", "xs: list[int]) -> int:\n    total = 0\n    for x in xs:\n        total += x\n    return total\n", "x"]
+    pairs = [(prompt, text) for prompt in [*PROMPTS, ""] for text in texts]
+    shuffled = [pairs[i] for i in np.random.default_rng(0).permutation(len(pairs))]
+    rows = engine.rows
+    for engine.rows in (rows, 4):
+        found = engine.logprobs(*zip(*shuffled))
+        for (prompt, text), values in zip(shuffled, found):
+            plain = plain_logprobs(engine, prompt, text)
+            assert values.dtype == np.float32 and values.shape == plain.shape and np.allclose(values, plain, atol=1e-4)
+    engine.rows = rows
+
+
+def test_perplexity(pocket):
+    prompts, texts = ["def f(xs: list[int]) -> int:\n"]*3, ["    return sum(xs)\n", "    zebra; +\n", ""]
+    good, bad, empty = pocket.perplexity(prompts, texts)
+    assert good < bad/10 and np.isnan(empty)
+    assert good == pytest.approx(np.exp(-plain_logprobs(pocket, prompts[0], texts[0]).mean()), rel=1e-4)
+
+
+# Loading
+
+@pytest.fixture
+def folder(tmp_path):
+    "A copy of the pocket model to damage."
+    return shutil.copytree(loading.resolve_model("pocket"), tmp_path/"model")
+
+
+def test_damaged_folders_are_one_line(folder, message):
+    config = json.loads((folder/"config.json").read_text())
+    (folder/"config.json").write_text(json.dumps(config | {"num_hidden_layers": config["num_hidden_layers"] + 1}))
+    assert "lack" in message(loading.load, folder)
+    (folder/"config.json").write_text(json.dumps(config | {"hidden_size": config["hidden_size"]*2}))
+    message(loading.load, folder)
+    (folder/"config.json").write_text("{")
+    message(loading.load, folder)
+    (folder/"config.json").write_text(json.dumps(config | {"model_type": "mystery", "auto_map": {"AutoModelForCausalLM": "evil.Model"}}))
+    (folder/"evil.py").write_text("raise SystemExit('ran')")
+    message(loading.load, folder)
+    (folder/"config.json").write_text(json.dumps(config))
+    (folder/"model.safetensors").rename(folder/"pytorch_model.bin")
+    assert "pickled" in message(loading.load, folder)
+    (folder/"pytorch_model.bin").unlink()
+    assert "no weights" in message(loading.load, folder)
+
+
+def test_names_that_are_no_model(tmp_path, message):
+    (tmp_path/"file").write_text("")
+    for name in (tmp_path/"nowhere", tmp_path/"file", tmp_path, "./nowhere", "a/b/c", "", "no spaces allowed/here"): message(loading.load, name)
+    start = perf_counter()
+    assert "give a folder" in message(loading.load, "nobody/no-such-model") and perf_counter() - start < 20
+
+
+def test_a_tokenizer_without_padding_pads_with_the_end(folder):
+    path = folder/"tokenizer_config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({key: value for key, value in config.items() if key != "pad_token"}))
+    _, tokenizer = loading.load(folder)
+    assert tokenizer.pad_token_id == tokenizer.eos_token_id
+
+
+def test_an_adapter_is_merged_into_its_base(tmp_path, folder, message):
+    from peft import LoraConfig, get_peft_model
+    model, tokenizer = loading.load(folder, "cpu")
+    torch.manual_seed(0)
+    adapted = get_peft_model(model, LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)).eval()
+    adapted.save_pretrained(tmp_path/"adapter")
+    engine = Engine(tmp_path/"adapter", device="cpu")
+    ids = torch.tensor([tokenizer(PROMPTS[0])["input_ids"]])
+    with torch.inference_mode():
+        assert torch.allclose(engine.model(ids).logits, adapted(ids).logits, atol=1e-3)
+        assert not torch.allclose(engine.model(ids).logits, loading.load(folder, "cpu")[0](ids).logits, atol=1e-1)
+    shutil.rmtree(folder)
+    assert str(folder) in message(loading.load, tmp_path/"adapter")
+
+
+def test_importing_is_light():
+    code = "import sys, evoselfcode.engine.local, evoselfcode.engine.fim; print([m for m in ('torch', 'transformers', 'pandas') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+# Fill in the middle
+
+@pytest.mark.parametrize("family", fim.FAMILIES, ids=lambda family: family.name)
+def test_families_are_told_apart_by_single_tokens(family, pocket):
+    from tokenizers import AddedToken
+    bare = tf.PreTrainedTokenizerFast(tokenizer_object=byte_level(), eos_token="<end>")
+    assert fim.detect(bare) is None                                        # the tokens are there only in pieces
+    bare.add_tokens([AddedToken(token, special=True) for token in (family.prefix, family.suffix)])
+    assert fim.detect(bare) is None
+    bare.add_tokens([AddedToken(family.middle, special=True)])
+    assert fim.detect(bare) == family
+    ids = bare(fim.fim_prompt(family, "def ", "(x)"))["input_ids"]
+    assert [ids[0], ids[-1]] == bare.convert_tokens_to_ids([family.prefix, family.middle])
+
+
+def byte_level():
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    inner = Tokenizer(models.BPE({letter: i for i, letter in enumerate(alphabet)}, []))
+    inner.pre_tokenizer, inner.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    return inner
+
+
+def test_the_probe_tells_skill_from_vocabulary(pocket):
+    found = fim.probe(pocket)
+    assert found.works and "\n" not in found.reason
+    torch.manual_seed(0)
+    blank = Engine(tf.AutoModelForCausalLM.from_config(pocket.model.config), pocket.tokenizer)
+    assert not fim.probe(blank).works and fim.probe(blank).family == found.family
+    bytewise = tf.PreTrainedTokenizerFast(tokenizer_object=byte_level(), eos_token="a", pad_token="a")
+    without = fim.probe(Engine(pocket.model, bytewise))
+    assert not without.works and without.family is None and "no fill-in-the-middle" in without.reason
