@@ -49,9 +49,9 @@ def doubled(numbers: list[int]) -> list[int]:
 
 def prompts_of(engine: Engine, count: int, tokens: int) -> list[str]:
     "Write `count` different prompts of about `tokens` tokens: functions shown first, then one to write."
-    asks = [f"# Case {i}. Return {TASKS[i % len(TASKS)]}.\ndef solve(xs: list[int]) -> int:\n" for i in range(count)]
+    asks = [f"# Case {i}. Return {TASKS[i % len(TASKS)]}.\ndef solve(xs: list[int]) -> int:" for i in range(count)]
     room = tokens - max(len(engine.tokenizer(ask)["input_ids"]) for ask in asks)
-    shown = engine.tokenizer(SHOWN * 4)["input_ids"][-room:] if room > 0 else []
+    shown = engine.tokenizer(SHOWN * 4, verbose=False)["input_ids"][-room:] if room > 0 else []
     return [engine.tokenizer.decode(shown) + ask for ask in asks]
 
 
@@ -71,7 +71,7 @@ def generate(engine: Engine, prompt: str, n: int, new: int, temperature: float) 
     how = dict(do_sample=True, temperature=temperature, top_p=.95, top_k=0, num_return_sequences=n) if temperature else dict(do_sample=False)
     with torch.inference_mode():
         out = engine.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=new,
-                                    pad_token_id=engine.tokenizer.pad_token_id, **how)
+                                    eos_token_id=engine.ends.tolist(), pad_token_id=engine.tokenizer.pad_token_id, **how)
     return [engine.tokenizer.decode(row[ids.shape[1]:], skip_special_tokens=True) for row in out]
 
 
@@ -114,6 +114,8 @@ def main():
         base = line("sample: generate, one call per sample", len(few) * args.n, each)
         line("sample: generate, one call per prompt", len(few) * args.n, many, base)
         ratios.append(("sampling", tokens, line("sample: Engine.sample", len(prompts) * args.n, ours, base) / base))
+        print(f"  ({np.mean([s.tokens for samples in drawn for s in samples]):.0f} tokens per sample, "
+              f"{np.mean([len({s.text for s in samples}) for samples in drawn]):.1f} different samples of {args.n})")
         pairs = [(p, s.text) for p, samples in zip(prompts, drawn) for s in samples if s.text]
         first = pairs[:args.baseline * args.n]
         single, each = timed(lambda: [plain_logprobs(engine, *pair) for pair in first], args.repeats)

@@ -11,7 +11,7 @@ import torch
 import transformers as tf
 
 from evoselfcode.engine import fim, loading
-from evoselfcode.engine.local import Engine, draw, nucleus
+from evoselfcode.engine.local import Engine, as_tree, draw, nucleus
 
 PROMPTS = ["def count_vowels(text: str) -> int:\n", "def f(", "from math import prod\n\n\ndef product_of_evens(numbers: list[int]) -> int:\n    evens = ",
            "# Return the sum of the numbers above zero in the list.\n", "def f("]
@@ -184,6 +184,22 @@ def test_log_probabilities_are_those_of_one_by_one(engine):
             plain = plain_logprobs(engine, prompt, text)
             assert values.dtype == np.float32 and values.shape == plain.shape and np.allclose(values, plain, atol=1e-4)
     engine.rows = rows
+
+
+def test_only_full_attention_takes_a_tree_of_candidates(engine):
+    assert engine._branching() == (getattr(engine.model.config, "sliding_window", None) != 8)
+
+
+def test_equal_beginnings_are_one_node():
+    nodes, paths = as_tree([[5, 6, 7], [5, 6], [], [5, 6, 8], [5, 6, 7], [6]])
+    assert nodes == [(-1, 5), (0, 6), (1, 7), (1, 8), (-1, 6)]
+    assert paths == [[0, 1, 2], [0, 1], [], [0, 1, 3], [0, 1, 2], [4]]
+
+
+def test_very_many_candidates_are_split(pocket):
+    texts = [f"    return {i} + {i*i}\n" for i in range(200)]
+    found = pocket.logprobs(["def f():\n"]*200, texts)
+    assert all(np.allclose(values, plain_logprobs(pocket, "def f():\n", text), atol=1e-4) for text, values in list(zip(texts, found))[::20])
 
 
 def test_perplexity(pocket):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Iterator
 from ..config import Names
 from ..engine.fim import fim_prompt, probe
-from ..engine.local import Engine
+from ..engine.local import Engine, Sample
 from ..io_utils import batch_seed, content_id
 from ..logging_utils import get_logger
 
@@ -56,7 +56,7 @@ def name_prompt(
     family=None,   # the FIM family; None = left to right
 ) -> str:
     "Write the prompt whose continuation is a function's name."
-    return fim_prompt(family, f"{context}def ", "(") if family else f"{context}def "
+    return fim_prompt(family, f"{context}def ", "(") if family else f"{context}def"  # a trailing space would part the name from its own space
 
 # %% ../../nbs/datagen/30_names.ipynb #508976a2
 @dataclass
@@ -89,7 +89,7 @@ def name_batches(
     while len(known) < settings.number:
         found = engine.sample([prompt], settings.batch, settings.temperature, settings.top_p, max_new_tokens=32,
                               seed=batch_seed(seed, "names", f"{arm} {batch}"), stop=("(", "\n", ":"))[0]
-        names, kept, refused = [s.text.strip() if s.finished else "" for s in found], [], Counter()
+        names, kept, refused = [written_name(s, arm) for s in found], [], Counter()
         for name in names:
             if why := refusal(name, known): refused[why] += 1
             elif len(known) < settings.number:
