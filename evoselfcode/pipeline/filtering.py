@@ -135,7 +135,7 @@ def _outcome(c, chosen, settings):
 def _tail(left: list[dict], chosen: dict, share: float) -> dict:
     "Choose the most surprising and most novel of what the selector left out"
     rest, kept = [c for c in left if c["id"] not in chosen], [c["code"] for c in left if c["id"] in chosen]
-    size = min(len(rest), round(len(chosen) * share / (1 - share)) if share < 1 else len(rest))
+    size = min(len(rest), int(len(chosen) * share / (1 - share) + 1e-9) if share < 1 else len(rest))
     if not size: return {}
     rank = lambda values: {i: r for r, i in enumerate(sorted(range(len(values)), key=values.__getitem__))}
     surprise, new = rank([c["scores"]["perplexity"] for c in rest]), rank(novelty([c["code"] for c in rest], kept))

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from ..config import Train
 from ..constants import UserError
-from ..engine.loading import load
+from ..engine.loading import load, quiet
 from ..io_utils import content_id, read_json, write_bytes, write_json
 from ..logging_utils import get_logger, progress
 from ..prompts import c2d_prompt, d2c_prompt
@@ -105,7 +105,9 @@ def _fit(rows, folder, base, settings, seed, note, device, made_from) -> dict:
     "Train in `folder`, which the caller moves into place"
     from transformers import DataCollatorForSeq2Seq, Trainer, set_seed
     from transformers.trainer_utils import get_last_checkpoint
-    start = time.perf_counter()
+    start, started = time.perf_counter(), folder / "started.json"
+    if not (settings.save_steps and started.exists() and read_json(started) == made_from): shutil.rmtree(folder, ignore_errors=True)
+    write_json(started, made_from)
     set_seed(seed)
     model, tokenizer = load(base, device)
     tokenizer.padding_side = "right"
@@ -119,9 +121,11 @@ def _fit(rows, folder, base, settings, seed, note, device, made_from) -> dict:
     last = get_last_checkpoint(folder / "trainer") if settings.save_steps and (folder / "trainer").exists() else None
     result = trainer.train(resume_from_checkpoint=last)
     summary = dict(steps=result.global_step, loss=round(result.training_loss, 4), rows=len(rows), cut=cut, tokens=sum(l != -100 for e in examples for l in e["labels"]))
-    trainer.model.save_pretrained(folder, safe_serialization=True)
-    tokenizer.save_pretrained(folder)
+    with quiet():
+        trainer.model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
     shutil.rmtree(folder / "trainer", ignore_errors=True)
+    started.unlink()
     write_bytes(folder / "README.md", model_card(note, base, settings, seed, summary).encode())
     write_json(folder / "training.json", dict(made_from=made_from, summary=summary, seconds=round(time.perf_counter() - start, 1)))
     return summary

@@ -1,0 +1,402 @@
+"""The stages of the loop at their edges: seeds, loss masks, adapters, selection by the numbers, rolling back and stopping."""
+import math
+import random
+import shutil
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from evoselfcode.config import Config, Data, Dual, Evaluation, Filter, Iterate, Paths, Sampling, Select, Train
+from evoselfcode.engine.local import Engine
+from evoselfcode.io_utils import read_json, read_jsonl, write_json, write_jsonl
+from evoselfcode.pipeline import dual_model, filtering, sampling, scoring, train_sft
+from evoselfcode.pipeline.iteration import Study, model_fingerprint, selection_precision, window
+
+TASKS = [dict(id="1", description="Return the sum of the given numbers."), dict(id="2", description="Return the length of the string."),
+         dict(id="3", description="Given the list, keep the even numbers, then square every number.", entry_point="f")]
+
+
+@pytest.fixture(scope="module")
+def pocket():
+    return Engine("pocket", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def pairs(root):
+    return [dict(description=r["prompt"], code=r["code"]) for r in read_jsonl(root / "data/raw/seed_pairs.jsonl")]
+
+
+# sampling and scoring
+
+def test_one_seed_one_set_of_candidates(pocket):
+    settings = Sampling(n=3, max_new_tokens=40)
+    first = sampling.sample(pocket, TASKS, settings, seed=5, iteration=2)
+    assert first == sampling.sample(pocket, TASKS, settings, seed=5, iteration=2)
+    other = sampling.sample(pocket, TASKS, settings, seed=6, iteration=2)
+    assert [c["code"] for c in first] != [c["code"] for c in other]
+    assert [(c["parents"], c["sample_index"]) for c in first] == [([t["id"]], i) for t in TASKS for i in range(3)]
+    assert len({c["id"] for c in first + other}) == 18 - sum(a["code"] == b["code"] for a, b in zip(first, other))
+    assert {c["seed"] for c in first} == {5} and {c["iteration"] for c in first} == {2}
+    assert all(c["entry_point"] == "f" for c in first if c["parents"] == ["3"])     # a name that the task gives is the one that counts
+
+
+def test_candidates_of_a_greedy_model_are_equal_and_have_ids_of_their_own(pocket):
+    found = sampling.sample(pocket, TASKS[:1], Sampling(n=3, temperature=0, max_new_tokens=20))
+    assert len({c["code"] for c in found}) == 1 and len({c["id"] for c in found}) == 3
+
+
+def test_perplexity_is_that_of_the_code_alone(pocket):
+    record = dict(description="Return the sum of the given numbers.", code="def f(xs: list[int]) -> int:\n    return sum(xs)\n")
+    prompt, code = pocket.tokenizer("# Return the sum of the given numbers.\n").input_ids, pocket.tokenizer(record["code"], add_special_tokens=False).input_ids
+    with torch.inference_mode(): logits = pocket.model(torch.tensor([prompt + code])).logits[0, len(prompt) - 1:-1]
+    by_hand = math.exp(-logits.log_softmax(-1)[range(len(code)), code].mean().item())
+    assert scoring.base_perplexity(pocket, [record])[0] == pytest.approx(by_hand, rel=1e-4)
+
+
+def test_agreement_by_hand():
+    shares = scoring.group_agreement(["a", "b", "a", "a", "b", "a"], ["x", "x", "x", "y", None, None])
+    assert shares.tolist() == [.5, .5, .5, .25, 0, 0]
+
+
+def test_scores_of_a_description_do_not_depend_on_its_neighbours(pocket):
+    found = sampling.sample(pocket, TASKS[:2], Sampling(n=4, max_new_tokens=60), seed=1)
+    together, apart = scoring.score(pocket, found, 8), scoring.score(pocket, found[:4], 8) + scoring.score(pocket, found[4:], 8)
+    for a, b in zip(together, apart):
+        assert a["behaviour"] == b["behaviour"] and a["scores"]["agreement"] == b["scores"]["agreement"]
+        assert a["scores"]["perplexity"] == pytest.approx(b["scores"]["perplexity"], rel=1e-3)
+
+
+# gates and selection
+
+def candidate(id, code="def f(x):\n    return x\n", parent="a", perplexity=2., agreement=1., mark="m", **more):
+    return dict(id=id, parents=[parent], description=f"d {parent}", code=code, entry_point="f", scores=dict(perplexity=perplexity, agreement=agreement),
+                behaviour=dict(status="passed", fingerprint=mark, errors=0, deterministic=True, detail="")) | more
+
+
+def crowd(groups=12, size=8, seed=0):
+    "Candidates of several descriptions that passed some of the gates, all different."
+    dice = random.Random(seed)
+    return [candidate(f"{g}-{i}", f"def f(x):\n    return x + {g} * {i} - {dice.randrange(999)}\n", f"p{g}", round(1 + 4 * dice.random(), 4), dice.choice([.25, .5, .75, 1.]),
+                      dropped_by=dice.choice(["", "", "", "syntax"]), reason="", verdicts={}) for g in range(groups) for i in range(size)]
+
+
+def kept_of(found): return Counter(c["parents"][0] for c in found if c["kept"] and not c["tail"])
+
+
+@pytest.mark.parametrize("share", [.05, .25, .5, 1.])
+@pytest.mark.parametrize("agreement", [0., .6])
+def test_the_random_control_keeps_as_many_of_each_description(share, agreement):
+    judged = crowd()
+    wise, blind, again, other = (filtering.select(judged, Select(selector=s, share=share, min_agreement=agreement), seed) for s, seed in
+                                 (("low_perplexity", 1), ("random", 1), ("random", 1), ("random", 2)))
+    assert kept_of(wise) == kept_of(blind) and sum(kept_of(wise).values()) > 0
+    assert blind == again and (share == 1 or blind != other)
+    assert {c["id"] for c in wise if c["kept"]} != {c["id"] for c in blind if c["kept"]} or share == 1
+    assert all(not c["dropped_by"] and c["scores"]["agreement"] >= agreement for c in wise + blind if c["kept"])
+
+
+def test_low_perplexity_keeps_the_lowest():
+    found = filtering.select(crowd(), Select(share=.25, tail_share=0, min_agreement=.5))
+    for parent in {c["parents"][0] for c in found}:
+        able = [c for c in found if c["parents"][0] == parent and c["dropped_by"] in ("", "selection")]
+        kept = [c["scores"]["perplexity"] for c in able if c["kept"]]
+        assert kept == sorted(c["scores"]["perplexity"] for c in able)[:len(kept)] or sorted(kept) == sorted(c["scores"]["perplexity"] for c in able)[:len(kept)]
+        assert len(kept) == (min(2, len(able)) if able else 0)      # a quarter of the eight that were drawn
+
+
+@pytest.mark.parametrize("tail", [0., .05, .1, .25, .5, .9])
+@pytest.mark.parametrize("groups", [1, 3, 5, 14])
+def test_the_tail_is_never_more_than_its_share(groups, tail):
+    found = filtering.select(crowd(groups), Select(share=.25, tail_share=tail, min_agreement=0))
+    kept = [c for c in found if c["kept"]]
+    strange = [c for c in kept if c["tail"]]
+    assert len(strange) <= tail * len(kept) + 1e-9
+    left = [c for c in found if c["dropped_by"] == "selection"]
+    assert len(strange) == min(len(left) + len(strange), int(tail / (1 - tail) * (len(kept) - len(strange)) + 1e-9))
+
+
+def test_the_tail_is_surprising_and_new():
+    same = [candidate(str(i), "def f(xs):\n    total = 0\n    for x in xs:\n        total += x\n    return total\n", perplexity=1 + i / 10) for i in range(6)]
+    new = candidate("new", "def f(xs):\n    import math\n    return math.fsum(sorted(map(float, xs)))\n", perplexity=9.)
+    found = filtering.select([c | dict(dropped_by="", reason="") for c in same + [new]], Select(share=.4, tail_share=.25))
+    assert [c["id"] for c in found if c["kept"]] == ["0", "1", "2", "new"] and [c["id"] for c in found if c["tail"]] == ["new"]
+
+
+def test_the_funnel_adds_up(pocket):
+    found = scoring.score(pocket, sampling.sample(pocket, TASKS, Sampling(n=8, max_new_tokens=60), seed=3), 8)
+    settings = Filter()
+    selected = filtering.select(filtering.judge(found, settings, {found[0]["behaviour"]["fingerprint"]}), Select(min_agreement=.2))
+    steps = filtering.funnel(selected, settings.gates)
+    lost = Counter(c["dropped_by"] for c in selected if not c["kept"])
+    assert [s["step"] for s in steps] == ["candidates", *settings.gates, "agreement", "selection"]
+    assert steps[0]["left"] == len(selected) == 24 and steps[-1]["left"] == sum(c["kept"] for c in selected)
+    assert [a["left"] - b["left"] for a, b in zip(steps, steps[1:])] == [lost[s["step"]] for s in steps[1:]]
+    assert "" not in lost and all(c["reason"] for c in selected if not c["kept"]) and not any(c["reason"] or c["dropped_by"] for c in selected if c["kept"])
+
+
+def test_no_candidates_are_no_trouble():
+    assert filtering.select(filtering.judge([], Filter())) == [] and filtering.funnel([], Filter().gates)[-1]["left"] == 0
+    assert filtering.novelty([], ["x"]) == [] and filtering.novelty(["x"], []) == [1.] and filtering.novelty(["", "x"], [""])[0] == 0
+
+
+def test_only_the_first_of_equal_programs_of_one_description_stays():
+    rows = [candidate("1"), candidate("2", "def f(y):\n    return y\n"), candidate("3", parent="b"), candidate("4", "def f(x):\n    return -x\n")]
+    assert [c["dropped_by"] for c in filtering.judge(rows, Filter())] == ["", "duplicates", "", ""]
+
+
+def test_a_candidate_that_two_runs_do_not_agree_on_goes():
+    odd = candidate("1") | dict(behaviour=dict(status="passed", fingerprint=None, errors=0, deterministic=False, detail="two runs gave different results"))
+    assert filtering.judge([odd], Filter())[0]["dropped_by"] == "determinism"
+
+
+def test_precision_by_hand():
+    "Two descriptions with four candidates each; a half is kept of each."
+    rows = [candidate(*row[:1], parent=row[1], kept=row[2], dropped_by=row[3]) for row in [
+        ("a1", "a", True, ""), ("a2", "a", True, ""), ("a3", "a", False, "selection"), ("a4", "a", False, "syntax"),
+        ("b1", "b", True, ""), ("b2", "b", False, "agreement"), ("b3", "b", False, "execution"), ("b4", "b", False, "lint")]]
+    right = dict(a1=True, a2=True, a3=False, a4=False, b1=False, b2=True, b3=False, b4=True)
+    # gated: a1 a2 a3 b1 b2 -> 3 of 5; at random 2 of a's three (2/3 right each) and 2 of b's two (1/2 each): (4/3 + 1) / 4; selected: a1 a2 b1 -> 2 of 3
+    assert selection_precision(rows, right, share=.5) == dict(candidates=.5, gated=.6, random=round((4 / 3 + 1) / 4, 4), selected=round(2 / 3, 4))
+    nothing = [c | dict(kept=False, dropped_by="syntax") for c in rows]
+    assert selection_precision(nothing, right, .5)["gated"] is None and selection_precision(nothing, right, .5)["selected"] is None
+
+
+# training
+
+def rows(pairs): return train_sft.d2c_rows(pairs)
+
+
+def test_the_loss_falls_on_the_completion_and_the_end(pocket, pairs):
+    examples, cut = train_sft.tokenise(rows(pairs) + train_sft.c2d_rows(pairs), pocket.tokenizer, 512)
+    for row, example in zip(rows(pairs) + train_sft.c2d_rows(pairs), examples):
+        prompt = pocket.tokenizer(row["prompt"]).input_ids
+        learned = [i for i, label in zip(example["input_ids"], example["labels"]) if label != -100]
+        assert example["input_ids"][:len(prompt)] == prompt and example["labels"][:len(prompt)] == [-100] * len(prompt)
+        assert pocket.tokenizer.decode(learned[:-1]) == row["completion"] and learned[-1] == pocket.tokenizer.eos_token_id
+    assert cut == 0 and len(examples) == 2 * len(pairs)
+
+
+def test_what_is_too_long_is_cut_and_counted(pocket, pairs):
+    whole, _ = train_sft.tokenise(rows(pairs), pocket.tokenizer, 512)
+    lengths = sorted(len(e["input_ids"]) for e in whole)
+    limit = lengths[len(lengths) // 2]
+    examples, cut = train_sft.tokenise(rows(pairs), pocket.tokenizer, limit)
+    assert cut == sum(n > limit for n in lengths) > 0 and max(len(e["input_ids"]) for e in examples) == limit
+    assert all(len(e["labels"]) == len(e["input_ids"]) for e in examples)
+
+
+def test_a_batch_grouped_by_length_has_the_loss_of_its_rows(pocket, pairs):
+    "Padding changes nothing: the mean over a batch is the mean over its rows' tokens."
+    from transformers import DataCollatorForSeq2Seq
+    examples, _ = train_sft.tokenise(rows(pairs[:12]), pocket.tokenizer, 512)
+    side, pocket.tokenizer.padding_side = pocket.tokenizer.padding_side, "right"
+    try: collate = DataCollatorForSeq2Seq(pocket.tokenizer, label_pad_token_id=-100); together = collate([dict(e) for e in examples])
+    finally: pocket.tokenizer.padding_side = side
+    def loss(batch):
+        with torch.inference_mode(): return pocket.model(**{k: torch.as_tensor(v) for k, v in batch.items()}).loss.item()
+    apart = [(loss({k: [v] for k, v in e.items()}), sum(label != -100 for label in e["labels"][1:])) for e in examples]
+    mean = sum(value * n for value, n in apart) / sum(n for _, n in apart)
+    assert loss(together) == pytest.approx(mean, rel=1e-4) and len({len(e["input_ids"]) for e in examples}) > 3
+
+
+def test_grouping_by_length_changes_no_row(pocket, pairs, tmp_path):
+    "The batches that training really makes hold every row once per epoch, and neighbours in length stay together."
+    from transformers import DataCollatorForSeq2Seq, Trainer
+    examples, _ = train_sft.tokenise(rows(pairs[:64]), pocket.tokenizer, 512)
+    arguments = train_sft.training_arguments(Train(batch_size=8, epochs=1, min_steps=0), tmp_path, len(examples), 3, cpu=True)
+    trainer = Trainer(pocket.model, arguments, train_dataset=examples, data_collator=DataCollatorForSeq2Seq(pocket.tokenizer, label_pad_token_id=-100))
+    seen = [row[row_mask == 1].tolist() for batch in trainer.get_train_dataloader() for row, row_mask in zip(batch["input_ids"], batch["attention_mask"])]
+    assert sorted(seen) == sorted(e["input_ids"] for e in examples)
+    spread = [np.ptp([len(r) for r in seen[i:i + 8]]) for i in range(0, 64, 8)]
+    assert np.mean(spread) < np.mean([np.ptp([len(e["input_ids"]) for e in examples[i:i + 8]]) for i in range(0, 64, 8)]) * .75
+
+
+def test_a_seed_fixes_the_weights(pairs, tmp_path):
+    settings = Train(min_steps=6, epochs=1, batch_size=4)
+    losses = [train_sft.train(rows(pairs[:16]), tmp_path / name, "pocket", settings, seed, device="cpu")["loss"] for name, seed in (("a", 1), ("b", 1), ("c", 2))]
+    files = [(tmp_path / name / "model.safetensors").read_bytes() for name in "abc"]
+    assert files[0] == files[1] != files[2] and losses[0] == losses[1]
+
+
+def test_an_adapter_from_one_key(pocket, pairs, tmp_path):
+    settings = Train(method="lora", lora_rank=4, learning_rate=1e-2, min_steps=25, epochs=1, batch_size=8)
+    train_sft.train(rows(pairs[:8]), tmp_path / "d2c", "pocket", settings, 1, device="cpu")
+    files = {p.name for p in (tmp_path / "d2c").iterdir()}
+    assert {"adapter_config.json", "adapter_model.safetensors", "training.json", "README.md", "tokenizer.json"} <= files and "model.safetensors" not in files
+    assert (tmp_path / "d2c/adapter_model.safetensors").stat().st_size < 1_500_000
+    engine, prompts = Engine(tmp_path / "d2c", device="cpu"), [r["prompt"] for r in rows(pairs[:8])]
+    codes = [r["completion"] for r in rows(pairs[:8])]
+    assert engine.perplexity(prompts, codes).mean() < .8 * pocket.perplexity(prompts, codes).mean()
+    assert model_fingerprint(str(tmp_path / "d2c"))
+
+
+def test_another_start_is_not_taken_for_a_finished_model(pairs, tmp_path, message):
+    settings = Train(min_steps=2, epochs=1, batch_size=4)
+    call = lambda group, **changes: train_sft.train(rows(group), tmp_path / "d2c", "pocket", Train(**{**vars(settings), **changes}), 1, device="cpu")
+    first = call(pairs[:4])
+    before = (tmp_path / "d2c/model.safetensors").stat().st_mtime_ns
+    assert call(pairs[:4]) == first and (tmp_path / "d2c/model.safetensors").stat().st_mtime_ns == before
+    assert "other rows or settings" in message(call, pairs[:5])
+    assert "other rows or settings" in message(call, pairs[:4], learning_rate=1e-4)
+    assert "no rows" in message(train_sft.train, [], tmp_path / "none", "pocket") and not (tmp_path / "none").exists()
+
+
+def trip_at(step: int):
+    "A callback that interrupts the training after a step."
+    from transformers import TrainerCallback
+    class Trip(TrainerCallback):
+        def on_step_end(self, args, state, control, **_):
+            if state.global_step == step: raise KeyboardInterrupt
+    return Trip()
+
+
+@pytest.mark.parametrize("save_steps", [0, 4])
+def test_a_training_that_broke_off_ends_with_the_same_weights(pairs, tmp_path, monkeypatch, save_steps):
+    settings, whole = Train(min_steps=10, epochs=1, batch_size=4, save_steps=save_steps), train_sft.progress_callback
+    train_sft.train(rows(pairs[:16]), tmp_path / "whole", "pocket", settings, 1, device="cpu")
+    monkeypatch.setattr(train_sft, "progress_callback", lambda *_: trip_at(6))
+    with pytest.raises(KeyboardInterrupt): train_sft.train(rows(pairs[:16]), tmp_path / "broken", "pocket", settings, 1, device="cpu")
+    assert not (tmp_path / "broken").exists()
+    monkeypatch.setattr(train_sft, "progress_callback", whole)
+    train_sft.train(rows(pairs[:16]), tmp_path / "broken", "pocket", settings, 1, device="cpu")
+    assert (tmp_path / "broken/model.safetensors").read_bytes() == (tmp_path / "whole/model.safetensors").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["broken", "whole"]
+
+
+def test_what_a_broken_training_left_is_not_mixed_with_other_settings(pairs, tmp_path, monkeypatch):
+    "A half-written adapter must not make the next, full model look like an adapter; a checkpoint of one rate must not be gone on from with another."
+    call = lambda name, **settings: train_sft.train(rows(pairs[:16]), tmp_path / name, "pocket", Train(**{**dict(min_steps=10, epochs=1, batch_size=4, save_steps=4), **settings}), 1, device="cpu")
+    def stop(*_): raise KeyboardInterrupt
+    for place, settings in ("model_card", dict(method="lora")), ("progress_callback", dict(learning_rate=1e-2)):
+        monkeypatch.setattr(train_sft, place, stop if place == "model_card" else lambda *_: trip_at(6))
+        with pytest.raises(KeyboardInterrupt): call("again", **settings)
+        monkeypatch.undo()
+    assert [p.name for p in (tmp_path / "again.partial/trainer").glob("checkpoint-*")] == ["checkpoint-4"]
+    call("again"), call("fresh")
+    assert (tmp_path / "again/model.safetensors").read_bytes() == (tmp_path / "fresh/model.safetensors").read_bytes()
+    assert sorted(p.name for p in (tmp_path / "again").iterdir()) == sorted(p.name for p in (tmp_path / "fresh").iterdir())
+
+
+# the two models together
+
+CODE = "def total(values: list[int]) -> int:\n    result = 0\n    for value in values:\n        if value > 0:\n            result += value\n    return result\n"
+
+
+@pytest.mark.parametrize("text, why", [
+    ("Return the sum of the positive numbers.", ""), ("Given the list, keep the numbers above zero, then add everything up.", ""),
+    ("Return the values for which value in values is positive.", ""), ("Übrigens: die Summe der positiven Zahlen.", ""),
+    ("", "fewer"), ("the sum", "fewer"), ("?!", "fewer"), ("word " * 100, "longer"), (CODE, "is code"), ("def total(values): add them", "is code"),
+    ("lambda values: sum of the positive ones", "is code"), ("return sum(v for v in values)", "is code"), ("a = b + c", "is code"),
+    ("result 0 for value in values if value 0 result value return result", "repeats"), ("total values list int int result 0 for value in values", "repeats")])
+def test_copies_of_the_code_are_no_descriptions(text, why):
+    found = dual_model.not_a_description(text, CODE)
+    assert found.startswith(why) if why else found == ""
+
+
+def test_a_private_language_does_not_survive_the_round_trip(pocket):
+    "A description that is the code brings the behaviour back perfectly, and is refused all the same."
+    pair = lambda text: dict(id=text[:9], description=text, code=CODE, entry_point="total", parents=["u"])
+    class Parrot:
+        def sample(self, prompts, n, **_):
+            from evoselfcode.engine.local import Sample
+            return [[Sample(CODE, 1, True, 0.)] * n for _ in prompts]
+    judged = dual_model.keep_best(dual_model.round_trip(Parrot(), [pair(CODE), pair("Return the sum of the positive numbers.")], Dual(), inputs=6))
+    assert [(p["dropped_by"], p["kept"]) for p in judged] == [("description", False), ("", True)]
+
+
+def test_the_best_description_is_kept_and_the_first_of_equals():
+    judged = [dict(id=str(i), parents=[parent], scores=dict(round_trip=share), dropped_by=gate) for i, (parent, share, gate) in enumerate(
+        [("a", .75, ""), ("a", 1., ""), ("a", 1., ""), ("b", .5, "round_trip"), ("c", 1., "description"), ("c", .8, "")])]
+    found = dual_model.keep_best(judged)
+    assert [p["kept"] for p in found] == [False, True, False, False, False, True]
+    assert [p["dropped_by"] for p in found] == ["better", "", "better", "round_trip", "description", ""]
+
+
+# rounds
+
+def study(workspace, iteration, **changes):
+    config = Config(run="r", paths=Paths(root=str(workspace)), evaluation=Evaluation(n=2, ks=[1], bootstrap=100))
+    for key, value in changes.items(): setattr(config, key, value)
+    return Study(config, iteration)
+
+
+def write_iteration(workspace, number, passed, best, decision):
+    "Write what a finished iteration leaves: metrics, results of ten problems, one pair."
+    folder = workspace / f"data/generated/r/iter-{number:03d}"
+    results = [dict(task_id=str(t), completion="", passed=t * 2 + i < passed, status="passed", detail="") for t in range(10) for i in range(2)]
+    write_jsonl(folder / "results_validation.jsonl", results)
+    write_json(folder / "metrics.json", dict(iteration=number, best=best, decision=decision))
+    if number: write_jsonl(folder / "pairs.jsonl", [dict(id=f"p{number}", description=f"d{number}", code=f"c{number}", entry_point="f", source="forward", iteration=number, parents=[], model="")])
+    return folder
+
+
+@pytest.fixture
+def rounds(workspace):
+    "Start 6 of 20, round 1 with 10, round 2 with 8."
+    for number, passed, best, decision in ((0, 6, True, "start"), (1, 10, True, "best"), (2, 8, False, "worse")): write_iteration(workspace, number, passed, best, decision)
+    return workspace
+
+
+def test_a_worse_round_is_nobody_s_teacher_and_its_pairs_are_not_used(rounds):
+    third = study(rounds, 3, dual=Dual(forward=False, backward=False))
+    assert third.best == 1 and third.teacher == rounds / "checkpoints/r/iter-001"
+    assert third.model_path("d2c") == str(rounds / "checkpoints/r/iter-001/d2c") and third.model_path("d2c!").endswith("iter-003/d2c")
+    found = {p["id"] for p in third.pairs() if p["source"] != "raw"}
+    assert found == {"p1"} and len(third.pairs()) == 1 + len({(r["prompt"], r["code"]) for r in read_jsonl(rounds / "data/raw/seed_pairs.jsonl")})
+    second = study(rounds, 2, dual=Dual(forward=False, backward=False))
+    assert second.best == 1 and study(rounds, 1).best == 0
+
+
+def test_the_validation_split_decides(rounds):
+    second = study(rounds, 2).decide()
+    assert second["decision"] == "worse" and not second["best"] and second["difference_to_best"]["to"] == 1
+    assert second["difference_to_best"]["mean"] == pytest.approx(-.1) and second["difference_to_best"]["low"] <= -.1 <= second["difference_to_best"]["high"]
+    first = study(rounds, 1).decide()
+    assert first["decision"] == "best" and first["best"] and first["difference_to_best"]["mean"] == pytest.approx(.2)
+    assert study(rounds, 0).decide() == dict(decision="start", best=True, difference_to_best=None)
+
+
+@pytest.mark.parametrize("patience, passed, decision", [(1, 8, "stop"), (2, 8, "stop"), (3, 8, "worse"), (3, 10, "worse"), (1, 11, "best")])
+def test_patience_runs_out(rounds, patience, passed, decision):
+    "Round 2 brought nothing; what round 3 may still do depends on patience, and a round as good as the best is no gain."
+    write_iteration(rounds, 3, passed, False, "?")
+    assert study(rounds, 3, iterate=Iterate(patience=patience)).decide()["decision"] == decision
+
+
+def test_latest_points_at_the_best(rounds):
+    (rounds / "checkpoints/r/iter-001/d2c").mkdir(parents=True)
+    study(rounds, 2).link_latest()
+    latest = rounds / "checkpoints/latest"
+    assert latest.is_symlink() and latest.resolve() == rounds / "checkpoints/r/iter-001/d2c"
+
+
+def test_an_iteration_that_is_missing_is_named(rounds, message):
+    shutil.rmtree(rounds / "data/generated/r/iter-001")
+    assert "iteration 1 of run r is not finished" in message(lambda: study(rounds, 3).teacher)
+
+
+def test_rounds_take_turns_over_the_pools(rounds):
+    small = Dual(descriptions_per_round=700, codes_per_round=700)
+    rows = [dict(id=str(i)) for i in range(1600)]
+    drawn = [[r["id"] for r in study(rounds, k, dual=small).shuffled("descriptions", rows)] for k in (1, 2, 3)]
+    assert all(len(set(ids)) == 700 for ids in drawn) and not set(drawn[0]) & set(drawn[1])
+    assert set(drawn[0]) | set(drawn[1]) | set(drawn[2]) == {r["id"] for r in rows}
+    assert window([1, 2, 3], 2, 5) == [3, 1, 2] and window([], 0, 3) == []
+
+
+def test_pools_may_be_switched_off(workspace):
+    alone = study(workspace, 0, data=Data(descriptions="", unlabelled_code="", truth="", seed_pairs=""))
+    assert alone.seed_pairs() == [] and alone.raw("descriptions", ("description",)) == [] and alone.precision() == {}
+    write_iteration(workspace, 0, 6, True, "start")
+    first = study(workspace, 1, data=Data(descriptions="", unlabelled_code="", seed_pairs=""))
+    assert first.candidates() == [] and first.filtered() == [] and first.backward() == [] and first.reworded() == []
+    assert first.precision() == {}
+
+
+def test_seed_pairs_in_both_forms(workspace):
+    write_jsonl(workspace / "mine.jsonl", [dict(prompt="Add one.", code="def f(x):\n    return x + 1\n"), dict(description="Take one.", code="import os\ndef g(x): return x - 1\n", entry_point="g")])
+    found = study(workspace, 0, data=Data(seed_pairs="mine.jsonl")).seed_pairs()
+    assert [(p["description"], p["entry_point"], p["source"], p["parents"]) for p in found] == [("Add one.", "f", "raw", []), ("Take one.", "g", "raw", [])]
+    assert len({p["id"] for p in found}) == 2

@@ -1,0 +1,131 @@
+"""A study made as small as it gets, run by the real command; the tests of the loop, of resuming and of bad input share it."""
+import fcntl
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "evoselfcode.cli"]
+SIZES = {"data/raw/seed_pairs.jsonl": 60, "data/raw/descriptions.jsonl": 40, "data/raw/unlabelled_code.jsonl": 40,
+         "data/eval/pocket_eval.jsonl": 16, "data/eval/pocket_validation.jsonl": 12}
+# Whatever runs and has words is kept: the numbers of this study mean nothing, but no stage is empty, and most have several batches.
+SETTINGS = ["train.min_steps=25", "sampling.batch=4", "sampling.max_new_tokens=80", "scoring.batch=16", "select.min_agreement=0.25",
+            "dual.codes_per_round=12", "dual.descriptions_per_round=12", "dual.round_trip_min=0", "evaluation.batch=6", "names.number=8", "names.batch=8"]
+TINY = ["--config", "configs/tiny.yaml", *(part for setting in SETTINGS for part in ("-o", setting))]
+ITERATE = ["pipeline", "iterate", *TINY]
+
+
+def environment(**more) -> dict:
+    "The surroundings of a command: no network, one thread, so that two runs compute the same."
+    return os.environ | dict(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", PYTHONUNBUFFERED="1") | more
+
+
+def command(folder: Path, *words, seconds: float = 240, **more) -> subprocess.CompletedProcess:
+    "Run `evoselfcode WORDS` in `folder`, as a user would."
+    return subprocess.run([*COMMAND, *map(str, words)], cwd=folder, env=environment(**more), capture_output=True, text=True, timeout=seconds)
+
+
+def start(folder: Path, *words) -> subprocess.Popen:
+    "Start `evoselfcode WORDS` in `folder` and go on; what it prints lies in command.out and command.err."
+    with open(folder / "command.out", "w") as out, open(folder / "command.err", "w") as err:
+        return subprocess.Popen([*COMMAND, *map(str, words)], cwd=folder, env=environment(), stdout=out, stderr=err, start_new_session=True)
+
+
+def lay_out(folder: Path) -> Path:
+    "Lay out a workspace with the real data files, cut short."
+    done = command(folder.parent, "init", folder)
+    assert done.returncode == 0, done.stderr
+    for name, lines in SIZES.items():
+        path = folder / name
+        path.write_bytes(b"".join(path.read_bytes().splitlines(True)[:lines]))
+    return folder
+
+
+def records(folder: Path) -> dict[str, bytes]:
+    "Every record file of the run, by its place in it."
+    run = folder / "data/generated/tiny"
+    return {path.relative_to(run).as_posix(): path.read_bytes() for path in sorted(run.rglob("*.jsonl"))}
+
+
+def weights(folder: Path) -> dict[str, str]:
+    "A hash of every trained model."
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted((folder / "checkpoints").rglob("*.safetensors"))}
+
+
+def state(*folders: Path) -> dict[str, tuple]:
+    "All files below the folders: place, time, content. Locks and bytecode do not count."
+    return {str(path): (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest()) for folder in folders for path in sorted(folder.rglob("*"))
+            if path.is_file() and path.name != ".lock" and "__pycache__" not in path.parts}
+
+
+def processes() -> dict[int, tuple[int, str]]:
+    "All processes: parent and time of start, which together with the number name a process for good."
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit(): continue
+        try: fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError): continue
+        if fields[0] != "Z": found[int(entry.name)] = int(fields[1]), fields[19]
+    return found
+
+
+def descendants(pid: int) -> dict[int, str]:
+    "The processes that a process started, and those that these started: number and time of start."
+    every, found = processes(), {}
+    def walk(parent):
+        for child, (its_parent, born) in every.items():
+            if its_parent == parent and child not in found: found[child] = born; walk(child)
+    walk(pid)
+    return found
+
+
+def alive(these: dict[int, str]) -> list[int]:
+    every = processes()
+    return [pid for pid, born in these.items() if every.get(pid, (0, ""))[1] == born]
+
+
+def is_kernel(pid: int) -> bool:
+    try: return b"ipykernel_launcher" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError): return False
+
+
+def wait_until(true, seconds: float, process: subprocess.Popen | None = None) -> bool:
+    "Look every few milliseconds whether something has become true; stop when `process` ends."
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if true(): return True
+        if process and process.poll() is not None: return bool(true())
+        time.sleep(0.004)
+    return False
+
+
+def stop(process: subprocess.Popen):
+    "Kill a command that a failed test left behind, with all it started."
+    left = descendants(process.pid) | {process.pid: processes().get(process.pid, (0, ""))[1]}
+    for pid in alive(left):
+        try: os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError: pass
+    process.wait()
+
+
+@pytest.fixture(scope="session")
+def finished_study(tmp_path_factory, worker_id) -> Path:
+    "A workspace in which the tiny study ran undisturbed; made once, by whichever test process needs it first."
+    base = tmp_path_factory.getbasetemp()
+    shared = (base if worker_id == "master" else base.parent) / "finished-study"
+    with open(shared.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shared.with_suffix(".json").exists():
+            lay_out(shared)
+            began = time.monotonic()
+            done = command(shared, *ITERATE)
+            shared.with_suffix(".json").write_text(json.dumps(dict(code=done.returncode, out=done.stdout, err=done.stderr, seconds=time.monotonic() - began)))
+    outcome = json.loads(shared.with_suffix(".json").read_text())
+    assert outcome["code"] == 0, outcome["err"][-3000:]
+    return shared
