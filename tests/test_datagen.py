@@ -12,6 +12,7 @@ from hypothesis import given, settings, strategies as st
 from evoselfcode.config import Functions, Names
 from evoselfcode.datagen.functions import cut_function, draw_functions, generate_functions, idle, make_pair
 from evoselfcode.datagen.names import choose_arm, entropy, generate_names, name_batches, refusal, yield_table
+from evoselfcode.engine.fim import probe
 from evoselfcode.engine.local import Engine, Sample
 
 
@@ -71,12 +72,14 @@ def test_drawing_stops_when_it_runs_dry(pocket):
 
 
 def test_the_arm_follows_the_model_and_the_settings(pocket, blank):
-    assert choose_arm(pocket)[0] == "fim"
-    assert choose_arm(pocket, "l2r")[:2] == ("l2r", None)
-    arm, family, reason = choose_arm(blank)
-    assert (arm, family) == ("l2r", None) and "left to right" in reason
-    arm, family, reason = choose_arm(blank, "fim")
-    assert arm == "fim" and family and "although" in reason
+    assert choose_arm(pocket, Names(arm="l2r"))[0] is None
+    assert choose_arm(pocket, Names(arm="fim"))[0] == probe(pocket).family != None
+    family, reason = choose_arm(pocket, Names())
+    counts = [int(count) for count in re.findall(r"(\d+) of 100", reason)]
+    assert len(counts) == 2 and (family is not None) == (counts[0] >= counts[1]) and "\n" not in reason
+    family, reason = choose_arm(blank, Names())
+    assert family is None and "left to right" in reason
+    assert choose_arm(blank, Names(arm="fim"))[0] == probe(blank).family
 
 
 def test_entropy():
@@ -121,7 +124,7 @@ def test_reasons():
     whole = 'def f(x: int) -> int:\n    """Add one.\n\n    More."""\n    return x + 1\n'
     pair, why = make_pair(Sample(whole + "\n\nprint(f(", 9, True, 0.), "f")
     assert why == "" and pair == dict(description="Add one.\n\nMore.", code="def f(x: int) -> int:\n    return x + 1\n", entry_point="f")
-    assert make_pair(Sample(whole, 9, True, 0.), "g") == (None, "other name")
+    assert make_pair(Sample(whole, 9, True, 0.), "g") == make_pair(Sample("def fg(x):", 9, True, 0.), "f") == (None, "other name")
     assert make_pair(Sample(whole, 9, False, 0.), "f") == (None, "truncated")
     assert make_pair(Sample("def f(x):\n    return x\n", 9, True, 0.), "f") == (None, "no docstring")
 
@@ -134,7 +137,7 @@ def test_every_function_is_kept_or_dropped_with_a_reason(pocket, names):
     for pair in kept:
         node = [n for n in ast.parse(pair["code"]).body if isinstance(n, ast.FunctionDef)][-1]
         assert node.name == pair["entry_point"] == by_id[pair["parents"][0]] and ast.get_docstring(node) is None
-        assert pair["description"].strip() and pair["source"] == "fim" and pair["iteration"] == 0 and pair["model"] == "pocket"
+        assert pair["description"].strip() and pair["source"] in ("fim", "l2r") and pair["iteration"] == 0 and pair["model"] == "pocket"
     assert len({pair["id"] for pair in kept}) == len({pair["code"] for pair in kept}) == len(kept)
     assert generate_functions(pocket, names, Functions(per_name=3), seed=1) == (kept, dropped)
 
@@ -142,5 +145,5 @@ def test_every_function_is_kept_or_dropped_with_a_reason(pocket, names):
 def test_a_model_that_writes_nonsense_gives_no_pairs(blank):
     records = [dict(id="1", name="count_vowels", source="l2r")]*8
     kept, dropped = generate_functions(blank, records, Functions(max_new_tokens=30), seed=1)
-    assert kept == [] and len(dropped) == 8 and all(record["reason"] for record in dropped)
+    assert not kept and len(dropped) == 8 and all(record["reason"] for record in dropped)
     assert draw_functions(blank, [], Functions()) == [] and generate_functions(blank, [], Functions()) == ([], [])

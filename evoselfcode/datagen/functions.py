@@ -28,8 +28,8 @@ def cut_function(
         if tree is None or len(tree.body) != 1 or not isinstance(tree.body[0], ast.FunctionDef): continue
         end = tree.body[0].end_lineno
         rest = [line for line in lines[end:] if line.strip()]
+        if not finished and all(line[0] in " \t" for line in rest): return None, "truncated"
         if rest and rest[0][0] in " \t" and not rest[0].lstrip().startswith("#"): return None, "syntax"
-        if not finished and not any(line[0] not in " \t" for line in rest): return None, "truncated"
         return "\n".join(lines[:end]) + "\n", ""
     return None, "syntax" if finished else "truncated"
 
@@ -44,7 +44,7 @@ def draw_functions(
 ) -> list[Sample]:        # `text` begins with `def`; a head without an end is not finished
     "Let the model write a function with a docstring for each name."
     settled = dict(temperature=settings.temperature, top_p=settings.top_p, max_new_tokens=settings.max_new_tokens)
-    prompts = [f"def {name}(" for name in names]
+    prompts = [f"def {name}" for name in names]
     heads = [s[0] for s in engine.sample(prompts, 1, seed=batch_seed(seed, "functions", "head"), stop=(":\n",), **settled)]
     texts = [f"{prompt}{head.text}:\n" for prompt, head in zip(prompts, heads)]
     good = [i for i, text in enumerate(texts) if heads[i].finished and parse(text + "    pass") is not None]
@@ -68,9 +68,9 @@ def make_pair(
 ) -> tuple:          # {description, code, entry_point} (None when dropped), why dropped
     "Turn a drawn function into a description and its code."
     text, why = cut_function(sample.text, sample.finished)
+    if not sample.text.startswith(f"def {name}("): return None, "other name"
     if text is None: return None, why
     node = parse(text).body[0]
-    if node.name != name: return None, "other name"
     if not (ast.get_docstring(node) or "").strip(): return None, "no docstring"
     parts = split_function(text)
     if parts is None or idle(parts["code"]): return None, "does nothing"
@@ -82,7 +82,7 @@ def generate_functions(
     names: list[dict],    # records of `generate_names`
     settings: Functions,  # see `evoselfcode.config.Functions`
     seed: int = 0,
-) -> tuple:               # pairs kept; records dropped, each {name, text, reason, source, parents}
+) -> tuple:               # pairs kept; records dropped, each {name, text, code, reason, source, parents}
     "Let the model write `settings.per_name` functions for each name and keep those that make a pair."
     wanted = [record for record in names for _ in range(settings.per_name)]
     kept, dropped, seen = [], [], set()
@@ -93,7 +93,9 @@ def generate_functions(
         if pair:
             seen.add(pair["code"])
             kept.append(dict(id=content_id(pair["description"], pair["code"]), **pair, **history))
-        else: dropped.append(dict(name=record["name"], text=sample.text, reason=why, **history))
+        else:  # code without a word about it is no pair, but the backward cycle can use it
+            code = cut_function(sample.text, sample.finished)[0] if why == "no docstring" else ""
+            dropped.append(dict(id=content_id(record["id"], sample.text), name=record["name"], text=sample.text, code=code, entry_point=record["name"], reason=why, **history))
     reasons = ", ".join(f"{n} {why}" for why, n in Counter(r["reason"] for r in dropped).most_common())
     get_logger("functions").info(f"{len(kept)} of {len(wanted)} functions kept" + (f"; dropped: {reasons}" if reasons else ""))
     return kept, dropped
