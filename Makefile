@@ -6,7 +6,7 @@ CONFIG ?= configs/pocket.yaml
 .PHONY: run test lab study clean-notebooks help
 help:
 	@echo "make run              the whole loop on the pocket model (CONFIG=configs/other.yaml for another)"
-	@echo "make study            the same over several seeds"
+	@echo "make study            the same over three seeds, beside the control arms (hours)"
 	@echo "make test             clean and export the notebooks, then all tests"
 	@echo "make lab              JupyterLab in nbs/"
 	@echo "make clean-notebooks  strip what does not belong in git"
@@ -22,15 +22,13 @@ run: .venv/.ready
 	$(BIN)/evoselfcode pipeline iterate --config $(CONFIG)
 
 study: .venv/.ready
-	$(BIN)/evoselfcode study --config $(CONFIG)
+	$(BIN)/evoselfcode pipeline compare --config $(CONFIG)
 
 # cleaning and exporting must change nothing: the library is what the notebooks say
 test: .venv/.ready
-	@git diff --no-ext-diff -- nbs evoselfcode > .venv/before.diff
 	$(BIN)/nbdev-clean
 	$(BIN)/nbdev-export
-	@git diff --no-ext-diff -- nbs evoselfcode | cmp -s - .venv/before.diff || \
-	  { git diff --no-ext-diff --stat -- nbs evoselfcode; echo "the notebooks were not clean, or the library was not exported; both are now: look at them, commit, try again"; exit 1; }
+	git --no-pager diff --stat --exit-code -- nbs evoselfcode
 	$(BIN)/python -m pytest -q -n 2
 
 lab: .venv/.ready

@@ -161,12 +161,13 @@ def build_model(folder: Annotated[Path, typer.Argument(help="Where the model goe
 def main():
     "Run the command line; turn a user's mistake into one line"
     try: app()
-    except UserError as error: code = f"error: {error}"
-    except KeyboardInterrupt: code = 130
-    except OSError as error: code = f"error: {error.filename or 'disk'}: {error.strerror or error}"
+    except UserError as error: line, code = f"error: {error}", 2
+    except OSError as error: line, code = f"error: {error.filename or 'disk'}: {error.strerror or error}", 2
+    except (KeyboardInterrupt, SystemExit) as stop:  # typer turns Ctrl-C into an exit with 130
+        if getattr(stop, "code", 130) != 130: raise
+        line, code = "stopped; the same command goes on from here", 130
     else: return
-    if code == 130: print("stopped; the same command goes on from here", file=sys.stderr)
-    else: print(code, file=sys.stderr)
-    sys.exit(code if code == 130 else 2)
+    print(line, file=sys.stderr)
+    sys.exit(code)
 
 if __name__ == "__main__" and "get_ipython" not in globals(): main()

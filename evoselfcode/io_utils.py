@@ -180,12 +180,14 @@ def resume_point(
 ) -> dict:              # the meta to go on from
     "Find where a stage can go on; refuse when its file belongs to something else."
     way_out = f"give the new one another run name (-o run=NAME), or delete {path.name} and {meta_path(path).name}"
+    fresh = dict(fingerprint=print_, done=0, total=len(batches), keys="", bytes=0, seconds=0.0)
     if not meta_path(path).is_file():
         if path.is_file(): raise UserError(f"{path}: exists without {meta_path(path).name}, so nobody knows how it was made; move it away or delete it")
-        return dict(fingerprint=print_, done=0, total=len(batches), keys="", bytes=0, seconds=0.0)
+        return fresh
     meta = read_json(meta_path(path))
     try: old, done, size = meta["fingerprint"], meta["done"], meta["bytes"]
     except (KeyError, TypeError): raise UserError(f"{meta_path(path)}: is not what a stage writes; {way_out}") from None
+    if not done: return fresh
     changed = difference(old["settings"], print_["settings"]) + difference(old["inputs"], print_["inputs"], "input")
     if changed: raise UserError(f"{path}: was made with other settings ({'; '.join(changed)}); {way_out}")
     if done > len(batches) or meta["keys"] != keys_hash(key for key, _ in batches[:done]):

@@ -12,7 +12,8 @@ from evoselfcode.config import Config, Data, Dual, Evaluation, Filter, Iterate, 
 from evoselfcode.engine.local import Engine
 from evoselfcode.io_utils import read_json, read_jsonl, write_json, write_jsonl
 from evoselfcode.pipeline import dual_model, filtering, sampling, scoring, train_sft
-from evoselfcode.pipeline.iteration import Study, model_fingerprint, selection_precision, window
+from evoselfcode.pipeline.filtering import selection_precision
+from evoselfcode.pipeline.iteration import Study, model_fingerprint, window
 
 TASKS = [dict(id="1", description="Return the sum of the given numbers."), dict(id="2", description="Return the length of the string."),
          dict(id="3", description="Given the list, keep the even numbers, then square every number.", entry_point="f")]
@@ -340,13 +341,13 @@ def rounds(workspace):
 
 
 def test_a_worse_round_is_nobody_s_teacher_and_its_pairs_are_not_used(rounds):
-    third = study(rounds, 3, dual=Dual(forward=False, backward=False))
+    alone = dict(dual=Dual(forward=False, backward=False))
+    third = study(rounds, 3, **alone)
     assert third.best == 1 and third.teacher == rounds / "checkpoints/r/iter-001"
     assert third.model_path("d2c") == str(rounds / "checkpoints/r/iter-001/d2c") and third.model_path("d2c!").endswith("iter-003/d2c")
     found = {p["id"] for p in third.pairs() if p["source"] != "raw"}
     assert found == {"p1"} and len(third.pairs()) == 1 + len({(r["prompt"], r["code"]) for r in read_jsonl(rounds / "data/raw/seed_pairs.jsonl")})
-    second = study(rounds, 2, dual=Dual(forward=False, backward=False))
-    assert second.best == 1 and study(rounds, 1).best == 0
+    assert study(rounds, 2, **alone).best == 1 and study(rounds, 1, **alone).best == 0
 
 
 def test_the_validation_split_decides(rounds):
@@ -367,7 +368,7 @@ def test_patience_runs_out(rounds, patience, passed, decision):
 
 def test_latest_points_at_the_best(rounds):
     (rounds / "checkpoints/r/iter-001/d2c").mkdir(parents=True)
-    study(rounds, 2).link_latest()
+    study(rounds, 2).link_latest(1)
     latest = rounds / "checkpoints/latest"
     assert latest.is_symlink() and latest.resolve() == rounds / "checkpoints/r/iter-001/d2c"
 
@@ -387,12 +388,43 @@ def test_rounds_take_turns_over_the_pools(rounds):
 
 
 def test_pools_may_be_switched_off(workspace):
-    alone = study(workspace, 0, data=Data(descriptions="", unlabelled_code="", truth="", seed_pairs=""))
+    none = dict(data=Data(descriptions="", unlabelled_code="", truth="", seed_pairs=""))
+    alone = study(workspace, 0, **none)
     assert alone.seed_pairs() == [] and alone.raw("descriptions", ("description",)) == [] and alone.precision() == {}
     write_iteration(workspace, 0, 6, True, "start")
-    first = study(workspace, 1, data=Data(descriptions="", unlabelled_code="", seed_pairs=""))
+    first = study(workspace, 1, **none)
     assert first.candidates() == [] and first.filtered() == [] and first.backward() == [] and first.reworded() == []
     assert first.precision() == {}
+
+
+def test_a_run_keeps_the_settings_of_its_finished_iterations(rounds, message):
+    study(rounds, 3)
+    kept = (rounds / "data/generated/r/config.yaml").read_bytes()
+    line = message(study, rounds, 3, sampling=Sampling(n=3), seed=4)
+    assert "sampling.n: 8 → 3" in line and "seed: 0 → 4" in line and "-o run=" in line
+    assert (rounds / "data/generated/r/config.yaml").read_bytes() == kept
+    study(rounds, 3, iterate=Iterate(rounds=9, patience=5), threads=1)      # what may change on the way
+    assert (rounds / "data/generated/r/config.yaml").read_bytes() != kept
+
+
+def test_what_comes_in_is_read_before_anything_is_made(workspace, message):
+    for changes, words in ((dict(data=Data(seed_pairs="none.jsonl")), "none.jsonl: not found"), (dict(model="./none"), "./none: no such folder"), (dict(data=Data(truth="configs")), "is a folder")):
+        assert words in message(study, workspace, 0, **changes)
+    write_jsonl(workspace / "mine.jsonl", [dict(description="Add one."), dict(description=7)])
+    assert "mine.jsonl: record 2: `description` must be a text" in message(study, workspace, 0, data=Data(descriptions="mine.jsonl"))
+    write_jsonl(workspace / "mine.jsonl", [dict(prompt="Add one.", code="x"), dict(code="x")])
+    assert "mine.jsonl: record 2: needs a text in `prompt` or `description`" in message(study, workspace, 0, data=Data(seed_pairs="mine.jsonl"))
+    assert not (workspace / "data/generated").exists()
+
+
+def test_models_of_equal_size_are_told_apart(pocket, tmp_path):
+    marks = set()
+    for change in (0, 0, 1):
+        with torch.no_grad(): pocket.model.model.norm.weight[0] += change
+        pocket.model.save_pretrained(tmp_path / "m")
+        marks.add(model_fingerprint(str(tmp_path / "m")))
+    with torch.no_grad(): pocket.model.model.norm.weight[0] -= 1
+    assert len(marks) == 2
 
 
 def test_seed_pairs_in_both_forms(workspace):

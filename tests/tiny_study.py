@@ -26,7 +26,7 @@ def environment(**more) -> dict:
     return os.environ | dict(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", PYTHONUNBUFFERED="1") | more
 
 
-def command(folder: Path, *words, seconds: float = 240, **more) -> subprocess.CompletedProcess:
+def command(folder: Path, *words, seconds: float = 1500, **more) -> subprocess.CompletedProcess:
     "Run `evoselfcode WORDS` in `folder`, as a user would."
     return subprocess.run([*COMMAND, *map(str, words)], cwd=folder, env=environment(**more), capture_output=True, text=True, timeout=seconds)
 

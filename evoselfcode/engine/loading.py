@@ -9,7 +9,7 @@ __all__ = ['POCKET', 'PICKLED', 'WANTED', 'resolve_model', 'check_files', 'model
            'pick_device', 'load', 'load_weights', 'load_tokenizer', 'first_line']
 
 # %% ../../nbs/engine/10_loading.ipynb #d6eb64c3
-import json, os
+import json, os, warnings
 from contextlib import contextmanager
 from pathlib import Path
 from ..constants import UserError, package_folder
@@ -17,6 +17,7 @@ from ..logging_utils import get_logger
 
 # %% ../../nbs/engine/10_loading.ipynb #e4924800
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+warnings.filterwarnings("ignore", "IProgress not found")  # no bars as widgets here: they reopen broken
 
 # %% ../../nbs/engine/10_loading.ipynb #41aacea6
 POCKET = "pocket"  # the name of the packaged model
@@ -26,12 +27,12 @@ def resolve_model(
 ) -> str:              # a folder that exists, or the id unchanged
     "Turn a model's name into a folder or a Hugging Face id."
     name = str(name)
+    if not name.strip(): raise UserError("the model's name is empty")
     folder = package_folder()/"pocket"/"model" if name == POCKET else Path(name).expanduser()
     if folder.is_dir(): return str(folder.resolve())
     if name == POCKET: raise UserError(f"the pocket model is missing from this installation: {folder} does not exist")
     if folder.is_file(): raise UserError(f"{name}: a model is a folder, this is a file")
-    if not name.strip() or name[0] in "./~" or name.count("/") > 1 or "\\" in name:
-        raise UserError(f"{name or 'model name is empty'}: no such folder")
+    if name[0] in "./~" or name.count("/") > 1 or "\\" in name: raise UserError(f"{name}: no such folder")
     return name
 
 # %% ../../nbs/engine/10_loading.ipynb #2432dd4e
@@ -124,9 +125,9 @@ def pick_device(
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
         raise UserError(f"device {device!r} is not on this machine; it has {torch.cuda.device_count()} CUDA devices")
     if str(dtype) == "auto": dtype = "bfloat16" if chosen.type == "cuda" else "float32"
-    exact = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
-    if not isinstance(exact, torch.dtype): raise UserError(f"dtype {dtype!r} is not known; use auto, float32, bfloat16 or float16")
-    return chosen, exact
+    exact = str(dtype).removeprefix("torch.")
+    if exact not in ("float32", "bfloat16", "float16"): raise UserError(f"dtype {exact!r} is not known; use auto, float32, bfloat16 or float16")
+    return chosen, getattr(torch, exact)
 
 # %% ../../nbs/engine/10_loading.ipynb #7d111202
 def load(
@@ -163,6 +164,7 @@ def load_weights(folder: Path, dtype):
 def load_tokenizer(folder: Path):
     "Load the tokenizer in `folder`; one without a padding token pads with its end-of-text token."
     from transformers import AutoTokenizer
+    if not any(folder.glob("*token*")): raise UserError(f"{folder}: it has no tokenizer")
     tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     if tokenizer.eos_token_id is None: raise UserError(f"{folder}: its tokenizer has no end-of-text token")
     if tokenizer.pad_token_id is None: tokenizer.pad_token = tokenizer.eos_token

@@ -259,7 +259,7 @@ def _finish(self: Engine, before: int, ids: list[int], logprobs: list[float], fi
         while ids and len(self._text(before, ids[:-1])) >= cut: ids = ids[:-1]
     return Sample(text, len(ids), finished or cut is not None, math.fsum(logprobs[:len(ids)]))
 
-# %% ../../nbs/engine/11_local.ipynb #7f69d06a
+# %% ../../nbs/engine/11_local.ipynb #dfab031e
 def as_tree(
     answers: list[list[int]],  # token ids of the candidates of one prompt
 ) -> tuple:                    # nodes (number of the parent, -1 for the prompt; token id), for each answer the nodes of its path
@@ -271,7 +271,7 @@ def as_tree(
         paths.append(path)
     return list(nodes), paths
 
-# %% ../../nbs/engine/11_local.ipynb #8a583179
+# %% ../../nbs/engine/11_local.ipynb #337c7a45
 def lay_out(
     items: list[tuple],  # prompt token ids, nodes of `as_tree`
     pad: int,            # token id to fill with
@@ -290,7 +290,7 @@ def lay_out(
             see[row, i, :i] = see[row, above, :i]
     return ids, positions, see, front
 
-# %% ../../nbs/engine/11_local.ipynb #9218649a
+# %% ../../nbs/engine/11_local.ipynb #3292beec
 WIDE = {"cpu": 2048, "cuda": 16384}  # tokens in one forward pass
 
 def score(
@@ -312,7 +312,7 @@ def score(
     rows = torch.arange(len(items), device=model.device)[:, None]
     return (logits[rows, parents, tokens] - logits.logsumexp(-1).gather(1, parents)).cpu().numpy()
 
-# %% ../../nbs/engine/11_local.ipynb #510e576d
+# %% ../../nbs/engine/11_local.ipynb #a4100b4e
 @patch
 def logprobs(self: Engine,
              prompts: list[str],      # one per completion; equal ones are computed once
@@ -339,7 +339,7 @@ def logprobs(self: Engine,
     found = {i: row[path] for (_, _, paths, part), row in zip(items, rows) for path, i in zip(paths, part)}
     return [found[i] for i in range(len(prompts))]
 
-# %% ../../nbs/engine/11_local.ipynb #14aa6a7c
+# %% ../../nbs/engine/11_local.ipynb #aff8d3c2
 def split_by_size(
     items: list,
     sizes: list[int],  # one per item

@@ -9,7 +9,7 @@ __all__ = ['ARMS', 'run_notebook', 'versions', 'iterate', 'headline', 'write_rep
            'seed_config']
 
 # %% ../../nbs/pipeline/56_runs.ipynb #753f86c8
-import logging, shutil, time, warnings
+import asyncio, logging, shutil, sys, time, warnings
 from pathlib import Path
 from ..config import Config, to_yaml
 from ..constants import UserError, project_root
@@ -33,11 +33,12 @@ def run_notebook(
         unknown = set(parameters) - set(papermill.inspect_notebook(str(source)))
     if unknown: raise UserError(f"{source}: its parameters cell has no {', '.join(sorted(unknown))}")
     logging.getLogger("papermill").setLevel(logging.WARNING)
+    _leave_interrupts_alone()
     start, outcome = time.time(), dict(status="ok", error="")
     write_json(folder / "run.json", dict(status="running", error=""))
     try:
         papermill.execute_notebook(str(source), str(folder / source.name), parameters={k: str(v) if isinstance(v, Path) else v for k, v in parameters.items()},
-            kernel_name="python3", cwd=str(source.parent), coalesce_streams=True, progress_bar=dict(desc=note or source.stem, ncols=88),
+            kernel_name="python3", cwd=str(source.parent), coalesce_streams=True, progress_bar=dict(desc=note or source.stem, ncols=88, file=sys.stdout),
             config=Traits({"KernelManager": {"transport_encryption": "auto"}}))
     except BaseException as error: outcome = _what_happened(error)
     write_json(folder / "run.json", outcome | dict(seconds=round(time.time() - start, 1), versions=versions()))
@@ -50,11 +51,19 @@ def _what_happened(error: BaseException) -> dict:
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill import PapermillExecutionError
     if isinstance(error, PapermillExecutionError):
-        return dict(status="failed", error=error.evalue if error.ename == "UserError" else f"{error.ename}: {error.evalue}", user_error=error.ename == "UserError")
+        text = (error.evalue.strip().splitlines() or [""])[0]
+        return dict(status="failed", error=text if error.ename == "UserError" else f"{error.ename}: {text}", user_error=error.ename == "UserError")
     if isinstance(error, (DeadKernelError, CellTimeoutError)): return dict(status="died", error="the kernel was killed (out of memory?)" if isinstance(error, DeadKernelError) else "a cell ran out of time")
     if isinstance(error, KeyboardInterrupt): return dict(status="interrupted", error="")
     if isinstance(error, OSError): raise UserError(f"{error.filename or 'disk'}: {error.strerror or error}") from None
     raise error
+
+def _leave_interrupts_alone():
+    "Let Ctrl-C reach us as it is; nbclient would kill the kernel and report that it died"
+    from jupyter_core.utils import ensure_event_loop
+    def refuse(*_): raise NotImplementedError
+    try: asyncio.get_running_loop()
+    except RuntimeError: ensure_event_loop().add_signal_handler = refuse
 
 def versions() -> dict[str, str]:
     "List the versions that a result depends on"
@@ -68,7 +77,9 @@ def iterate(
     report: bool = True,  # write report.ipynb and report.html at the end
 ) -> Path:  # the run folder
     "Run a whole study, one executed notebook per iteration"
+    from evoselfcode.pipeline.iteration import Study
     root, run = project_root(), config.run_folder()
+    Study(config, work=False)
     with run_lock(run):
         write_bytes(run / "config.yaml", to_yaml(config).encode())
         for k in range(config.iterate.rounds + 1):

@@ -41,30 +41,19 @@ for row in [
     ("odds", "{v} % 2 == 1 | {v} % 2 != 0", "the odd numbers in | the odd elements of | the odd values of", "keep the odd numbers | drop the even numbers | select the odd values"),
     ("positives", "{v} > 0", "the positive numbers in | the numbers above zero in | the positive elements of", "keep the positive numbers | keep what is above zero | select the positive values"),
     ("negatives", "{v} < 0", "the negative numbers in | the numbers below zero in | the negative elements of", "keep the negative numbers | keep what is below zero | select the negative values"),
-    ("nonzero", "{v} != 0", "the nonzero numbers in | the elements other than zero of", "drop the zeros | remove every zero"),
     ("threes", "{v} % 3 == 0", "the multiples of three in | the numbers divisible by 3 in", "keep the multiples of three | keep the numbers divisible by 3"),
-    ("fives", "{v} % 5 == 0", "the multiples of five in | the numbers divisible by 5 in", "keep the multiples of five | keep the numbers divisible by 5"),
     ("large", "{v} > 10", "the numbers greater than ten in | the elements above 10 of", "keep the numbers greater than ten | keep what is above 10"),
-    ("small", "{v} < 10", "the numbers smaller than ten in | the elements below 10 of", "keep the numbers smaller than ten | keep what is below 10"),
 ]: _add(row[0], "LL", "filter", *row[1:])
 _add("above", "LL", "filter", "{v} > n", "the numbers greater than n in | the elements above n of", "keep the numbers greater than n | keep what is above n", argument="n")
-_add("below", "LL", "filter", "{v} < n", "the numbers smaller than n in | the elements below n of", "keep the numbers smaller than n | keep what is below n", argument="n")
 
 # %% ../../nbs/pocket/60_operations.ipynb #27e97cc0
 for row in [
     ("squares", "{v} * {v} | {v} ** 2", "the squares of | the squared values of | the second powers of", "square every number | square each of them | multiply each number by itself"),
-    ("cubes", "{v} ** 3 | {v} * {v} * {v}", "the cubes of | the third powers of", "cube every number | cube each of them"),
     ("doubled", "{v} * 2 | 2 * {v}", "the doubles of | twice the values of", "double every number | multiply each number by two"),
-    ("tripled", "{v} * 3 | 3 * {v}", "the triples of | three times the values of", "triple every number | multiply each number by three"),
-    ("halved", "{v} // 2", "the rounded down halves of | half of the values of", "halve every number rounding down | divide each number by two rounding down"),
-    ("absolute", "abs({v})", "the absolute values of | the magnitudes of", "take every absolute value | drop the signs"),
     ("negated", "-{v}", "the negated values of | the opposites of", "negate every number | flip the sign of each number"),
     ("incremented", "{v} + 1", "the successors of | one more than the values of", "add one to every number | increase each number by one"),
-    ("decremented", "{v} - 1", "the predecessors of | one less than the values of", "subtract one from every number | decrease each number by one"),
-    ("last_digits", "abs({v}) % 10", "the last digits of | the final digits of", "take the last digit of every number | keep only each final digit"),
 ]: _add(row[0], "LL", "map", *row[1:])
 _add("scaled", "LL", "map", "{v} * n", "n times the values of | the multiples by n of", "multiply every number by n | scale each number by n", argument="n")
-_add("shifted", "LL", "map", "{v} + n", "n more than the values of | the values plus n of", "add n to every number | increase each number by n", argument="n")
 
 # %% ../../nbs/pocket/60_operations.ipynb #33caefe9
 for letter, many in (("L", "numbers"), ("W", "words")):
@@ -73,16 +62,11 @@ for letter, many in (("L", "numbers"), ("W", "words")):
         ("sorted", "sorted({x})", f"the sorted {many} of | the {many} in ascending order of", f"sort the {many} | put the {many} in ascending order"),
         ("descending", "sorted({x}, reverse=True) | sorted({x})[::-1]", f"the {many} in descending order of | the {many} sorted downwards of", f"sort the {many} in descending order | sort the {many} downwards"),
         ("first_three", "{x}[:3]", f"the first three {many} of | the leading 3 {many} of", f"keep the first three {many} | take the leading 3 {many}"),
-        ("last_three", "{x}[-3:]", f"the last three {many} of | the trailing 3 {many} of", f"keep the last three {many} | take the trailing 3 {many}"),
-        ("tail", "{x}[1:]", f"all but the first of the {many} of | everything after the first of the {many} of", f"drop the first of the {many} | skip the first of the {many}"),
-        ("body", "{x}[:-1]", f"all but the last of the {many} of | everything before the last of the {many} of", f"drop the last of the {many} | leave out the last of the {many}"),
-        ("alternate", "{x}[::2]", f"every second one of the {many} of | the {many} at even positions of", f"keep every second one of the {many} | keep the {many} at even positions"),
     ]: _add(row[0] + tag, letter * 2, "whole", *row[1:])
     _add("reversed" + tag, letter * 2, "whole", "{x}[::-1] | list(reversed({x}))", f"the reversed {many} of | the {many} backwards of", f"reverse the order of the {many} | turn the {many} around", loop=("backwards = []", "backwards.insert(0, {e})", "backwards"))
     _add("unique" + tag, letter * 2, "whole", "list(dict.fromkeys({x}))", f"the distinct {many} of | the {many} without repeats of", f"drop repeated {many} | remove duplicates among the {many}", loop=("seen = []", "if {e} not in seen:\n    seen.append({e})", "seen"))
     _add("leading" + tag, letter * 2, "whole", "{x}[:n]", f"the first n {many} of | the leading n {many} of", f"keep the first n {many} | take the leading n {many}", argument="n")
 _add("running_totals", "LL", "whole", "list(accumulate({x}))", "the running totals of | the cumulative sums of", "take the running totals | replace the numbers by their cumulative sums", imports="from itertools import accumulate", loop=("total = 0\ntotals = []", "total += {e}\ntotals.append(total)", "totals"))
-_add("differences", "LL", "whole", "[b - a for a, b in zip({x}, {x}[1:])]", "the differences between neighbours of | the steps between neighbours of", "take the differences between neighbours | subtract each number from the next")
 
 # %% ../../nbs/pocket/60_operations.ipynb #509b7284
 for row in [
@@ -91,13 +75,7 @@ for row in [
     ("maximum", "LI", "max({x}, default=0)", "the largest of | the maximum of", "return the largest number or 0 | return the maximum or 0", {}),
     ("minimum", "LI", "min({x}, default=0)", "the smallest of | the minimum of", "return the smallest number or 0 | return the minimum or 0", {}),
     ("count", "LI", "len({x})", "the count of | how many there are among", "return how many numbers remain | count the numbers", dict(loop=("count = 0", "count += 1", "count"))),
-    ("first", "LI", "next(iter({x}), 0) | {x}[0] if {x} else 0", "the first of | the leading element of", "return the first number or 0 | take the first number or 0", {}),
     ("last", "LI", "{x}[-1] if {x} else 0", "the last of | the final element of", "return the last number or 0 | take the last number or 0", {}),
-    ("spread", "LI", "max({x}, default=0) - min({x}, default=0)", "the spread of | the difference between largest and smallest of", "return the spread | subtract the smallest number from the largest", {}),
-    ("mean", "LI", "sum({x}) // len({x}) if {x} else 0", "the rounded down mean of | the rounded down average of", "return the mean rounded down or 0 | average the numbers rounding down", {}),
-    ("is_sorted", "LB", "{x} == sorted({x})", "whether order is ascending in | whether there is ascending order in", "tell whether the numbers are in ascending order | check that the numbers are sorted", {}),
-    ("has_repeats", "LB", "len(set({x})) < len({x})", "whether a number repeats in | whether there are duplicates in", "tell whether a number repeats | check for duplicates", {}),
-    ("dashed", "LS", '"-".join(str(v) for v in {x}) | "-".join(map(str, {x}))', "the text with dashes between | the dash separated text of", "join the numbers with dashes | write the numbers with dashes between them", {}),
 ]: _add(row[0], row[1], "whole", *row[2:5], **row[5])
 
 # %% ../../nbs/pocket/60_operations.ipynb #d0d283a1
@@ -109,25 +87,18 @@ for row in [
     ("capitals", "{v}.isupper()", "the capital letters of | the uppercase characters in", "keep the capital letters | keep uppercase characters only"),
     ("without_spaces", '{v} != " "', "all but the spaces of | everything except spaces in", "remove the spaces | drop every space"),
 ]: _add(row[0], "SS", "filter", *row[1:])
-_add("doubled_characters", "SS", "map", "{v} * 2 | {v} + {v}", "the twice written characters of | each character doubled in", "write each character twice | double each character")
 for row in [
     ("uppercase", "SS", "{x}.upper()", "the uppercase form of | the upper case version of", "make it uppercase | convert it to upper case"),
     ("lowercase", "SS", "{x}.lower()", "the lowercase form of | the lower case version of", "make it lowercase | convert it to lower case"),
-    ("swapped_case", "SS", "{x}.swapcase()", "the case swapped form of | the form with upper and lower case exchanged of", "swap the case | exchange upper and lower case"),
-    ("titled", "SS", "{x}.title()", "the title case form of | the titlecased version of", "make it title case | capitalize it like a title"),
     ("mirrored", "SS", "{x}[::-1]", "the mirror image of | the backwards spelling of", "reverse the characters | spell it backwards"),
-    ("ordered_characters", "SS", '"".join(sorted({x}))', "the sorted characters of | the characters in order of", "sort the characters | put the characters in order"),
     ("distinct_characters", "SS", '"".join(dict.fromkeys({x}))', "the distinct characters of | the characters without repeats of", "drop repeated characters | keep each character once"),
     ("beginning", "SS", "{x}[:3]", "the first three characters of | the leading 3 characters of", "keep the first three characters | take the leading 3 characters"),
-    ("ending", "SS", "{x}[-3:]", "the last three characters of | the trailing 3 characters of", "keep the last three characters | take the trailing 3 characters"),
     ("beginning_n", "SS", "{x}[:n]", "the first n characters of | the leading n characters of", "keep the first n characters | take the leading n characters"),
-    ("repeated", "SS", "{x} * n", "n copies in a row of | the n fold repetition of", "repeat it n times | write it n times in a row"),
 ]: _add(row[0], row[1], "whole", *row[2:], argument="n" if " n " in row[4] else "")
 
 # %% ../../nbs/pocket/60_operations.ipynb #4c7cb552
 for row in [
     ("length", "SI", "len({x})", "the length of | the number of characters in", "return the length | count the characters", dict(loop=("count = 0", "count += 1", "count"))),
-    ("variety", "SI", "len(set({x}))", "the number of different characters in | how many distinct characters appear in", "count the different characters | return how many distinct characters there are", {}),
     ("is_palindrome", "SB", "{x} == {x}[::-1]", "whether there is a palindrome in | whether reading backwards changes nothing in", "tell whether it is a palindrome | check that it reads the same backwards", {}),
     ("words", "SW", "{x}.split()", "the words of | the space separated parts of", "split it into words | split it at spaces", {}),
     ("character_counts", "SD", "dict(Counter({x}))", "the character counts of | how often each character occurs in", "count each character | map each character to its count", dict(imports="from collections import Counter", loop=("counts = {}", "counts[{e}] = counts.get({e}, 0) + 1", "counts"))),
@@ -136,36 +107,25 @@ for row in [
 # %% ../../nbs/pocket/60_operations.ipynb #e09baf82
 for row in [
     ("long_words", "filter", "len({v}) > 3", "the words longer than three letters in | the words with more than 3 characters in", "keep the words longer than three letters | drop words of up to 3 characters"),
-    ("short_words", "filter", "len({v}) < 4", "the words shorter than four letters in | the words with fewer than 4 characters in", "keep the words shorter than four letters | drop words of 4 or more characters"),
     ("capitalised", "filter", "{v}[:1].isupper()", "the capitalised words in | the words that begin with a capital in", "keep the capitalised words | keep words that begin with a capital"),
     ("vowel_words", "filter", '{v}[:1] in "aeiou"', "the words that begin with a vowel in | the words starting with a small vowel in", "keep the words that begin with a vowel | keep words starting with a small vowel"),
     ("uppercased_words", "map", "{v}.upper()", "the uppercased words of | the words in capitals of", "uppercase every word | write each word in capitals"),
-    ("mirrored_words", "map", "{v}[::-1]", "the mirrored words of | the words spelled backwards of", "reverse every word | spell each word backwards"),
     ("initials", "map", "{v}[:1]", "the initials of | the first letters of", "take the initial of every word | keep each first letter"),
 ]: _add(row[0], "WW", *row[1:])
-_add("words_above", "WW", "filter", "len({v}) > n", "the words longer than n letters in | the words with more than n characters in", "keep the words longer than n letters | drop words of up to n characters", argument="n")
 _add("by_length", "WW", "whole", "sorted({x}, key=len)", "the words ordered by length of | the words from short to long of", "sort the words by length | order the words from short to long")
 _add("lengths", "WL", "map", "len({v})", "the word lengths of | the letter counts of", "replace each word by its length | take the length of every word")
 for row in [
     ("spaced", "WS", '" ".join({x})', "the text with spaces between | the space joined text of", "join the words with spaces | put spaces between the words", {}),
-    ("hyphenated", "WS", '"-".join({x})', "the hyphenated text of | the hyphen joined text of", "join the words with hyphens | put hyphens between the words", {}),
-    ("glued", "WS", '"".join({x})', "the glued together text of | the directly joined text of", "glue the words together | join the words without spaces", dict(loop=('text = ""', "text += {e}", "text"))),
     ("longest", "WS", 'max({x}, key=len, default="")', "the longest of | the first longest of", "return the longest word | pick the longest word", {}),
-    ("shortest", "WS", 'min({x}, key=len, default="")', "the shortest of | the first shortest of", "return the shortest word | pick the shortest word", {}),
     ("word_count", "WI", "len({x})", "the number of words among | how many words there are in", "return how many words remain | count the words", dict(loop=("count = 0", "count += 1", "count"))),
     ("word_counts", "WD", "dict(Counter({x}))", "the word counts of | how often each word occurs in", "count each word | map each word to its count", dict(imports="from collections import Counter", loop=("counts = {}", "counts[{e}] = counts.get({e}, 0) + 1", "counts"))),
-    ("length_table", "WD", "{w: len(w) for w in {x}}", "the table of word lengths of | the mapping to lengths of", "map each word to its length | build a table of word lengths", dict(loop=("table = {}", "table[{e}] = len({e})", "table"))),
 ]: _add(row[0], row[1], "whole", *row[2:5], **row[5])
 
 # %% ../../nbs/pocket/60_operations.ipynb #46e57318
 for row in [
-    ("repeated_entries", "DD", "{key: value for key, value in {x}.items() if value > 1} | dict((key, value) for key, value in {x}.items() if value > 1)", "the entries above one of | the items whose value exceeds 1 in", "keep the entries above one | drop items whose value is at most 1"),
     ("even_entries", "DD", "{key: value for key, value in {x}.items() if value % 2 == 0}", "the entries with even value of | the items whose value is even in", "keep the entries with even value | drop items whose value is odd"),
     ("entries_above", "DD", "{key: value for key, value in {x}.items() if value > n}", "the entries above n of | the items whose value exceeds n in", "keep the entries above n | drop items whose value is at most n"),
-    ("doubled_entries", "DD", "{key: value * 2 for key, value in {x}.items()}", "the table with doubled values of | the mapping with each value doubled of", "double every value | multiply each value in the table by two"),
-    ("long_keys", "DD", "{key: value for key, value in {x}.items() if len(key) > 3}", "the entries with long keys of | the items whose key has over 3 letters in", "keep the entries with long keys | drop items whose key has up to 3 letters"),
     ("keys", "DW", "list({x}) | list({x}.keys())", "the keys of | the key list of", "return the keys | list the keys"),
-    ("ranked_keys", "DW", "sorted({x}, key={x}.get)", "the keys ordered by value of | the keys from lowest to highest value of", "order the keys by value | sort the keys from lowest to highest value"),
     ("values", "DL", "list({x}.values())", "the values of | the value list of", "take the values | list the values"),
     ("top_key", "DS", '"" if not {x} else max({x}, key={x}.get) | max({x}, key={x}.get, default="")', "the key with the highest value of | the top key of", "return the key with the highest value | pick the top key"),
     ("size", "DI", "len({x})", "the number of entries in | the size of", "count the entries | return the size"),
@@ -181,7 +141,6 @@ PARAMETERS = {  # type letter: (parameter names, how a description calls the val
 PAIRS = [  # key, type letter, parameters, templates, phrases
     ("pair_sums", "L", ("xs", "ys"), ("[a + b for a, b in zip(xs, ys)]",), ("the pairwise sums of xs and ys", "the sums of matching elements of xs and ys")),
     ("pair_products", "L", ("xs", "ys"), ("[a * b for a, b in zip(xs, ys)]",), ("the pairwise products of xs and ys", "the products of matching elements of xs and ys")),
-    ("pair_maxima", "L", ("xs", "ys"), ("[max(a, b) for a, b in zip(xs, ys)]", "list(map(max, xs, ys))"), ("the pairwise maxima of xs and ys", "the larger of matching elements of xs and ys")),
     ("shared", "L", ("xs", "ys"), ("[x for x in xs if x in ys]",), ("the elements of xs that are in ys", "the members of xs shared with ys")),
     ("exclusive", "L", ("xs", "ys"), ("[x for x in xs if x not in ys]",), ("the elements of xs that are not in ys", "the members of xs missing from ys")),
     ("together", "L", ("xs", "ys"), ("xs + ys", "[*xs, *ys]"), ("xs followed by ys", "xs and ys put together")),
