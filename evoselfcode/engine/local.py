@@ -110,6 +110,7 @@ class Rows:
 # %% ../../nbs/engine/11_local.ipynb #ea0886e9
 LOOK = 8  # tokens between two searches for stop strings
 
+# %% ../../nbs/engine/11_local.ipynb #ff934f1a
 def advance(
     batch: Rows,
     limits,    # rows: most new tokens of each row
@@ -141,7 +142,7 @@ def advance(
         batch.feed(token)
     return tokens, logprobs, lengths
 
-# %% ../../nbs/engine/11_local.ipynb #0ab5c3e4
+# %% ../../nbs/engine/11_local.ipynb #9f4e0a7b
 class Engine:
     "Sample from a language model and read its log-probabilities."
     def __init__(self,
@@ -165,7 +166,7 @@ class Engine:
 
     def __repr__(self): return f"Engine({self.name}, {self.model.device}, {self.model.dtype})"
 
-# %% ../../nbs/engine/11_local.ipynb #21c04158
+# %% ../../nbs/engine/11_local.ipynb #b9a9130a
 @patch
 def encode(self: Engine,
            prompts: list[str],
@@ -198,7 +199,7 @@ def in_batches(self: Engine,
         torch.cuda.empty_cache()
     return results
 
-# %% ../../nbs/engine/11_local.ipynb #ce257614
+# %% ../../nbs/engine/11_local.ipynb #48ecb676
 @patch
 def sample(self: Engine,
            prompts: list[str],
@@ -223,7 +224,7 @@ def sample(self: Engine,
     samples = [sample for _, sample in sorted(zip(rows, found), key=lambda pair: pair[0])]
     return [samples[i*draws:(i + 1)*draws]*(n//draws) for i in range(len(ids))]
 
-# %% ../../nbs/engine/11_local.ipynb #ea3a098b
+# %% ../../nbs/engine/11_local.ipynb #9edaadcb
 @patch
 def _sample_rows(self: Engine, prompts, seeds, temperature, top_p, max_new_tokens, stop) -> list[Sample]:
     "Draw one continuation per row; `prompts` are token ids, and equal ones are computed once."
@@ -259,7 +260,7 @@ def _finish(self: Engine, before: int, ids: list[int], logprobs: list[float], fi
         while ids and len(self._text(before, ids[:-1])) >= cut: ids = ids[:-1]
     return Sample(text, len(ids), finished or cut is not None, math.fsum(logprobs[:len(ids)]))
 
-# %% ../../nbs/engine/11_local.ipynb #dfab031e
+# %% ../../nbs/engine/11_local.ipynb #337c7a45
 def as_tree(
     answers: list[list[int]],  # token ids of the candidates of one prompt
 ) -> tuple:                    # nodes (number of the parent, -1 for the prompt; token id), for each answer the nodes of its path
@@ -271,7 +272,7 @@ def as_tree(
         paths.append(path)
     return list(nodes), paths
 
-# %% ../../nbs/engine/11_local.ipynb #337c7a45
+# %% ../../nbs/engine/11_local.ipynb #9218649a
 def lay_out(
     items: list[tuple],  # prompt token ids, nodes of `as_tree`
     pad: int,            # token id to fill with
@@ -290,7 +291,7 @@ def lay_out(
             see[row, i, :i] = see[row, above, :i]
     return ids, positions, see, front
 
-# %% ../../nbs/engine/11_local.ipynb #3292beec
+# %% ../../nbs/engine/11_local.ipynb #aff8d3c2
 WIDE = {"cpu": 2048, "cuda": 16384}  # tokens in one forward pass
 
 def score(
@@ -312,7 +313,7 @@ def score(
     rows = torch.arange(len(items), device=model.device)[:, None]
     return (logits[rows, parents, tokens] - logits.logsumexp(-1).gather(1, parents)).cpu().numpy()
 
-# %% ../../nbs/engine/11_local.ipynb #a4100b4e
+# %% ../../nbs/engine/11_local.ipynb #e79311e6
 @patch
 def logprobs(self: Engine,
              prompts: list[str],      # one per completion; equal ones are computed once
@@ -339,7 +340,7 @@ def logprobs(self: Engine,
     found = {i: row[path] for (_, _, paths, part), row in zip(items, rows) for path, i in zip(paths, part)}
     return [found[i] for i in range(len(prompts))]
 
-# %% ../../nbs/engine/11_local.ipynb #aff8d3c2
+# %% ../../nbs/engine/11_local.ipynb #c43270f0
 def split_by_size(
     items: list,
     sizes: list[int],  # one per item
