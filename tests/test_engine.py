@@ -250,6 +250,14 @@ def test_a_tokenizer_without_padding_pads_with_the_end(folder):
     assert tokenizer.pad_token_id == tokenizer.eos_token_id
 
 
+def test_a_loaded_model_does_not_depend_on_its_file(folder):
+    code = ("import sys; from pathlib import Path; from evoselfcode.engine.local import Engine\n"
+            "engine = Engine(sys.argv[1], device='cpu'); (Path(sys.argv[1])/'model.safetensors').write_bytes(b'')\n"
+            "print(len(engine.sample(['def f('], 2)[0]))")
+    done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True)
+    assert done.stdout.strip() == "2", (done.returncode, done.stderr[-500:])
+
+
 def test_an_adapter_is_merged_into_its_base(tmp_path, folder, message):
     from peft import LoraConfig, get_peft_model
     model, tokenizer = loading.load(folder, "cpu")

@@ -159,6 +159,7 @@ def load_weights(folder: Path, dtype):
     model, info = AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False,
                                                        local_files_only=True, output_loading_info=True)
     if info["missing_keys"]: raise UserError(f"{folder}: its weights lack {sorted(info['missing_keys'])[0]}")
+    for weight in model.parameters(): weight.data = weight.data.clone()  # out of the file
     return model
 
 def load_tokenizer(folder: Path):

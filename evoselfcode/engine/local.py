@@ -180,6 +180,7 @@ def encode(self: Engine,
             raise UserError(f"prompt {i} has {len(tokens)} tokens, and {self.name} has room for {self.context}: {prompts[i][:40]!r}...")
     return [tokens or [self.start] for tokens in ids]
 
+# %% ../../nbs/engine/11_local.ipynb #ea3a098b
 @patch
 def in_batches(self: Engine,
                items: list,  # what to work on
@@ -199,7 +200,7 @@ def in_batches(self: Engine,
         torch.cuda.empty_cache()
     return results
 
-# %% ../../nbs/engine/11_local.ipynb #48ecb676
+# %% ../../nbs/engine/11_local.ipynb #7f69d06a
 @patch
 def sample(self: Engine,
            prompts: list[str],
@@ -224,7 +225,7 @@ def sample(self: Engine,
     samples = [sample for _, sample in sorted(zip(rows, found), key=lambda pair: pair[0])]
     return [samples[i*draws:(i + 1)*draws]*(n//draws) for i in range(len(ids))]
 
-# %% ../../nbs/engine/11_local.ipynb #9edaadcb
+# %% ../../nbs/engine/11_local.ipynb #1f1856a3
 @patch
 def _sample_rows(self: Engine, prompts, seeds, temperature, top_p, max_new_tokens, stop) -> list[Sample]:
     "Draw one continuation per row; `prompts` are token ids, and equal ones are computed once."
@@ -243,6 +244,7 @@ def _sample_rows(self: Engine, prompts, seeds, temperature, top_p, max_new_token
     return [self._finish(prompt[-1], ids[:length], logprob[:length], length < limit, stop) for prompt, ids, logprob, length, limit
             in zip(prompts, tokens.tolist(), logprobs.tolist(), lengths.tolist(), limits.tolist())]
 
+# %% ../../nbs/engine/11_local.ipynb #dfab031e
 @patch
 def _text(self: Engine, before: int, ids: list[int]) -> str:
     "Decode `ids` as they read behind token `before`, which keeps a leading space that some tokenizers drop."
@@ -260,7 +262,7 @@ def _finish(self: Engine, before: int, ids: list[int], logprobs: list[float], fi
         while ids and len(self._text(before, ids[:-1])) >= cut: ids = ids[:-1]
     return Sample(text, len(ids), finished or cut is not None, math.fsum(logprobs[:len(ids)]))
 
-# %% ../../nbs/engine/11_local.ipynb #337c7a45
+# %% ../../nbs/engine/11_local.ipynb #14aa6a7c
 def as_tree(
     answers: list[list[int]],  # token ids of the candidates of one prompt
 ) -> tuple:                    # nodes (number of the parent, -1 for the prompt; token id), for each answer the nodes of its path
@@ -272,7 +274,7 @@ def as_tree(
         paths.append(path)
     return list(nodes), paths
 
-# %% ../../nbs/engine/11_local.ipynb #9218649a
+# %% ../../nbs/engine/11_local.ipynb #a4100b4e
 def lay_out(
     items: list[tuple],  # prompt token ids, nodes of `as_tree`
     pad: int,            # token id to fill with
@@ -291,7 +293,7 @@ def lay_out(
             see[row, i, :i] = see[row, above, :i]
     return ids, positions, see, front
 
-# %% ../../nbs/engine/11_local.ipynb #aff8d3c2
+# %% ../../nbs/engine/11_local.ipynb #4ef9ef39
 WIDE = {"cpu": 2048, "cuda": 16384}  # tokens in one forward pass
 
 def score(
@@ -313,7 +315,7 @@ def score(
     rows = torch.arange(len(items), device=model.device)[:, None]
     return (logits[rows, parents, tokens] - logits.logsumexp(-1).gather(1, parents)).cpu().numpy()
 
-# %% ../../nbs/engine/11_local.ipynb #e79311e6
+# %% ../../nbs/engine/11_local.ipynb #7641e0af
 @patch
 def logprobs(self: Engine,
              prompts: list[str],      # one per completion; equal ones are computed once
@@ -340,7 +342,7 @@ def logprobs(self: Engine,
     found = {i: row[path] for (_, _, paths, part), row in zip(items, rows) for path, i in zip(paths, part)}
     return [found[i] for i in range(len(prompts))]
 
-# %% ../../nbs/engine/11_local.ipynb #c43270f0
+# %% ../../nbs/engine/11_local.ipynb #722421fc
 def split_by_size(
     items: list,
     sizes: list[int],  # one per item
@@ -370,6 +372,7 @@ def _score(self: Engine, items: list[tuple], branching: bool) -> list[np.ndarray
     parts = split_by_size(items, [widest]*len(items), most)
     return [row for part in parts for row in score(self.model, [item[:2] for item in part], self.tokenizer.pad_token_id, branching)]
 
+# %% ../../nbs/engine/11_local.ipynb #a4bcd226
 @patch
 def perplexity(self: Engine,
                prompts: list[str], completions: list[str],  # as in `logprobs`
