@@ -141,7 +141,9 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to lay out configs, 
 def settings():
     "List every setting with its default and meaning."
     from evoselfcode.config import describe
-    for row in describe(): typer.echo(f"{row['key']:32} {row['default']!s:42.42} {row['meaning']}")
+    for row in describe():
+        default = str(row["default"]).replace("\n", "\\n")
+        typer.echo(f"{row['key']:32} {default:42.42} {row['meaning']}")
 
 # %% ../nbs/71_cli.ipynb #17ef2558
 @pocket.command("build-data")
