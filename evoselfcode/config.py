@@ -246,12 +246,15 @@ def merge(
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     try:
-        merged = OmegaConf.merge(tree, make())
+        layer = make()
+        merged = OmegaConf.merge(tree, layer)
         OmegaConf.to_object(merged)
         return merged
     except OmegaConfBaseException as error:
         text, name = str(error).splitlines()[0], getattr(error, "full_key", None)
-        if text.startswith("Merge error"): text = "a section of settings cannot be replaced by a single value"
+        if text.startswith("Merge error"):
+            section = next((k for k in layer if OmegaConf.is_dict(tree.get(k)) and not OmegaConf.is_dict(layer.get(k))), "")
+            text = f"a section of settings cannot be replaced by a single value: {section}"
         raise UserError(f"{source}: {text}" if not name or text.startswith("Key ") else f"{source}: {name}: {text}") from None
     except yaml.YAMLError as error:
         raise UserError(f"{source}: not a value in YAML ({getattr(error, 'problem', error)})") from None

@@ -2,11 +2,14 @@
 import contextlib
 import errno
 import os
+import shutil
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from evoselfcode.engine.loading import resolve_model
 from evoselfcode.io_utils import meta_path, read_json, read_jsonl
 from tiny_study import ITERATE, TINY, command, environment, finished_study, lay_out, start, state, stop, wait_until  # noqa: F401
 
@@ -76,7 +79,7 @@ RAW = {
     "a field is missing": (GOOD * 4 + b'{"prompt": "Add."}\n' + GOOD, "line 5: field 'code' missing; there are 'prompt'"),
     "no description": (GOOD + b'{"code": "x = 1"}\n', "record 2: needs a text in `prompt` or `description`"),
     "a number for a text": (GOOD + b'{"prompt": "Add.", "code": 7}\n', "record 2: `code` must be a text"),
-    "not UTF-8": (GOOD + GOOD.replace(b"sum of", "Summe für".encode("latin-1")), "line 2: byte 30 is not UTF-8"),
+    "not UTF-8": (GOOD + GOOD.replace(b"sum of", "Summe für".encode("latin-1")), "line 2: byte 31 is not UTF-8"),
     "a list": (GOOD + b"[1, 2]\n", "line 2: must be a JSON object"),
     "empty": (b"", "holds no records"),
     "blank lines": (b"\n\n", "holds no records"),
@@ -89,7 +92,7 @@ def test_a_faulty_file_of_pairs_is_named_with_its_line(place, fault):
     (place / "mine.jsonl").write_bytes(content)
     for task in (("pipeline", "iterate"), ("pipeline", "train-d2c")):
         line = refused(place, *task, *TINY, "-o", "data.seed_pairs=mine.jsonl")
-        assert line.startswith(f"{'' if line.startswith('mine') else place}") and "mine.jsonl: " in line and words in line, line
+        assert "mine.jsonl: " in line and words in line, line
         if fault != "broken JSON at line 17": break
     assert (place / "mine.jsonl").read_bytes() == content
 
@@ -122,6 +125,7 @@ def test_a_checkpoint_without_weights(place):
     assert "not a model folder" in refused(place, "eval", "pocket", "--ckpt", "checkpoints/empty", *TINY)
     (folder / "config.json").write_text('{"model_type": "llama"}')
     assert "no weights" in refused(place, "eval", "pocket", "--ckpt", "checkpoints/empty", *TINY)
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"): shutil.copy(Path(resolve_model("pocket")) / name, folder)
     (folder / "model.safetensors").write_bytes(b"\0" * 100)
     assert "cannot be loaded" in refused(place, "eval", "pocket", "--ckpt", "checkpoints/empty", *TINY)
     assert "no such folder" in refused(place, "eval", "pocket", "--ckpt", "./checkpoints/none", *TINY)

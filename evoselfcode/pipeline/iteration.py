@@ -22,7 +22,7 @@ from ..evaluation import humaneval
 from ..evaluation.passk import paired_bootstrap
 from ..execution.behaviour import behaviours
 from ..execution.execution import Limits
-from ..io_utils import batch_seed, content_id, difference, read_json, read_jsonl, run_batches, run_lock, write_bytes, write_json, write_jsonl
+from ..io_utils import batch_seed, content_id, difference, finished, read_json, read_jsonl, run_batches, run_lock, write_bytes, write_json, write_jsonl
 from . import dual_model, filtering, sampling, scoring, train_sft
 from ..prompts import defined_function
 
@@ -319,10 +319,10 @@ def evaluate_checkpoint(
     from evoselfcode.engine.local import Engine
     if split not in ("test", "validation"): raise UserError(f"--split {split}: must be test or validation")
     path = str(config.path(checkpoint).resolve()) if config.path(checkpoint).exists() else resolve_model(checkpoint)
-    model_folder(path)  # a mistake is told before anything is written
     model, loaded = model_fingerprint(path), []
     def engine(): return loaded[0] if loaded else loaded.append(Engine(path, device=config.device)) or loaded[0]
     folder = config.path(config.paths.generated) / "evaluations" / content_id(model, split, asdict(config.evaluation), config.seed)
+    if not finished(folder / f"samples_{split}.jsonl"): engine()  # a model that cannot be loaded is told before anything is written
     return measure(folder, split, engine, model, humaneval.load_problems(config.path(getattr(config.data, split))), config), folder
 
 # %% ../../nbs/pipeline/55_iteration.ipynb #5010cae4
