@@ -7,7 +7,7 @@ Docs: https://github.com/evoselfcode/evoselfcode/tree/main/nbs/report.html.md"""
 # %% auto #0
 __all__ = ['ARMS', 'PRECISION', 'VERSIONS', 'Run', 'load_run', 'load_arms', 'round_name', 'overview', 'gains', 'verdict', 'curve',
            'plot_curve', 'against_arms', 'funnel', 'plot_funnel', 'scores', 'chance_lower', 'plot_scores', 'precision',
-           'examples', 'written_descriptions', 'seconds', 'versions', 'facts']
+           'examples', 'written_descriptions', 'true_share', 'seconds', 'versions', 'facts']
 
 # %% ../nbs/70_report.ipynb #f93048fe
 from dataclasses import dataclass
@@ -327,6 +327,21 @@ def written_descriptions(
                          for r in kept[:n - few] + dropped[:few]], columns=["code", "description", "round_trip", "kept"])
 
 # %% ../nbs/70_report.ipynb #27efe5a9
+def true_share(run: Run):  # DataFrame: a row per round, percent; None outside the pocket world
+    "Tell how many of the descriptions of real code are true, of all and of the kept ones."
+    import pandas as pd
+    from evoselfcode.pocket.world import true_descriptions
+    if run.settings.get("model") != "pocket": return None
+    rows = {}
+    for it in run.iterations:
+        records = [r for r in run.records(it, "backward") if r.get("entry_point")]
+        if not records: continue
+        true = true_descriptions(records)
+        kept = [t for t, r in zip(true, records) if r.get("kept")]
+        rows[round_name(it["iteration"])] = {"written, % true": 100 * sum(true) / len(true), "kept, % true": 100 * sum(kept) / len(kept) if kept else None, "kept": len(kept)}
+    return pd.DataFrame.from_dict(rows, orient="index").round(1) if rows else None
+
+# %% ../nbs/70_report.ipynb #2842f49d
 def seconds(run: Run):  # DataFrame: a row per stage, a column per round, seconds
     "Tell how long each stage took."
     import pandas as pd
@@ -336,7 +351,7 @@ def seconds(run: Run):  # DataFrame: a row per stage, a column per round, second
     table.loc["all stages"] = table.sum()
     return table.assign(total=table.sum(axis=1)).round(1)
 
-# %% ../nbs/70_report.ipynb #cd24d815
+# %% ../nbs/70_report.ipynb #66961f2b
 VERSIONS = ("evoselfcode", "torch", "transformers", "peft", "numpy")
 
 
@@ -350,7 +365,7 @@ def versions() -> dict[str, str]:  # package to version, with Python's own
         except PackageNotFoundError: pass
     return found
 
-# %% ../nbs/70_report.ipynb #2cc688b4
+# %% ../nbs/70_report.ipynb #9956d0bf
 def facts(run: Run):  # DataFrame: one row per fact
     "Tell how a run was made: model, seed, settings, versions."
     import pandas as pd

@@ -319,6 +319,7 @@ def evaluate_checkpoint(
     from evoselfcode.engine.local import Engine
     if split not in ("test", "validation"): raise UserError(f"--split {split}: must be test or validation")
     path = str(config.path(checkpoint).resolve()) if config.path(checkpoint).exists() else resolve_model(checkpoint)
+    if path == checkpoint and Path(path).parts[0] == config.paths.checkpoints: raise UserError(f"{path}: no such folder; `evoselfcode pipeline iterate` makes checkpoints")
     model, loaded = model_fingerprint(path), []
     def engine(): return loaded[0] if loaded else loaded.append(Engine(path, device=config.device)) or loaded[0]
     folder = config.path(config.paths.generated) / "evaluations" / content_id(model, split, asdict(config.evaluation), config.seed)
