@@ -13,7 +13,7 @@ import asyncio, logging, shutil, sys, time, warnings
 from pathlib import Path
 from .config import Config, to_yaml
 from .constants import UserError, project_root
-from .io_utils import read_json, run_lock, write_bytes, write_json
+from .io_utils import file_errors, read_json, run_lock, write_bytes, write_json
 from .logging_utils import get_logger
 
 # %% ../nbs/71_runs.ipynb #132cd7ec
@@ -38,9 +38,9 @@ def run_notebook(
     start, outcome = time.time(), dict(status="ok", error="")
     write_json(folder / "run.json", dict(status="running", error=""))
     try:
-        papermill.execute_notebook(str(source), str(folder / source.name), parameters={k: str(v) if isinstance(v, Path) else v for k, v in parameters.items()},
+        with file_errors(folder / source.name): papermill.execute_notebook(str(source), str(folder / source.name), parameters={k: str(v) if isinstance(v, Path) else v for k, v in parameters.items()},
             kernel_name="python3", cwd=str(source.parent), coalesce_streams=True, progress_bar=dict(desc=note or source.stem, ncols=88, file=sys.stdout),
-            config=Traits({"KernelManager": {"transport_encryption": "auto"}}))
+            config=Traits({"KernelManager": {"transport_encryption": "auto"}}), extra_arguments=["--log-level=CRITICAL"])  # what the kernel itself logs is noise
     except BaseException as error: outcome = _what_happened(error)
     write_json(folder / "run.json", outcome | dict(seconds=round(time.time() - start, 1), versions=versions()))
     if outcome["status"] == "interrupted": raise KeyboardInterrupt
@@ -56,7 +56,6 @@ def _what_happened(error: BaseException) -> dict:
         return dict(status="failed", error=text if error.ename == "UserError" else f"{error.ename}: {text}", user_error=error.ename == "UserError")
     if isinstance(error, (DeadKernelError, CellTimeoutError)): return dict(status="died", error="the kernel was killed (out of memory?)" if isinstance(error, DeadKernelError) else "a cell ran out of time")
     if isinstance(error, KeyboardInterrupt): return dict(status="interrupted", error="")
-    if isinstance(error, OSError): raise UserError(f"{error.filename or 'disk'}: {error.strerror or error}") from None
     raise error
 
 def _leave_interrupts_alone():

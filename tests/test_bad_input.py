@@ -1,6 +1,5 @@
 """What a user can get wrong, through the real command: one line that names it, exit code 2, and nothing lost or half-written."""
 import contextlib
-import errno
 import os
 import shutil
 import signal
@@ -164,9 +163,8 @@ def test_a_full_disk_in_the_middle_of_a_study(finished_study, place, tmp_path):
     with disk(tmp_path / "small", "64k") as small:
         words = [*ITERATE, "-o", f"paths.generated={small}", "-o", "paths.checkpoints=full-checkpoints"]
         done = command(place, *words)
-        assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1 and "full" in done.stderr + os.strerror(errno.ENOSPC)
-        assert "No space left" in done.stderr or "the disk is full" in done.stderr
-        assert "Traceback" not in done.stderr
+        assert done.returncode == 2 and "Traceback" not in done.stdout + done.stderr
+        assert done.stderr.startswith(f"error: {small}") and done.stderr.count("\n") == 1 and "the disk is full" in done.stderr
         whole(small)
         subprocess.run(["mount", "-o", "remount,size=64m", small], check=True)
         done = command(place, "datagen", "generate-functions", *TINY, "-o", f"paths.generated={small}", "-o", "paths.checkpoints=full-checkpoints")
@@ -179,7 +177,7 @@ def test_a_full_disk_at_the_end_of_training(finished_study, place, tmp_path):
     with disk(tmp_path / "small", "1m") as small:
         words = ["pipeline", "train-d2c", *TINY, "-o", "run=full", "-o", f"paths.checkpoints={small}"]
         done = command(place, *words)
-        assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1 and str(small) in done.stderr, done.stderr
+        assert done.returncode == 2 and done.stderr.startswith(f"error: {small}") and done.stderr.count("\n") == 1 and "the disk is full" in done.stderr, done.stderr
         assert not (small / "full/iter-000/d2c").exists()
         subprocess.run(["mount", "-o", "remount,size=64m", small], check=True)
         done = command(place, *words)

@@ -76,8 +76,9 @@ def test_killed_in_every_stage_of_the_start(finished_study, tmp_path):
 
 def second_round(finished, folder):
     "The workspace of the finished study as it was before its first round."
-    shutil.copytree(finished, folder, symlinks=True, ignore=shutil.ignore_patterns("byhand", "evaluations", "report.*", ".lock"))
+    shutil.copytree(finished, folder, symlinks=True, ignore=shutil.ignore_patterns("byhand", "evaluations", ".lock"))
     for place in (ROUND, "checkpoints/tiny/iter-001"): shutil.rmtree(folder / place)
+    for name in ("report.ipynb", "report.html", "run.json"): (folder / "data/generated/tiny" / name).unlink()
     return folder
 
 

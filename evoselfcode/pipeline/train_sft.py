@@ -9,13 +9,13 @@ __all__ = ['d2c_rows', 'c2d_rows', 'tokenise', 'show_mask', 'training_arguments'
            'model_card']
 
 # %% ../../nbs/pipeline/53_train_sft.ipynb #2a6b4056
-import math, os, shutil, time
+import errno, math, os, shutil, time
 from dataclasses import asdict
 from pathlib import Path
 from ..config import Train
 from ..constants import UserError
 from ..engine.loading import load, quiet
-from ..io_utils import content_id, read_json, write_bytes, write_json
+from ..io_utils import REASONS, content_id, read_json, write_bytes, write_json
 from ..logging_utils import get_logger, progress
 from ..prompts import c2d_prompt, d2c_prompt
 
@@ -95,7 +95,10 @@ def train(
             return done["summary"]
         raise UserError(f"{folder}: holds a model made from other rows or settings; delete the folder or choose another run name")
     if not rows: raise UserError(f"{note}: there are no rows to train on")
-    summary = _fit(rows, folder.with_name(folder.name + ".partial"), base, settings, seed, note, device, made_from)
+    try: summary = _fit(rows, folder.with_name(folder.name + ".partial"), base, settings, seed, note, device, made_from)
+    except Exception as error:  # safetensors and tokenizers have errors of their own for a full disk
+        if os.strerror(errno.ENOSPC) not in str(error): raise
+        raise UserError(f"{folder}: {REASONS[errno.ENOSPC]}") from None
     if folder.exists(): raise UserError(f"{folder}: exists but has no training.json; delete it or choose another run name")
     os.replace(folder.with_name(folder.name + ".partial"), folder)
     return summary
