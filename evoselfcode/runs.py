@@ -32,7 +32,7 @@ def run_notebook(
         warnings.simplefilter("ignore")
         unknown = set(parameters) - set(papermill.inspect_notebook(str(source)))
     if unknown: raise UserError(f"{source}: its parameters cell has no {', '.join(sorted(unknown))}")
-    logging.getLogger("papermill").setLevel(logging.WARNING)
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it would say stands in run.json
     _leave_interrupts_alone()
     if note: get_logger("runs").info(f"{note}: executing {source.name}")
     start, outcome = time.time(), dict(status="ok", error="")
