@@ -229,7 +229,7 @@ def test_an_adapter_from_one_key(pocket, pairs, tmp_path):
     assert (tmp_path / "d2c/adapter_model.safetensors").stat().st_size < 1_500_000
     engine, prompts = Engine(tmp_path / "d2c", device="cpu"), [r["prompt"] for r in rows(pairs[:8])]
     codes = [r["completion"] for r in rows(pairs[:8])]
-    assert engine.perplexity(prompts, codes).mean() < .8 * pocket.perplexity(prompts, codes).mean()
+    assert engine.perplexity(prompts, codes).mean() - 1 < .5 * (pocket.perplexity(prompts, codes).mean() - 1)  # 1 is the floor
     assert model_fingerprint(str(tmp_path / "d2c"))
 
 
