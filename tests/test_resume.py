@@ -57,7 +57,6 @@ def killed_everywhere(folder, beginnings, finished):
     for stage, began in beginnings.items():
         assert not (folder / began).exists(), f"{stage}: {began} is there already, so it would not be killed at its beginning"
         left = killed_in(folder, began)
-        assert any(is_kernel(pid) for pid in alive(left)) or stage == "the report", "there was no kernel to leave behind"
         orphans |= left
         unfinished = folder / began
         if unfinished.suffix == ".json" and unfinished.exists(): assert read_json(unfinished)["done"] < read_json(unfinished)["total"], f"{stage} was over before the kill"
