@@ -81,7 +81,7 @@ def test_honest_programs_pass(code, tests):
     ("import os\nassert not set(os.environ) - {'PATH', 'LANG', 'HOME', 'PYTHONHASHSEED', 'MALLOC_ARENA_MAX'}\nassert False, 'clean'", "", FAILED, "clean"),
 ])
 def test_programs_that_must_not_pass(code, tests, status, detail):
-    verdict = run(code, tests)
+    verdict = run(code, tests, SHORT if status == TIMEOUT else Limits(seconds=20))
     assert verdict.status == status and detail in verdict.detail and "\n" not in verdict.detail
 
 
