@@ -40,7 +40,7 @@ def test_path_from_a_subfolder_means_the_same(workspace, monkeypatch):
 
 
 def test_yaml_round_trip(workspace):
-    cfg = load_config(overrides=["run=a.b-c", "names.context='# naïve: {x}\\n'", "functions.stop=['\\nclass ']", "train.learning_rate=2e-5"])
+    cfg = load_config(overrides=["run=a.b-c", "names.context='# naïve: {x}\\n'", "functions.stop=['\\nclass ']", "train_d2c.learning_rate=2e-5"])
     (workspace / "resolved.yaml").write_text(to_yaml(cfg), encoding="utf-8")
     assert load_config("resolved.yaml") == cfg
 
@@ -58,7 +58,7 @@ def test_yaml_round_trip(workspace):
     ("sampling: {top_p: 1.1}\n", ["sampling.top_p: must be at most 1"]),
     ("sampling: {temperature: -1}\n", ["sampling.temperature: must be at least 0"]),
     ("sampling: {temperature: .nan}\n", ["sampling.temperature: must be a finite number"]),
-    ("train: {learning_rate: .inf}\n", ["train.learning_rate: must be a finite number"]),
+    ("train_d2c: {learning_rate: .inf}\n", ["train_d2c.learning_rate: must be a finite number"]),
     ("select: {selector: best}\n", ["select.selector: must be one of low_perplexity, random, not 'best'"]),
     ("filter: {gates: [syntax, sintax]}\n", ["filter.gates[1]: must be one of", "'sintax'"]),
     ("filter: {gates: [syntax, syntax]}\n", ["filter.gates: must not repeat"]),

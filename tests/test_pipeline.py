@@ -303,16 +303,16 @@ def test_a_private_language_does_not_survive_the_round_trip(pocket):
         def sample(self, prompts, n, **_):
             from evoselfcode.engine.local import Sample
             return [[Sample(CODE, 1, True, 0.)] * n for _ in prompts]
-    judged = dual_model.keep_best(dual_model.round_trip(Parrot(), [pair(CODE), pair("Return the sum of the positive numbers.")], Dual(), inputs=6))
+    judged = dual_model.keep_distinct(dual_model.round_trip(Parrot(), [pair(CODE), pair("Return the sum of the positive numbers.")], Dual(), inputs=6))
     assert [(p["dropped_by"], p["kept"]) for p in judged] == [("description", False), ("", True)]
 
 
-def test_the_best_description_is_kept_and_the_first_of_equals():
-    judged = [dict(id=str(i), parents=[parent], scores=dict(round_trip=share), dropped_by=gate) for i, (parent, share, gate) in enumerate(
-        [("a", .75, ""), ("a", 1., ""), ("a", 1., ""), ("b", .5, "round_trip"), ("c", 1., "description"), ("c", .8, "")])]
-    found = dual_model.keep_best(judged)
-    assert [p["kept"] for p in found] == [False, True, False, False, False, True]
-    assert [p["dropped_by"] for p in found] == ["better", "", "better", "round_trip", "description", ""]
+def test_every_true_description_is_kept_once():
+    judged = [dict(id=str(i), parents=[parent], description=text, dropped_by=gate) for i, (parent, text, gate) in enumerate(
+        [("a", "x", ""), ("a", "y", ""), ("a", "x", ""), ("b", "x", ""), ("b", "z", "round_trip"), ("b", "z", "")])]
+    found = dual_model.keep_distinct(judged)
+    assert [p["kept"] for p in found] == [True, True, False, True, False, True]
+    assert [p["dropped_by"] for p in found] == ["", "", "duplicates", "", "round_trip", ""]
 
 
 # rounds

@@ -16,7 +16,7 @@ from ..constants import UserError, package_folder
 from ..logging_utils import get_logger
 
 # %% ../../nbs/engine/10_loading.ipynb #e4924800
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("GOMP_SPINCOUNT", "100000")
 warnings.filterwarnings("ignore", "IProgress not found")  # no bars as widgets here: they reopen broken
 
 # %% ../../nbs/engine/10_loading.ipynb #41aacea6

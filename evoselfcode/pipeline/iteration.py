@@ -232,11 +232,11 @@ def filtered(self: Study) -> list[dict]:
 # %% ../../nbs/pipeline/55_iteration.ipynb #a5b1cdc3
 @patch
 def round_trip(self: Study, name: str, codes: list[dict], n: int, source: str) -> list[dict]:
-    "Describe code with C2D, check with D2C, keep the best description of each piece"
+    "Describe code with C2D, check with D2C, keep the descriptions that survive"
     config = self.config
     sampled = asdict(config.sampling) | dict(n=n)
     described = self.stage(f"{name}_described", codes, 128, lambda batch, seed: dual_model.describe(self.engine("c2d"), batch, n, config.sampling, seed, self.iteration, source), sampled, ("c2d",))
-    work = lambda batch, seed: dual_model.keep_best(dual_model.round_trip(self.engine("d2c"), batch, config.dual, config.sampling, seed, config.filter.inputs, self.limits, config.execution.workers, self.benchmark()))
+    work = lambda batch, seed: dual_model.keep_distinct(dual_model.round_trip(self.engine("d2c"), batch, config.dual, config.sampling, seed, config.filter.inputs, self.limits, config.execution.workers, self.benchmark()))
     return self.stage(name, described, 128 * n, work, dict(dual=asdict(config.dual), sampling=sampled, inputs=config.filter.inputs), ("d2c",)) if described else []
 
 @patch
@@ -280,8 +280,9 @@ def train(self: Study, direction: str) -> dict:  # direction: d2c | c2d
     "Train one direction on the pairs so far"
     rows = dict(d2c=train_sft.d2c_rows, c2d=train_sft.c2d_rows)[direction](self.pairs())
     write_jsonl(self.folder / f"train_{direction}.jsonl", rows)
-    start = "base" if self.config.train.start == "base" or not self.iteration else direction
-    return train_sft.train(rows, self.models / direction, self.model_path(start), self.config.train, batch_seed(self.config.seed, f"train {direction}", str(self.iteration)) % 2**31,
+    settings = getattr(self.config, f"train_{direction}")
+    start = "base" if settings.start == "base" or not self.iteration else direction
+    return train_sft.train(rows, self.models / direction, self.model_path(start), settings, batch_seed(self.config.seed, f"train {direction}", str(self.iteration)) % 2**31,
                            f"{direction} of iteration {self.iteration}", self.fingerprint(start), self.config.device)
 
 # %% ../../nbs/pipeline/55_iteration.ipynb #6abedc70

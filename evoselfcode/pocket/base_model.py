@@ -14,10 +14,10 @@ from pathlib import Path
 from .world import describe, splits, weight_table, write
 
 # %% ../../nbs/pocket/62_base_model.ipynb #589b8838
-DOCSTRING_SHARE, COMMENT_SHARE = .20, .20
+DOCSTRING_SHARE, COMMENT_SHARE = .10, .30
 
 def corpus(
-    n: int = 45_000,  # functions
+    n: int = 80_000,  # functions
     seed: int = 2026,
 ) -> list[str]:  # source texts
     "Write the functions that the base model is pre-trained on"
@@ -25,8 +25,10 @@ def corpus(
     texts = []
     for spec in rng.choices(specs, weights=weight_table(specs), k=n):
         kind = rng.random()
-        text = write(spec, rng, docstring=describe(spec, rng, terse=True) if kind < DOCSTRING_SHARE else "")
-        texts.append(f"# {describe(spec, rng, terse=True)}\n{text}" if DOCSTRING_SHARE <= kind < DOCSTRING_SHARE + COMMENT_SHARE else text)
+        if kind < DOCSTRING_SHARE: text = write(spec, rng, docstring=describe(spec, rng))
+        elif kind < DOCSTRING_SHARE + COMMENT_SHARE: text = f"{write(spec, rng)}\n# {describe(spec, rng)}\n"
+        else: text = write(spec, rng)
+        texts.append(text)
     return texts
 
 # %% ../../nbs/pocket/62_base_model.ipynb #097081f4
@@ -55,8 +57,8 @@ def fill_in_the_middle(text: str, rng: random.Random) -> str:
 # %% ../../nbs/pocket/62_base_model.ipynb #ee266160
 def pretrain(
     folder: str,  # where the model goes
-    functions: int = 45_000,  # size of the corpus
-    epochs: int = 3,
+    functions: int = 80_000,  # size of the corpus
+    epochs: int = 4,
     seed: int = 2026,
     hidden: int = 128,  # width; 4 layers, 4 heads
     learning_rate: float = 3e-3,
@@ -67,7 +69,7 @@ def pretrain(
     rng, texts = random.Random(seed), corpus(functions, seed)
     tokenizer = build_tokenizer(texts)
     turned = .5 / (1 - DOCSTRING_SHARE - COMMENT_SHARE)  # share of the undocumented texts, so that it is half of all
-    turn = lambda text: fill_in_the_middle(text, rng) if '"""' not in text and text[0] != "#" and rng.random() < turned else text
+    turn = lambda text: fill_in_the_middle(text, rng) if '"""' not in text and rng.random() < turned and "\n# " not in text else text
     rows = [tokenizer(turn(t) + EOS).input_ids for _ in range(epochs) for t in rng.sample(texts, len(texts))]
     examples = [dict(input_ids=ids, labels=ids) for ids in rows]
     model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=hidden * 7 // 2, num_hidden_layers=4, num_attention_heads=4,
@@ -95,7 +97,7 @@ A Llama of {parameters:,} parameters with a byte-level vocabulary of its own and
 so that every stage of self-training is real without a download or a GPU. It knows nothing but the pocket world, and its scores mean nothing outside it.
 
 Pre-trained on {functions:,} functions of the grammar in `evoselfcode.pocket`, {epochs} epochs, seed {seed}, half of the texts as fill in the middle;
-{DOCSTRING_SHARE:.0%} of the functions have a docstring, {COMMENT_SHARE:.0%} a comment above, the rest no word of English. No function behaves like a problem of PocketEval or of its validation split.
+{DOCSTRING_SHARE:.0%} of the functions have a docstring, {COMMENT_SHARE:.0%} a comment below, the rest no word of English. No function behaves like a problem of PocketEval or of its validation split.
 
 Rebuild it with `evoselfcode pocket build-model FOLDER`; prompts that end in a line break are cut where training texts were.
 """

@@ -42,13 +42,9 @@ FRAMES = ("Return {}.", "Compute {}.", "Find {}.", "Give back {}.")
 def describe(
     spec: Spec,
     rng: random.Random,  # picks the wording
-    terse: bool = False,  # as documentation in code speaks: noun phrases only, no instructions
 ) -> str:  # one sentence
     "Say in English what `spec` does"
     start = rng.choice(_PAIRS[spec.start][4] if spec.start in _PAIRS else PARAMETERS[spec.start][1])
-    if terse:
-        for o in spec.operations: start = f"{rng.choice(o.nouns)} {start}"
-        return FRAMES[0].format(start)
     if not spec.keys or rng.random() < .55:
         for o in spec.operations: start = f"{rng.choice(o.nouns)} {start}"
         return rng.choice(FRAMES).format(start)
