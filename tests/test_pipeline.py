@@ -302,7 +302,8 @@ def test_a_private_language_does_not_survive_the_round_trip(pocket):
     class Parrot:
         def sample(self, prompts, n, **_):
             from evoselfcode.engine.local import Sample
-            return [[Sample(CODE, 1, True, 0.)] * n for _ in prompts]
+            assert all(prompt.endswith("def f(values: list[int]) -> int:\n") for prompt in prompts)  # the name would give it away
+            return [[Sample(CODE.split("\n", 1)[1], 1, True, 0.)] * n for _ in prompts]
     judged = dual_model.keep_distinct(dual_model.round_trip(Parrot(), [pair(CODE), pair("Return the sum of the positive numbers.")], Dual(), inputs=6))
     assert [(p["dropped_by"], p["kept"]) for p in judged] == [("description", False), ("", True)]
 

@@ -298,7 +298,7 @@ def splits(seed: int = 2026) -> dict[str, list[Spec]]:
     for name, size in HELD_OUT.items():
         dealt[name] = draw([s for s in pool if len(s.keys) > 1], size, rng)
         pool = [s for s in pool if s not in set(dealt[name])]
-    return dealt | {name: draw(pool, size, rng) for name, size in TRAINING.items()} | {"pretraining": pool}
+    return dealt | {name: rng.choices(pool, weights=weight_table(pool), k=size) for name, size in TRAINING.items()} | {"pretraining": pool}
 
 # %% ../../nbs/pocket/61_world.ipynb #8bb5f456
 def problem(
@@ -325,10 +325,10 @@ def raw_files(seed: int = 2026) -> dict[str, list[dict]]:  # path below the proj
     files["data/eval/pocket_eval.jsonl"] = [problem(s, f"PocketEval/{i}", r) for i, s, r in each("test")]
     files["data/eval/pocket_validation.jsonl"] = [problem(s, f"PocketValidation/{i}", r) for i, s, r in each("validation")]
     files["data/raw/seed_pairs.jsonl"] = [dict(prompt=describe(s, r), code=write(s, r)) for _, s, r in each("seed")]
-    truth = [dict(description=describe(s, r), code=write(s, r)) for _, s, r in each("descriptions")]
+    truth = list({d: dict(description=d, code=write(s, r)) for _, s, r in each("descriptions") for d in [describe(s, r)]}.values())
     files["data/raw/descriptions.jsonl"] = [dict(description=t["description"]) for t in truth]
     files["data/eval/pocket_truth.jsonl"] = truth
-    files["data/raw/unlabelled_code.jsonl"] = [dict(code=write(s, r)) for _, s, r in each("unlabelled")]
+    files["data/raw/unlabelled_code.jsonl"] = [dict(code=code) for code in dict.fromkeys(write(s, r) for _, s, r in each("unlabelled"))]
     return files
 
 def write_raw_files(
