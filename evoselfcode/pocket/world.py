@@ -275,7 +275,7 @@ def true_descriptions(
 
 # %% ../../nbs/pocket/61_world.ipynb #f32a1efc
 HELD_OUT = dict(test=240, validation=160)  # problems, all of two or three operations
-TRAINING = dict(seed=200, descriptions=1600, unlabelled=2400)  # records; pre-training draws from the whole training pool
+TRAINING = dict(seed=200, descriptions=1200, unlabelled=1400)  # records; pre-training draws from the whole training pool
 _SHARE = {"L": .30, "S": .18, "W": .20, "D": .14, "pair": .18}
 _DEPTH = {0: .02, 1: .30, 2: .53, 3: .15}
 
@@ -298,7 +298,7 @@ def splits(seed: int = 2026) -> dict[str, list[Spec]]:
     for name, size in HELD_OUT.items():
         dealt[name] = draw([s for s in pool if len(s.keys) > 1], size, rng)
         pool = [s for s in pool if s not in set(dealt[name])]
-    return dealt | {name: rng.choices(pool, weights=weight_table(pool), k=size) for name, size in TRAINING.items()} | {"pretraining": pool}
+    return dealt | {name: draw(pool, size, rng) for name, size in TRAINING.items()} | {"pretraining": pool}
 
 # %% ../../nbs/pocket/61_world.ipynb #8bb5f456
 def problem(
