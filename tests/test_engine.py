@@ -81,7 +81,8 @@ def test_log_probability_of_a_sample_is_that_of_its_text(pocket):
     same = [(p, s) for p, s in drawn if len(pocket.tokenizer(s.text)["input_ids"]) == s.tokens]
     scored = pocket.logprobs([p for p, _ in same], [s.text for _, s in same])
     assert len(same) > len(drawn)/2
-    assert np.allclose([s.logprob for _, s in same], [values.sum() for values in scored], atol=1e-3)
+    close = np.isclose([s.logprob for _, s in same], [values.sum() for values in scored], atol=1e-3)
+    assert close.mean() > .9  # as many tokens need not be the same tokens
 
 
 def test_stop_strings_cut_at_the_earliest_and_never_appear(pocket):
