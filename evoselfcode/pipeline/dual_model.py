@@ -49,12 +49,12 @@ def describe(
     return [dict(id=content_id(c["id"], s.text.strip(), iteration, source, i), description=s.text.strip(), code=c["code"], entry_point=c["entry_point"], source=source,
                  iteration=iteration, parents=[c["id"]], model=c2d.name, sample_index=i) for c, samples in zip(codes, drawn) for i, s in enumerate(samples)]
 
-# %% ../../nbs/pipeline/54_dual_model.ipynb #a7c30f1e
+# %% ../../nbs/pipeline/54_dual_model.ipynb #ee510c15
 def anonymous_head(pair: dict) -> str:  # `def f(xs: list[int]) -> int:\n`; "" when the code has no such function
     "Give the head of a pair's function, without its telling name"
     return re.sub(rf"\bdef\s+{re.escape(pair['entry_point'])}\b", "def f", function_signature(pair["code"], pair["entry_point"]), count=1)
 
-# %% ../../nbs/pipeline/54_dual_model.ipynb #ee510c15
+# %% ../../nbs/pipeline/54_dual_model.ipynb #fdd9525f
 def round_trip(
     d2c,  # engine of the forward model
     described: list[dict],  # pairs whose description is to be judged
@@ -87,7 +87,7 @@ def _judged(pair, refused, copies, original, settings, benchmark) -> dict:
     else: gate, reason = "", ""
     return pair | dict(scores=dict(round_trip=round(share, 4)), fingerprint=original.fingerprint, dropped_by=gate, reason=reason)
 
-# %% ../../nbs/pipeline/54_dual_model.ipynb #ef5449bc
+# %% ../../nbs/pipeline/54_dual_model.ipynb #e66d7539
 def keep_distinct(judged: list[dict]) -> list[dict]:  # with kept
     "Keep every description that survived, once per piece of code"
     seen, outcome = set(), []

@@ -376,7 +376,7 @@ def finish(self: Study) -> dict:  # metrics
     write_json(self.folder / "metrics.json", metrics)
     return metrics
 
-# %% ../../nbs/pipeline/55_iteration.ipynb #1a7e57c0
+# %% ../../nbs/pipeline/55_iteration.ipynb #98ae9fde
 @patch
 def link_latest(self: Study, best: int):
     "Point checkpoints/latest at the D2C of the best iteration so far"
