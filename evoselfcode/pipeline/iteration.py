@@ -278,9 +278,8 @@ def pairs(self: Study) -> list[dict]:
 @patch
 def train(self: Study, direction: str) -> dict:  # direction: d2c | c2d
     "Train one direction on the pairs so far"
-    rows = dict(d2c=train_sft.d2c_rows, c2d=train_sft.c2d_rows)[direction](self.pairs())
+    settings, rows = getattr(self.config, f"train_{direction}"), dict(d2c=train_sft.d2c_rows, c2d=train_sft.c2d_rows)[direction](self.pairs())
     write_jsonl(self.folder / f"train_{direction}.jsonl", rows)
-    settings = getattr(self.config, f"train_{direction}")
     start = "base" if settings.start == "base" or not self.iteration else direction
     return train_sft.train(rows, self.models / direction, self.model_path(start), settings, batch_seed(self.config.seed, f"train {direction}", str(self.iteration)) % 2**31,
                            f"{direction} of iteration {self.iteration}", self.fingerprint(start), self.config.device)
