@@ -68,13 +68,14 @@ def round_trip(
 ) -> list[dict]:  # pairs with scores.round_trip, dropped_by and reason
     "Judge descriptions by whether D2C gets the code's behaviour back from them"
     refused = [not_a_description(p["description"], p["code"]) for p in described]
-    asked = list(dict.fromkeys((p["description"], anonymous_head(p)) for p, why in zip(described, refused) if not why))
+    questions = [(p["description"], anonymous_head(p)) for p in described]
+    asked = list(dict.fromkeys(q for q, why in zip(questions, refused) if not why))
     drawn = d2c.sample([d2c_prompt(*question) for question in asked], n=settings.round_trip_n, temperature=sampling.temperature, top_p=sampling.top_p,
                        max_new_tokens=sampling.max_new_tokens, seed=seed, stop=CODE_STOPS) if asked else []
     back = {question: [cut_code(question[1] + s.text) for s in samples] for question, samples in zip(asked, drawn)}
     programs = list(dict.fromkeys([(p["code"], p["entry_point"]) for p in described] + [(c, defined_function(c)) for codes in back.values() for c in codes]))
     found = dict(zip([code for code, _ in programs], behaviours(programs, n_inputs=inputs, limits=limits or Limits(), workers=workers)))
-    return [_judged(p, why, [found[c] for c in back.get((p["description"], anonymous_head(p)), [])], found[p["code"]], settings, benchmark) for p, why in zip(described, refused)]
+    return [_judged(p, why, [found[c] for c in back.get(q, [])], found[p["code"]], settings, benchmark) for p, q, why in zip(described, questions, refused)]
 
 def _judged(pair, refused, copies, original, settings, benchmark) -> dict:
     "Write the round trip's outcome into a pair"

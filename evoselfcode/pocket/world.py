@@ -325,10 +325,10 @@ def raw_files(seed: int = 2026) -> dict[str, list[dict]]:  # path below the proj
     files["data/eval/pocket_eval.jsonl"] = [problem(s, f"PocketEval/{i}", r) for i, s, r in each("test")]
     files["data/eval/pocket_validation.jsonl"] = [problem(s, f"PocketValidation/{i}", r) for i, s, r in each("validation")]
     files["data/raw/seed_pairs.jsonl"] = [dict(prompt=describe(s, r), code=write(s, r)) for _, s, r in each("seed")]
-    truth = list({d: dict(description=d, code=write(s, r)) for _, s, r in each("descriptions") for d in [describe(s, r)]}.values())
+    truth = [dict(description=describe(s, r), code=write(s, r)) for _, s, r in each("descriptions")]
     files["data/raw/descriptions.jsonl"] = [dict(description=t["description"]) for t in truth]
     files["data/eval/pocket_truth.jsonl"] = truth
-    files["data/raw/unlabelled_code.jsonl"] = [dict(code=code) for code in dict.fromkeys(write(s, r) for _, s, r in each("unlabelled"))]
+    files["data/raw/unlabelled_code.jsonl"] = [dict(code=write(s, r)) for _, s, r in each("unlabelled")]
     return files
 
 def write_raw_files(
