@@ -3,6 +3,11 @@
 Modules:
 
 - `evoselfcode.engine.cache`: A key/value cache that grows in place.
-- `evoselfcode.execution.zygote`: The far side of execution: a small fork server that runs one program per child and answers with data."""
+- `evoselfcode.execution.codec`: What crosses between candidate and judge: data written as JSON, and nothing that could act when it is read.
+- `evoselfcode.execution.examiner`: Run tests against a candidate that lives in another process.
+- `evoselfcode.execution.judge`: The judge: takes jobs from the caller, has the server start a child for each, puts the questions, and alone says what the verdict is.
+- `evoselfcode.execution.seccomp`: The system calls that model-written code may make, as a program for the kernel's seccomp filter.
+- `evoselfcode.execution.walls`: The kernel's walls around model-written code: namespaces, a root folder of its own, an empty-handed user, Landlock.
+- `evoselfcode.execution.zygote`: The far side of execution: a watcher, a judge, and a fork server behind walls that starts one child per program."""
 
 __version__ = "0.1.0"

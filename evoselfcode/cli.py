@@ -7,10 +7,10 @@ Docs: https://github.com/evoselfcode/evoselfcode/tree/main/nbs/cli.html.md"""
 # %% auto #0
 __all__ = ['app', 'datagen', 'pipeline', 'evaluate', 'pocket', 'ConfigOption', 'Overrides', 'Iteration', 'generate_names',
            'generate_functions', 'generate', 'score', 'filter_', 'train_d2c', 'train_c2d', 'iterate', 'compare',
-           'report', 'eval_pocket', 'why', 'init', 'settings', 'build_data', 'build_model', 'main']
+           'report', 'eval_pocket', 'why', 'init', 'doctor', 'settings', 'build_data', 'build_model', 'main']
 
 # %% ../nbs/72_cli.ipynb #89eed087
-import sys
+import re, sys
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
@@ -105,6 +105,7 @@ def compare(config: ConfigOption = Path("configs/pocket.yaml"), override: Overri
             arms: Annotated[str, typer.Option(help="Control arms, separated by commas.")] = "random,forward,backward"):
     "Run a study over several seeds beside its control arms."
     from evoselfcode.runs import compare as run
+    if not re.fullmatch(r"\d+(,\d+)*", seeds): raise UserError(f"--seeds {seeds}: must be whole numbers, separated by commas")
     typer.echo(f"comparison: {run(_settings(config, override), [int(s) for s in seeds.split(',')], [a for a in arms.split(',') if a])}")
 
 @pipeline.command()
@@ -136,6 +137,17 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to lay out configs, 
     "Lay out a workspace; nothing that is there is overwritten."
     from evoselfcode.constants import init_workspace
     typer.echo(f"{len(init_workspace(folder))} files written to {folder}")
+
+@app.command()
+def doctor(profile: Annotated[str, typer.Option(help="pure, files or libs.")] = "pure"):
+    "Try the walls around model-written code, and tell what stands on this machine."
+    from evoselfcode.execution.execution import PROFILES, Limits, walls
+    if profile not in PROFILES: raise UserError(f"--profile {profile}: must be one of {', '.join(PROFILES)}")
+    found = walls(Limits(profile=profile, weak_walls=True))
+    for name, how in found["standing"].items(): typer.echo(f"wall    {name:24} {'stands' if how is True else how}")
+    for name, why in found["missing"].items(): typer.echo(f"wall    {name:24} MISSING: {why}")
+    for name, (held, said, by) in found["trials"].items(): typer.echo(f"attack  {name:24} {f'held off by {by} ({said})' if held else 'SUCCEEDED'}")
+    if found["weak"]: raise UserError(f"model-written code is not run here: {found['weak']}; `-o execution.weak_walls=true` runs it all the same")
 
 @app.command()
 def settings():

@@ -69,6 +69,11 @@ def test_a_configuration_that_is_not_there(place):
     assert "none.yaml: not found" in refused(place, "pipeline", "iterate", "--config", "none.yaml")
 
 
+@pytest.mark.parametrize("words, why", [(("--seeds", "0,x"), "whole numbers"), (("--arms", "random,forwards"), "no such arm; there are random, forward, backward")])
+def test_a_comparison_of_what_there_is_not(place, words, why):
+    assert why in refused(place, "pipeline", "compare", *TINY, *words)
+
+
 # raw files
 
 GOOD = b'{"prompt": "Return the sum of the list.", "code": "def f(xs: list[int]) -> int:\\n    return sum(xs)\\n"}\n'

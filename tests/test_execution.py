@@ -1,10 +1,11 @@
 """Execution: verdicts on honest and hostile programs, and nothing left behind whatever happens to the caller."""
-import os, signal, subprocess, sys, threading, time
+import os, re, signal, subprocess, sys, threading, time
 from itertools import islice
 from pathlib import Path
 import pytest
 from evoselfcode.constants import CRASHED, FAILED, MEMORY, PASSED, TIMEOUT, UserError
 from evoselfcode.execution import execution
+from evoselfcode.execution.behaviour import behaviours
 from evoselfcode.execution.execution import ExecutionFault, Limits, Program, run_programs, walls
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="programs are executed on Linux only")
@@ -43,13 +44,12 @@ def gone(pids, within=2.0):
     ("def f(x):\n    return x + 1", "assert f(1) == 2"),
     ("if __name__ == '__main__':\n    raise SystemExit(1)", ""),
     ("import sys\nsys.setrecursionlimit(20000)\ndef f(n):\n    return n and f(n - 1)", "assert f(9000) == 0"),
-    ("s = 'naïve – 数 \U0001f600'\nprint(s, '\\ud800')", "assert len(s) == 11"),
-    ("from dataclasses import dataclass\n@dataclass\nclass P:\n    x: 'int' = 1", "assert P().x == 1"),
+    ("s = 'naïve – 数 \U0001f600'\nprint(s, '\\ud800')\ndef f(): return s", "assert len(f()) == 11"),
+    ("from dataclasses import dataclass\n@dataclass\nclass P:\n    x: 'int' = 1\nassert P().x == 1", ""),
     ("import threading\nt = [threading.Thread(target=str) for _ in range(20)]\n[x.start() for x in t]; [x.join() for x in t]", ""),
-    ("import statistics, decimal, datetime, json, asyncio\nasync def g(): return 5", "assert asyncio.run(g()) == 5"),
+    ("import statistics, decimal, datetime, json, asyncio\nasync def g(): return 5\ndef f(): return asyncio.run(g())", "assert f() == 5"),
     ("import sys\nassert sys.stdin.read() == ''", ""),
     ("b = bytearray(200 << 20)", ""),
-    ("open('note.txt', 'w').write('x')", "assert open('note.txt').read() == 'x'"),
     ("import sys\nsys.stdout.buffer.write(b'raw')", ""),
     ("", ""),
 ])
@@ -65,20 +65,20 @@ def test_honest_programs_pass(code, tests):
     ("class E(Exception):\n    def __str__(self): raise E\nraise E", "", FAILED, "E"),
     ("def f(n): return f(n + 1)", "f(0)", FAILED, "RecursionError"),
     ("x = input()", "", FAILED, "EOFError"),
-    ("import os\nos._exit(0)", "assert False", CRASHED, "exit 0"),
-    ("import os\nos._exit(7)", "", CRASHED, "exit 7"),
+    ("import os\nos._exit(0)", "assert False", FAILED, "exit code 0"),
+    ("import os\nos._exit(7)", "", FAILED, "exit code 7"),
     ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "", CRASHED, "SIGKILL"),
     ("import ctypes\nctypes.string_at(0)", "", CRASHED, "SIGSEGV"),
-    ("import os\nfor fd in range(3, 50):\n    try: os.write(fd, b'\\0\\0\\0\\x20' + b'x' * 16 + b'{\"status\": \"passed\"}')\n    except OSError: pass\nos._exit(0)", "", CRASHED, "tampered"),
-    ("import os\nos.closerange(0, 100)", "", CRASHED, ""),
+    ("import os\nfor fd in range(3, 50):\n    try: os.write(fd, b'\\0\\0\\0\\x20' + b'x' * 16 + b'{\"status\": \"passed\"}')\n    except OSError: pass\nos._exit(0)", "", FAILED, "tampered"),
+    ("import os\nos.closerange(0, 100)", "", FAILED, ""),
     ("while True: pass", "", TIMEOUT, "1.5 s"),
     ("import time\nwhile True:\n    try: time.sleep(99)\n    except BaseException: pass", "", TIMEOUT, ""),
     ("import signal, time\nfor s in set(signal.Signals) - {9, 19}: signal.signal(s, signal.SIG_IGN)\ntime.sleep(99)", "", TIMEOUT, ""),
     ("import re\nre.match('(a+)+$', 'a' * 40 + 'b')", "", TIMEOUT, ""),
     ("x = bytearray(10 ** 11)", "", MEMORY, "MemoryError"),
     ("x = []\nwhile True: x.append(bytearray(1 << 20))", "", MEMORY, "MemoryError"),
-    ("open('big', 'wb').write(bytes(64 << 20))", "", FAILED, "OSError"),
-    ("import os\nassert not set(os.environ) - {'PATH', 'LANG', 'HOME', 'PYTHONHASHSEED', 'MALLOC_ARENA_MAX'}\nassert False, 'clean'", "", FAILED, "clean"),
+    ("open('/tmp/big', 'wb').write(bytes(64 << 20))", "", FAILED, "PermissionError"),
+    ("import os\nassert not set(os.environ) - {'PATH', 'LANG', 'HOME', 'PYTHONHASHSEED', 'MALLOC_ARENA_MAX', 'MPLBACKEND', 'OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'}\nassert False, 'clean'", "", FAILED, "clean"),
 ])
 def test_programs_that_must_not_pass(code, tests, status, detail):
     verdict = run(code, tests, SHORT if status == TIMEOUT else Limits(seconds=20))
@@ -95,48 +95,35 @@ def test_descriptors_environment_and_folder_are_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("API_KEY", "secret-value")
     secret = open(tmp_path/"secret", "w+")
     os.set_inheritable(secret.fileno(), True)
-    verdict = run("import os\nprint(sorted(int(f) for f in os.listdir('/proc/self/fd'))[:-1], os.listdir('.'), os.getcwd(), os.environ.get('API_KEY'))")
-    fds, rest = verdict.output.split("] [] ")
-    assert fds == "[0, 1, 2, 3" and rest.endswith(" None\n")
-    assert not Path(rest.split()[0]).exists()
+    look = "import os\ndef stands(fd):\n    try: os.fstat(fd)\n    except OSError: return False\n    return True\n"
+    verdict = run(look + "print([fd for fd in range(400) if stands(fd)], os.environ.get('API_KEY'))")
+    assert verdict.output == "[0, 1, 2, 3] None\n"
 
 
-def test_each_program_finds_an_empty_folder():
-    leave = "import os\nos.makedirs('a/b')\nopen('a/b/c', 'w').write('x')\nos.chmod('a/b', 0)\nos.chmod('a', 0)\nos.symlink('/etc', 'link')\n"
-    look = "import os\nassert os.listdir('.') == [], os.listdir('.')\n"
-    programs = [Program(look + leave + f"# {i}") for i in range(6)]
-    assert [v.detail for v in run_programs(programs, workers=1)] == [""] * 6
+FOLDER = Limits(seconds=10, profile="files")
+
+
+def test_each_program_finds_an_empty_folder_of_its_own():
+    leave = "import os, tempfile\nos.makedirs('a/b')\nopen('a/b/c', 'w').write('x')\nos.chmod('a/b', 0)\nos.chmod('a', 0)\nos.symlink('/etc', 'link')\ntempfile.NamedTemporaryFile(delete=False)\n"
+    look = "import os\nassert not {'a', 'link', 'd'} & set(os.listdir('.')) and not [n for n in os.listdir('.') if n.startswith('tmp')], os.listdir('.')\n"
+    deep = "for i in range(3000): os.mkdir('d'); os.chdir('d')\n"
+    programs = [Program(look + leave + deep * (i == 2) + f"# {i}") for i in range(6)]
+    assert [v.detail for v in run_programs(programs, FOLDER, workers=1)] == [""] * 6
     assert Path("/etc/hostname").exists()
 
 
-def test_children_left_behind_are_gone_with_the_verdict():
-    code = "import os, time\nfor i in range(8):\n    if os.fork() == 0:\n        os.setsid()\n        if os.fork(): os._exit(0)\n        time.sleep(600)\n"
-    verdicts = run_programs([Program(code), Program("import os\nprint(len([p for p in os.listdir('/proc') if p.isdigit()]))")], Limits(seconds=10), workers=1)
-    assert next(verdicts).passed
-    assert len(servers_of(os.getpid())) <= 3        # watcher, server, and perhaps the next program
-    list(verdicts)
+def test_a_folder_is_bounded():
+    fill = "chunk = bytes(1 << 20)\nfor i in range(200):\n    with open(f'f{i}', 'wb') as f:\n        for _ in range(10): f.write(chunk)\n"
+    verdicts = list(run_programs([Program(fill), Program("open('x', 'wb').write(bytes(1 << 20))")], FOLDER, workers=1))
+    if "private root" in verdicts[0].sandbox: assert verdicts[0].status == FAILED and "No space" in verdicts[0].detail
+    assert verdicts[1].passed
+
+
+@pytest.mark.parametrize("profile", ["pure", "files"])
+def test_no_program_starts_another_process(profile):
+    code = "import os, subprocess\nfor start in (os.fork, lambda: subprocess.run(['/bin/true']), lambda: os.posix_spawn('/bin/true', ['true'], {})):\n    try: start()\n    except OSError: pass\n    else: raise SystemExit('started')\n"
+    assert run(code, limits=Limits(profile=profile)).passed
     assert not servers_of(os.getpid())
-
-
-def test_fork_bomb_ends_with_its_time():
-    bomb = "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass"
-    assert [v.status for v in run_programs([Program(bomb), Program("x = 1")], SHORT, workers=1)] == [TIMEOUT, PASSED]
-    assert not servers_of(os.getpid())
-
-
-@pytest.mark.skipif(sys.platform.startswith("linux") and not walls()["namespaces"], reason="the kernel grants no namespaces here")
-def test_a_program_can_neither_kill_its_server_nor_call_out():
-    code = "import os, signal\nfor pid in (os.getppid(), -1):\n    try: os.kill(pid, signal.SIGKILL)\n    except OSError: pass\n"
-    net = "import socket\nsocket.create_connection(('127.0.0.1', {}), 1)"
-    listener = socket_listener()
-    verdicts = list(run_programs([Program(code), Program(net.format(listener.getsockname()[1])), Program("x = 1")], SHORT, workers=1))
-    assert verdicts[0].status in (PASSED, CRASHED) and verdicts[1].status == FAILED and verdicts[2].passed
-
-
-def socket_listener():
-    import socket
-    listener = socket.create_server(("127.0.0.1", 0))
-    return listener
 
 
 def test_order_and_deduplication():
@@ -172,7 +159,7 @@ from evoselfcode.execution.execution import Limits, Program, run_programs
 def source():
     for i in range(50):
         if i == 4: print("started", flush=True)
-        yield Program(f"import os, time\\nif os.fork() == 0: os.setsid()\\nwhile True: time.sleep(9)  # {i}")
+        yield Program(f"import time\\nwhile True: time.sleep(9)  # {i}")
 try:
     for v in run_programs(source(), Limits(seconds=60), workers=2): pass
 except KeyboardInterrupt: print("interrupted", flush=True); sys.exit(3)
@@ -184,21 +171,22 @@ def test_nothing_survives_the_caller(signum):
     caller = subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert caller.stdout.readline() == "started\n"
     end = time.monotonic() + 20
-    while len(pids := servers_of(caller.pid)) < 8 and time.monotonic() < end: time.sleep(0.05)     # 2 x (watcher, server, program, its child)
+    while len(pids := servers_of(caller.pid)) < 8 and time.monotonic() < end: time.sleep(0.05)     # 2 x (watcher, judge, server, program)
     assert len(pids) >= 8
-    homes = [a for p in pids for a in Path(f"/proc/{p}/cmdline").read_text().split("\0") if "evoselfcode-" in a]
+    homes = {h for p in pids for h in re.findall(r"[^\"]*/evoselfcode-[^/\"]*", Path(f"/proc/{p}/cmdline").read_text())}
     caller.send_signal(signum)
-    assert gone(pids)
+    assert gone(pids, within=1.0)
     assert caller.wait(5) == {signal.SIGINT: 3, signal.SIGTERM: -15, signal.SIGKILL: -9}[signum]
     time.sleep(0.3)
     assert homes and not any(Path(h).exists() for h in homes)
 
 
-def test_a_server_that_dies_is_replaced_and_its_programs_run_again():
+@pytest.mark.parametrize("which", [0, 1])  # the judge, the fork server
+def test_a_process_that_dies_is_replaced_and_its_programs_run_again(which):
     verdicts = run_programs((Program(f"import time\ntime.sleep(0.05)\nprint({i})") for i in range(80)), Limits(), workers=2)
     first = next(verdicts)
     parents = {p: int(Path(f"/proc/{p}/stat").read_text().rsplit(")", 1)[1].split()[1]) for p in servers_of(os.getpid())}
-    victim = next(p for p, parent in parents.items() if parents.get(parent) == os.getpid())
+    victim = sorted(p for p, parent in parents.items() if parents.get(parent) == os.getpid())[which]
     os.kill(victim, signal.SIGKILL)
     outputs = [first.output] + [v.output for v in verdicts]
     assert outputs == [f"{i}\n" for i in range(80)]
@@ -225,8 +213,157 @@ def test_from_a_thread_beside_busy_threads():
     assert len(found) == 40 and all(v.passed for v in found)
 
 
-def test_soak_of_mixed_programs_gives_the_same_verdicts_twice():
-    kinds = ["x = {0}", "assert {0} < 0", "import os; os._exit({0} % 5)", "raise SystemExit({0})", "x = bytearray(10 ** 11 + {0})", "def f(:  # {0}"]
-    programs = [Program(kinds[i % len(kinds)].format(i)) for i in range(300)]
-    expected = [PASSED, FAILED, CRASHED, FAILED, MEMORY, FAILED] * 50
-    assert [v.status for v in run_programs(programs, workers=2)] == expected
+SOAK = [("def f(x): return x + {0}", "assert f(1) == {0} + 1", PASSED), ("def f(x): return x", "assert f(1) == -{0}", FAILED), ("import os; os._exit({0} % 5)", "", FAILED),
+        ("raise SystemExit({0})", "", FAILED), ("x = bytearray(10 ** 11 + {0})", "", MEMORY), ("def f(:  # {0}", "", FAILED), ("def f(x): return [x] * 9  # {0}", "for i in range(99): assert f(i) == [i] * 9", PASSED),
+        ("import ctypes; ctypes.string_at({0} % 9)", "", CRASHED), ("def f(x): return object()  # {0}", "assert f(1)", "unsupported"), ("import os, threading\nthreading.Thread(target=input).start()\ndef f(x): return {0}", "assert f(1) == {0}", PASSED),
+        ("import os\nfor fd in range(3, 99):\n    try: os.close(fd)\n    except OSError: pass\n# {0}", "", FAILED), ("def f(xs): xs.sort()  # {0}", "xs = [2, 1]\nf(xs)\nassert xs == [1, 2]", PASSED)]
+
+
+def owned(pids):
+    "Descriptors and megabytes of the processes of our workers, the children aside."
+    lines = [Path(f"/proc/{p}/status").read_text() for p in pids]
+    return sum(len(os.listdir(f"/proc/{p}/fd")) for p in pids), sum(int(re.search(r"VmRSS:\s+(\d+)", text)[1]) for text in lines) / 1024
+
+
+def test_soak_of_mixed_programs_gives_the_right_verdicts_and_uses_nothing_up():
+    rows = [(code.format(i), tests.format(i), status) for i in range(5000) for code, tests, status in [SOAK[i % len(SOAK)]]]
+    verdicts, wrong, lasting, sizes = run_programs((Program(code, tests) for code, tests, _ in rows), Limits(seconds=20), workers=2), [], None, []
+    for i, (row, verdict) in enumerate(zip(rows, verdicts)):
+        if verdict.status != row[2]: wrong.append((row, verdict))
+        if i == 400: before = servers_of(os.getpid())
+        if i == 500: lasting = before & servers_of(os.getpid()); sizes.append(owned(lasting))
+        if i == 4900: sizes.append(owned(lasting))
+    assert not wrong and len(lasting) == 6                     # 2 x (watcher, judge, server)
+    assert sizes[1][0] < sizes[0][0] + 12 and sizes[1][1] < sizes[0][1] + 8  # what the jobs at hand hold may differ
+
+
+# the tests' side
+
+@pytest.mark.parametrize("tests, status, detail", [
+    ("for i in range(600): assert f(i) == i * i", PASSED, ""),
+    ("for i in range(600): assert f(i) == (i * i if i < 500 else 0), f'wrong at {i}'", FAILED, "AssertionError: wrong at 500"),
+    ("wanted = []\nfor i in range(9):\n    wanted.append(i)\n    assert again(wanted) == wanted", PASSED, ""),             # what is expected is what was expected then
+    ("try:\n    assert f(2) == 5\nexcept AssertionError: pass\nelse: raise SystemExit('not noticed')", PASSED, ""),
+    ("assert f(1) == 1\nassert f(2) == 999\ntry: f('x')\nexcept Exception: pass", FAILED, "AssertionError"),                      # not caught by what comes after it
+    ("assert f(1) == 1\nassert f('x') == 1\ntry: f(2)\nexcept BaseException: pass", FAILED, "TypeError"),
+    ("xs = [3, 1, 2]\nassert f(2) == 4\nassert sort(xs) == None\nassert xs == [1, 2, 3]", PASSED, ""),
+    ("assert f(1) == 1\nassert f(2) == 5\nraise ValueError", FAILED, "AssertionError"),
+    ("xs = [3, 1, 2]\nassert f(2) == 4\ntry: assert sort(xs) == None\nexcept: pass\nassert xs == [1, 2, 3]", PASSED, ""),
+    ("xs = [3, 1, 2]\nassert sort(xs) == None\nassert xs == [1, 2, 3]", PASSED, ""),
+    ("xs = [3, 1, 2]\nsort(xs)\nassert xs == [1, 2, 3]", PASSED, ""),
+    ("assert f(x=3) == 9 and f(**{'x': 2}) == 4", PASSED, ""),
+    ("assert math.isclose(f(0.5), 0.25)", PASSED, ""),                                                                      # as the program's own import would allow
+    ("try: fail()\nexcept KeyError as error: assert 'lost' in str(error)", PASSED, ""),
+    ("assert missing(1) == 1", FAILED, "NameError: name 'missing' is not defined"),
+    ("assert f(f) == 1", "unsupported", "the tests give it more than data"),
+    ("try: thing()\nexcept BaseException: pass", "unsupported", "type object is not plain data"),                           # not to be caught
+    ("while True: pass", TIMEOUT, "1.5 s"),
+])
+@pytest.mark.parametrize("trusted", [True, False])
+def test_tests_see_the_functions_of_the_program(tests, status, detail, trusted):
+    code = "import math\ndef f(x): return x * x\ndef again(xs): return xs\ndef sort(xs): xs.sort()\ndef fail(): raise KeyError('lost')\ndef thing(): return object()\n"
+    verdict = next(iter(run_programs([Program(code, tests, trusted=trusted)], SHORT, workers=1)))
+    assert (verdict.status, detail in verdict.detail) == (status, True), verdict
+
+
+def test_helpers_come_from_the_context_and_not_from_the_program():
+    code, tests = "def helper(x): return 0\ndef sum(a, b): return a + b\n", "assert helper(sum(1, 2)) == 6"
+    assert next(run_programs([Program(code, tests, "sum", "def helper(x): return 2 * x\n")], workers=1)).passed
+
+
+def test_libraries_processes_and_a_network_of_its_own():
+    server = ("import http.server, threading, urllib.request\ndef f():\n    s = http.server.HTTPServer(('127.0.0.1', 0), http.server.SimpleHTTPRequestHandler)\n"
+              "    threading.Thread(target=s.serve_forever, daemon=True).start()\n    return urllib.request.urlopen(f'http://localhost:{s.server_port}/').status\n")
+    child = "import subprocess\ndef f(): return subprocess.run(['/bin/echo', 'hi'], capture_output=True, text=True).stdout\n"
+    strays = "import os, time\nfor _ in range(3):\n    if os.fork() == 0: os.setsid(); time.sleep(600)\n"
+    programs = [Program("import numpy as np\ndef f(): return np.arange(5).sum()\n", "assert f() == 10"), Program(server, "assert f() == 200"), Program(child, "assert f() == 'hi\\n'"),
+                Program(strays), Program("import socket\nsocket.create_connection(('192.0.2.1', 53), 1)"), Program(f"open({__file__!r})")]
+    if walls(Limits(profile="libs", weak_walls=True))["weak"]: pytest.skip("the kernel grants no namespaces here")
+    verdicts = list(run_programs(programs, Limits(seconds=20, memory_mb=2048, profile="libs"), workers=1))
+    assert [v.status for v in verdicts] == [PASSED] * 4 + [FAILED] * 2, verdicts
+    assert not servers_of(os.getpid())
+
+
+REPLIES = ['{"observed": 0}', '{"observed": 9, "outputs": []}', '{"observed": 0, "outputs": [1]}', '{"observed": 0, "outputs": ["1"], "status": "passed"}', '{"status": "infra-error"}', '[]']
+
+
+@pytest.mark.parametrize("reply", REPLIES)
+def test_a_forged_answer_about_behaviour_harms_nobody(reply):
+    forge = f"import os, struct\ndef f(x: int):\n    data = {reply!r}.encode()\n    os.write(3, struct.pack('>I', len(data)) + data)\n    return x\n"
+    assert behaviours([(forge, "f")], limits=SHORT, workers=1)[0].status in (PASSED, FAILED)
+
+
+@pytest.mark.parametrize("status", ["infra-error", "again", "gone", "passes", "crashed"])
+def test_tests_of_a_model_can_report_no_more_than_a_verdict(status):
+    report = f"import json, os, struct\ndata = json.dumps(dict(status={status!r}, detail='', output='')).encode()\nos.write(3, struct.pack('>I', len(data)) + data)\nos._exit(0)\n"
+    assert next(run_programs([Program("def f(): return 1", report, trusted=False)], SHORT, workers=1)).status == FAILED
+
+
+# what is missing, what is known
+
+@pytest.mark.parametrize("without, words", [("seccomp", "filter of system calls"), ("landlock,namespaces", "could read whatever")])
+def test_without_a_wall_that_is_needed_nothing_is_run(monkeypatch, capsys, without, words):
+    monkeypatch.setenv("EVOSELFCODE_WITHOUT", without)
+    with pytest.raises(UserError, match=words): list(run_programs([Program("x = 1")], workers=1))
+    monkeypatch.setattr(execution, "_warned", set())
+    assert next(run_programs([Program("x = 1")], Limits(weak_walls=True), workers=1)).passed
+    said = capsys.readouterr().out
+    assert "UNSAFE: " in said and words in said and all(f"wall missing: {name}" in said for name in without.split(","))
+
+
+def test_the_doctor_names_what_stands_and_what_is_missing(monkeypatch):
+    doctor = [sys.executable, "-m", "evoselfcode.cli", "doctor"]
+    done = subprocess.run(doctor, capture_output=True, text=True)
+    assert done.returncode == 0 and "seccomp" in done.stdout and "SUCCEEDED" not in done.stdout and "held off by seccomp" in done.stdout
+    monkeypatch.setenv("EVOSELFCODE_WITHOUT", "seccomp")
+    done = subprocess.run(doctor, capture_output=True, text=True)
+    assert done.returncode == 2 and "MISSING: left out on demand" in done.stdout and "SUCCEEDED" in done.stdout
+    assert done.stderr.startswith("error: model-written code is not run here") and len(done.stderr.splitlines()) == 1
+
+
+def test_nothing_is_run_twice_where_verdicts_are_kept(tmp_path):
+    noise = Program("import os\nprint(os.urandom(8).hex())")
+    def draw(*programs, limits=SHORT): return [v.output for v in run_programs(programs, limits, workers=1, store=tmp_path/"verdicts.sqlite")]
+    first = draw(noise)
+    assert draw(noise) == first and draw(noise, noise) == first * 2
+    assert draw(Program(noise.code, "assert True")) != first and draw(noise, limits=Limits(seconds=2)) != first
+
+
+def test_a_file_that_keeps_no_verdicts_is_named(tmp_path):
+    (tmp_path/"verdicts.sqlite").write_text("no database " * 99)
+    with pytest.raises(UserError, match="verdicts.sqlite: file is not a database"): list(run_programs([Program("x = 1")], store=tmp_path/"verdicts.sqlite"))
+
+
+# what crosses
+
+sys.path.insert(0, str(Path(execution.__file__).parent))  # as the far side does: its modules know each other by their plain names
+from codec import Broken, Unsupported, decode, encode  # noqa: E402
+del sys.path[0]
+import json  # noqa: E402
+from hypothesis import given, settings, strategies as st  # noqa: E402
+
+keys = st.none() | st.booleans() | st.integers() | st.text() | st.binary() | st.decimals(allow_nan=False) | st.fractions() | st.datetimes() | st.dates() | st.timedeltas()
+values = st.recursive(keys | st.floats(allow_nan=False) | st.complex_numbers(allow_nan=False) | st.sets(keys) | st.frozensets(keys),
+                      lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(keys, inner), max_leaves=20)
+
+
+@settings(max_examples=200, deadline=None)
+@given(values)
+def test_data_arrives_as_it_was(value):
+    arrived = decode(json.loads(json.dumps(encode(value))))
+    assert arrived == value and type(arrived) is type(value)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
+    st.sampled_from(["tuple", "set", "dict", "bytes", "range", "deque", "complex", "int", "Decimal", "Fraction", "datetime", "timedelta", "iterator", "keys", "x"]), inner, max_size=2), max_leaves=12))
+def test_whatever_arrives_is_data_or_broken(message):
+    try: decode(message)
+    except Broken: pass
+
+
+def test_what_is_no_data_does_not_cross():
+    endless, own = iter(int, 1), []
+    own.append(own)
+    for value in (object(), len, type, endless, own, lambda: 0, sys, Exception()):
+        with pytest.raises(Unsupported): encode(value)

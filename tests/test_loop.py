@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from evoselfcode.cli import app
 from evoselfcode.engine.local import Engine
 from evoselfcode.io_utils import read_json, read_jsonl
-from tiny_study import ITERATE, SIZES, TINY, command, computed, finished_study, state  # noqa: F401  the last but one is a fixture
+from tiny_study import ITERATE, MIN_STEPS, SIZES, TINY, command, computed, finished_study, state  # noqa: F401  the last but one is a fixture
 
 pytestmark = pytest.mark.timeout(1500)
 STAGES = {0: ["functions", "names", "results_base_test", "results_base_validation", "results_test", "results_validation",
@@ -54,11 +54,12 @@ def test_the_run_folder_holds_what_it_should_and_nothing_else(run):
 
 def test_the_models_are_ordinary_folders(finished_study):
     for k in (0, 1):
-        for direction in ("d2c", "c2d"):
+        for direction, steps in MIN_STEPS.items():
             folder = finished_study / f"checkpoints/tiny/iter-{k:03d}/{direction}"
             assert sorted(p.name for p in folder.iterdir()) == ["README.md", "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "training.json"]
             made = read_json(folder / "training.json")
             assert made["summary"]["rows"] == len(read_jsonl(finished_study / f"data/generated/tiny/iter-{k:03d}/train_{direction}.jsonl")) and made["summary"]["cut"] == 0
+            assert made["summary"]["steps"] == steps
     assert sorted(p.name for p in (finished_study / "checkpoints").iterdir()) == ["latest", "tiny"]
 
 
@@ -198,7 +199,7 @@ def test_stages_by_hand_make_what_the_study_made(inside, finished_study, run):
     own = [*TINY, "-o", "run=byhand"]
     assert "8 names in " in inside("datagen", "generate-names", *own)
     assert re.search(r"\d+ of 8 functions kept", inside("datagen", "generate-functions", *own))
-    for direction in ("d2c", "c2d"): assert re.search(rf"{direction} from \d+ rows in 25 steps", inside("pipeline", f"train-{direction}", *own))
+    for direction, steps in MIN_STEPS.items(): assert re.search(rf"{direction} from \d+ rows in {steps} steps", inside("pipeline", f"train-{direction}", *own))
     assert "48 candidates in " in inside("pipeline", "generate", *own)
     assert "48 scored candidates in " in inside("pipeline", "score", *own)
     funnel = inside("pipeline", "filter", *own)
@@ -209,6 +210,16 @@ def test_stages_by_hand_make_what_the_study_made(inside, finished_study, run):
     assert not (run.with_name("byhand") / "iter-001/pairs.jsonl").exists()
     ours, theirs = (finished_study / f"checkpoints/{name}/iter-000/d2c/model.safetensors" for name in ("byhand", "tiny"))
     assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_a_study_stands_beside_a_control_arm_that_shares_its_start(finished_study, run):
+    done = command(finished_study, "pipeline", "compare", *TINY, "--seeds", "0", "--arms", "forward")
+    assert done.returncode == 0, done.stderr
+    arm = run.with_name("tiny-forward")
+    for name in ("results_test.jsonl", "train_d2c.jsonl", "metrics.json"): assert (arm / "iter-000" / name).read_bytes() == (run / "iter-000" / name).read_bytes()
+    assert "backward" in {pair["source"] for pair in read_jsonl(run / "iter-001/pairs.jsonl")} and not (arm / "iter-001/backward.jsonl").exists()
+    page = run.with_name("tiny-compare") / "compare.html"
+    assert f"comparison: {page}" in done.stdout and "forward only" in page.read_text(encoding="utf-8") and "forward only" in (run / "report.html").read_text(encoding="utf-8")
 
 
 def test_settings_lists_every_key(inside):

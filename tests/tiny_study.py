@@ -15,7 +15,8 @@ COMMAND = [sys.executable, "-m", "evoselfcode.cli"]
 SIZES = {"data/raw/seed_pairs.jsonl": 60, "data/raw/descriptions.jsonl": 40, "data/raw/unlabelled_code.jsonl": 40,
          "data/eval/pocket_eval.jsonl": 16, "data/eval/pocket_validation.jsonl": 12}
 # Whatever runs and has words is kept: the numbers of this study mean nothing, but no stage is empty, and most have several batches.
-SETTINGS = ["train_d2c.min_steps=25", "train_c2d.min_steps=25", "sampling.batch=4", "sampling.max_new_tokens=80", "scoring.batch=16", "select.min_agreement=0.25",
+MIN_STEPS = dict(d2c=25, c2d=30)  # all the steps there are; each direction has its own
+SETTINGS = [*(f"train_{direction}.min_steps={steps}" for direction, steps in MIN_STEPS.items()), "sampling.batch=4", "sampling.max_new_tokens=80", "scoring.batch=16", "select.min_agreement=0.25",
             "dual.codes_per_round=12", "dual.descriptions_per_round=12", "dual.round_trip_min=0", "evaluation.batch=6", "names.number=8", "names.batch=8"]
 TINY = ["--config", "configs/tiny.yaml", *(part for setting in SETTINGS for part in ("-o", setting))]
 ITERATE = ["pipeline", "iterate", *TINY]

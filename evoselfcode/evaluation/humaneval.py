@@ -159,21 +159,24 @@ def check_samples(
     limits: Limits | None = None,  # time, memory and output per program
     workers: int = 0,              # processes at a time, 0 = one per core
     progress: str | None = None,   # name of a progress bar; None = no bar
-) -> list[dict]:                   # the samples, in order, with passed, status and detail
+    store: str | None = None,      # a file that keeps verdicts, so that nothing is run twice
+) -> list[dict]:                   # the samples, in order, with passed, status, detail and sandbox
     "Run every sample against its problem's tests."
     by_task = {problem["task_id"]: problem for problem in problems}
     unknown, missing = {s["task_id"] for s in samples} - set(by_task), set(by_task) - {s["task_id"] for s in samples}
     if unknown: raise UserError(f"samples of a task that is not in the benchmark: {min(unknown)}")
     if missing: raise UserError(f"{len(missing)} problems have no sample, the first is {min(missing)}")
-    programs = [Program(by_task[s["task_id"]]["prompt"] + s["completion"], _tests(by_task[s["task_id"]])) for s in samples]
-    verdicts = run_programs(programs, limits or Limits(), workers, progress)
-    return [sample | dict(passed=verdict.status == PASSED, status=verdict.status, detail=verdict.detail)
+    programs = [_program(by_task[s["task_id"]], s["completion"]) for s in samples]
+    verdicts = run_programs(programs, limits or Limits(), workers, progress, store)
+    return [sample | dict(passed=verdict.status == PASSED, status=verdict.status, detail=verdict.detail, sandbox=verdict.sandbox)
             for sample, verdict in zip(samples, verdicts, strict=True)]
 
 
-def _tests(problem: dict) -> str:
-    "Return the test program of a problem: its `check`, and the call."
-    return f"{problem['test']}\n\ncheck({problem['entry_point']})\n"
+def _program(problem: dict, completion: str) -> Program:
+    "Put a sample and its tests together. Helpers that the prompt defines are the tests' own, too: a sample cannot change those."
+    prompt, name = problem["prompt"], problem["entry_point"]
+    context = prompt + "    pass\n"  # the body that the completion would give
+    return Program(prompt + completion, f"{problem['test']}\n\ncheck({name})\n", name, context if parse(context) else "")
 
 # %% ../../nbs/evaluation/41_humaneval.ipynb #8c40d453
 def check_canonical(

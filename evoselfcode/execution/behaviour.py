@@ -17,8 +17,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
+from pathlib import Path
 import numpy as np
 from ..constants import CRASHED, FAILED, MEMORY, PASSED, TIMEOUT
+from .codec import encode
 from .execution import Limits, _answers, _job
 
 # %% ../../nbs/execution/21_behaviour.ipynb #28569930
@@ -152,9 +154,9 @@ def candidate_types(
     return [tuple(dict(zip(places, f)).get(j, t) for j, t in enumerate(types)) for f in fillings]
 
 @lru_cache(4096)
-def _packed(types: tuple[str, ...], n: int) -> list[bytes]:
-    "Pack each input as bytes, from which a child takes a fresh copy for every call."
-    return [marshal.dumps(x) for x in inputs_for(types, n)]
+def _packed(types: tuple[str, ...], n: int) -> list[list]:
+    "Encode each input, from which a child takes a fresh copy for every call."
+    return [encode(list(x)) for x in inputs_for(types, n)]
 
 # %% ../../nbs/execution/21_behaviour.ipynb #fcadd6f8
 @dataclass(frozen=True)
@@ -179,9 +181,9 @@ def _describe(plan: list[tuple[str, ...]], first: dict, second: dict) -> Behavio
     "Put the answers of the two runs together."
     for answer in (first, second):
         if answer["status"] != PASSED: return Behaviour(answer["status"], None, (), 0, first["status"] == second["status"], answer["detail"])
-    outputs, types = tuple(map(str, first["outputs"])), plan[first["kind"]]
+    outputs, types = tuple(map(str, first["outputs"])), plan[first["observed"]]
     raised = Counter(o[1:] for o in outputs if o.startswith("!"))
-    same = (first["kind"], first["outputs"]) == (second["kind"], second["outputs"])
+    same = (first["observed"], first["outputs"]) == (second["observed"], second["outputs"])
     status, detail = PASSED, "" if same else "two runs gave different results"
     if raised.total() == len(outputs):
         detail = raised.most_common(1)[0][0]
@@ -196,7 +198,8 @@ def behaviours(
     functions: Iterable[tuple[str, str]],  # (code, name of the function in it)
     n_inputs: int = 16,                    # inputs for each
     limits: Limits = Limits(),             # for one function on all its inputs
-    workers: int = 0,                      # servers at work; 0 = one for each core
+    workers: int = 0,                      # workers at the same time; 0 = one for each core
+    store: str | Path | None = None,       # a file that keeps answers, so that nothing is run twice
 ) -> list[Behaviour]:                      # one for each function, in order
     "Run each function on the inputs for its types and describe what it does."
     functions = [tuple(f) for f in functions]
@@ -204,9 +207,9 @@ def behaviours(
     def jobs():
         for (code, entry), plan in plans.items():
             if isinstance(plan, Behaviour): continue
-            job = _job("behaviour", limits, code=code, entry=entry, cases=[_packed(t, n_inputs) for t in plan], slice=limits.seconds / 20)
+            job = _job(limits, code, observe=dict(entry=entry, cases=[_packed(t, n_inputs) for t in plan], seconds=limits.seconds / 20))
             for lane in (0, 1): yield (code, entry, lane), lane, job | {"seed": lane}
-    with closing(_answers(jobs(), workers, lanes=2)) as answers:
+    with closing(_answers(jobs(), limits, workers, lanes=2, store=store)) as answers:
         found = {f: p if isinstance(p, Behaviour) else _describe(p, next(answers), next(answers)) for f, p in plans.items()}
     return [found[f] for f in functions]
 

@@ -1,340 +1,308 @@
-"""The far side of execution: a small fork server that runs one program per child and answers with data.
+"""The far side of execution: a watcher, a judge, and a fork server behind walls that starts one child per program.
 
-Started as a script by a freshly executed interpreter (`python -P -s -S zygote.py FOLDER`), never imported by the caller's process.
-Standard library only, and little of it: every page this process owns makes each fork dearer.
-It reads jobs from the socket on descriptor 0 and writes one JSON answer for each, in order.
+    caller -- socket --> judge --- control socket ---> server --fork--> child, which holds one candidate
+                           \\________ a socket for each program ________/
 
-caller -- socket --> watcher (first process) --fork--> server (pid 1 of its own namespaces, where the kernel allows) --fork--> one child per job
-
-The server keeps the clock, kills and reaps; only the child runs foreign code. The server dies when the caller's end of the socket closes.
+Started as a script by a freshly executed interpreter (`python -P -s -S zygote.py SETTINGS`), never imported by the caller's process.
+The first process becomes the watcher: it forks the judge and the server, ends both when either ends or the caller is gone, and cleans up.
+The server is process 1 of its own namespaces where the kernel grants them; it goes behind its walls, tries them, tells what stands, and forks.
+Standard library only, and little of it: every page the server owns makes each fork dearer.
 """
-import ctypes, gc, io, itertools, json, marshal, os, resource, select, signal, struct, sys, time, types, zlib
+import gc, json, os, resource, select, signal, socket, sys, time
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import child, codec, seccomp, trials, walls
+from observe import observe
 # What small programs import most is loaded once here, so that a child finds it ready.
-import bisect, collections, collections.abc, copy, functools, heapq, math, operator, random, re, string, typing  # noqa: F401
+import bisect, collections, collections.abc, copy, functools, heapq, itertools, math, operator, random, re, string, typing  # noqa: F401
 
-NEWNS_USER, NEWNS_PID, NEWNS_NET, NEWNS_IPC = 0x10000000, 0x20000000, 0x40000000, 0x08000000
-PDEATHSIG, DUMPABLE, KEEP_CAPABILITIES, SUBREAPER, NO_NEW_PRIVS, DAC_READ_SEARCH = 1, 4, 8, 36, 38, 2
-MODULE = 'solution'                 # __name__ of the program, so that `if __name__ == "__main__"` stays quiet
-MAX_PROCESSES, MAX_FILES, MAX_FILE_MB, MAX_ANSWER = 64, 64, 16, 1 << 22
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-# ---------------------------------------------------------------- the child: the only place where foreign code runs
-
-class Slow(BaseException):
-    "One call used up its share of processor time."
+MAX_PROCESSES, MAX_FILES, MAX_FILE_MB, STACK_MB, PRIVATE_MB = 64, 64, 16, 64, 64
+LIBRARIES = ('unittest', 'numpy', 'pandas', 'matplotlib.pyplot', 'sklearn')
+READY = codec.framed('ready')
+FILTER_HOPELESS = 'without a filter of system calls (seccomp), nothing keeps programs from the network and from other processes'
+READING_HOPELESS = 'without Landlock and without a private root, programs could read whatever the user can'
+WRITING_HOPELESS = 'without a private root, nothing bounds what programs write; only the profile `pure` needs none'
 
 
-class Capped(io.RawIOBase):
-    "Keep the first bytes written to it and swallow the rest."
-    def __init__(self, limit): self.limit, self.kept = limit, bytearray()
-    def writable(self): return True
-    def write(self, data):
-        self.kept += bytes(data)[:self.limit - len(self.kept)]
-        return len(data)
+class Server:
+    "The fork server: its walls, and the children of the job at hand."
+    def __init__(self, control, settings):
+        self.control, self.settings, self.profile = control, settings, settings['profile']
+        self.files, self.libs = self.profile != 'pure', self.profile == 'libs'
+        self.children, self.fault, self.standing, self.missing = [], '', {}, {}
+        # opened while they can be: /proc/self and /dev/null are out of reach behind the walls
+        self.pid, self.size, self.null = os.getpid(), os.open('/proc/self/statm', os.O_RDONLY), os.open('/dev/null', os.O_RDWR)
+        self.readable = [*walls.interpreter_paths(self.libs), os.path.dirname(os.path.abspath(__file__)), *settings['libraries']]
 
+    # ------------------------------------------------------------ walls
 
-def one_line(error, limit=300):
-    "`Type: message` of an exception, bounded, on one line, whatever its `__str__` does."
-    name = type(error).__name__
-    try: text = ' '.join(str(error).split())
-    except BaseException: text = ''
-    return str(f'{name}: {text}' if text else name)[:limit]
+    def wall_in(self, namespaces):
+        "Put up what this machine has, in the order that walls.py gives; note what stands and why the rest does not. Return what is hopeless."
+        self.own_places(set(namespaces))
+        self.own_rights('user' in namespaces)
+        version = self.own_rules()
+        if self.files: os.environ['TMPDIR'] = self.folder
+        self.base = int(os.pread(self.size, 100, 0).split()[0]) * resource.getpagesize()
+        if not self.filter: return FILTER_HOPELESS
+        if not self.root and not version: return READING_HOPELESS
+        return WRITING_HOPELESS if self.files and not self.root else ''
 
+    def own_places(self, namespaces):
+        "Namespaces, loopback, and a root folder in which only what is readable shows."
+        if namespaces: self.standing['namespaces'] = ' '.join(sorted(namespaces))
+        else: self.missing['namespaces'] = self.settings['refused']
+        self.namespaced, self.own_network = 'pid' in namespaces, 'net' in namespaces and self.libs
+        if not self.namespaced:
+            walls.subreaper()
+            self.listing = os.open(f'/proc/self/task/{self.pid}/children', os.O_RDONLY)
+        if self.own_network: self.build('loopback', lambda: walls.loopback_up() or True)
+        private = '/tmp' if not any(path.startswith('/tmp/') for path in self.readable) else '/private'  # where nothing else shows
+        self.root = 'mnt' in namespaces and self.build('private root', lambda: walls.private_root(
+            self.readable, PRIVATE_MB if self.files else 0, private, executable=self.libs, proc=self.libs, texts=walls.LOCAL_NAMES if self.own_network else None) or True)
+        self.folder = private if self.root else self.settings['home'] if self.files else '/'
 
-def load(code):
-    "Execute the program's text as a fresh module and return its namespace."
-    module = types.ModuleType(MODULE)
-    sys.modules[MODULE] = module
-    exec(compile(code, '<program>', 'exec'), module.__dict__)
-    return module.__dict__
+    def own_rights(self, mapped):
+        "A user that owns nothing, and no capabilities; `mapped`: a user namespace, which has no second user to become."
+        uid = 60000 + self.settings['number'] % 5000 if os.getuid() == 0 and not mapped else None
+        closed = not self.root and uid is not None and not readable_by_others(os.path.dirname(os.__file__))
+        if closed and not walls.capabilities() >> walls.DAC_READ_SEARCH & 1: uid, self.missing['own user'] = None, 'the interpreter lies in a folder that is closed to others'
+        if uid and self.files and not self.root: os.chown(self.folder, uid, uid)
+        self.own_user = uid is not None and self.build('own user', lambda: walls.drop_privileges(uid, closed) | 1) or mapped
+        if uid is None or not self.own_user: self.build('no capabilities', lambda: walls.drop_privileges() | 1)
+        walls.no_new_privs()
+        walls.not_dumpable()
+        walls.die_with_parent()
 
+    def own_rules(self):
+        "Landlock and the filter of system calls; return Landlock's version."
+        writable = [self.folder, '/dev/null'] if self.files else []
+        readable = [*self.readable, *walls.DEVICES, *(['/proc', *walls.LOCAL_NAMES] if self.libs and self.root else [])]
+        def landlock():
+            version = walls.landlock(readable, writable, [*readable, self.folder] if self.libs else (), self.own_network)
+            self.domain = walls.own_domain(writable, self.libs, self.own_network)
+            return version
+        def filter_program():
+            if not seccomp.available(): raise OSError('the kernel has none')
+            return seccomp.prepared(seccomp.filter_program(self.profile, self.root, self.namespaced or version >= walls.SCOPES_SINCE, self.root and self.own_network))
+        self.domain = -1
+        version = self.build('landlock', landlock)
+        self.filter = self.build('seccomp', filter_program)
+        return version
 
-def run_program(job):
-    "Run code, then tests, in one namespace."
-    space = load(job['code'])
-    if job['tests']: exec(compile(job['tests'], '<tests>', 'exec'), space)
-    return {}
+    def build(self, name, work):
+        "Put up one wall; note it as standing, or the reason why not."
+        if name in self.settings['without']: self.missing[name] = 'left out on demand'; return False
+        try: done = work()
+        except OSError as error: done, self.missing[name] = False, str(error)
+        if done: self.standing[name] = done if name == 'landlock' else True
+        else: self.missing.setdefault(name, 'the kernel has none')
+        return done
 
+    def lock_in(self, limits):
+        "Put the last walls around this process, a child, before it does anything foreign."
+        os.setsid()
+        walls.die_with_parent(None if self.namespaced else self.pid)
+        os.chdir(self.folder)
+        set_limit, seconds = resource.setrlimit, int(-(-limits['seconds'] // 1))
+        set_limit(resource.RLIMIT_CPU, (seconds + 1, seconds + 2))
+        set_limit(resource.RLIMIT_AS, (self.base + (limits['memory'] << 20),) * 2)
+        set_limit(resource.RLIMIT_FSIZE, (MAX_FILE_MB << 20,) * 2)
+        set_limit(resource.RLIMIT_NOFILE, (MAX_FILES,) * 2)
+        set_limit(resource.RLIMIT_CORE, (0, 0))
+        set_limit(resource.RLIMIT_STACK, (STACK_MB << 20,) * 2)
+        if self.own_user or self.libs: set_limit(resource.RLIMIT_NPROC, (MAX_PROCESSES,) * 2)
+        walls.enter_domain(self.domain)
+        if self.filter: seccomp.install(self.filter, os.getpid())
 
-def run_behaviour(job):
-    "Call the function on every input of the first kind of arguments that suits it best, and write down what came out."
-    function = load(job['code']).get(job['entry'])
-    if not callable(function): raise NameError(f"no function named '{job['entry']}'")
-    signal.signal(signal.SIGPROF, slow)
-    best = None
-    for kind, inputs in enumerate(job['cases']):
-        outputs, errors = [], 0
-        for packed in inputs:
-            outputs.append(text := call(function, packed, job['slice']))
-            errors += text.startswith('!')
-            if text == '!Timeout' and (len(job['cases']) > 1 or outputs == [text] * 3): errors = len(inputs) + 1; break
-        if best is None or errors < best['errors']: best = dict(kind=kind, outputs=outputs, errors=errors)
-        if not errors: break
-    return best
+    # ------------------------------------------------------------ children
 
+    def serve(self):
+        "Start and end children until the judge hangs up."
+        while True:
+            data, fds, _, _ = socket.recv_fds(self.control, 1 << 16, 2)
+            if not data: return
+            message = json.loads(data)
+            if 'end' in message: self.control.send(json.dumps(self.end(patient=message['end'] == 'gone')).encode())
+            else:
+                self.start(message, fds)
+                for fd in fds: os.close(fd)
 
-def slow(*_): raise Slow
-
-
-def call(function, packed, seconds):
-    "The canonical text of one call's result; `!ExceptionName` when it raised, `!Timeout` when it used up its processor time."
-    arguments = marshal.loads(packed)
-    try:
-        signal.setitimer(signal.ITIMER_PROF, seconds, 0.02)
+    def start(self, message, fds):
+        "Fork a child that keeps the given sockets, from descriptor 3 on."
+        if message['role'] == 'tests': import examiner  # noqa: F401  in the server: its children would each read it again
+        try: pid = os.fork()
+        except OSError as error: self.fault = f'fork: {error}'; return
+        if pid: self.children.append(pid); return
         try:
-            result = function(*arguments)
-            text = canonical(result)
-            if result is None and (left := canonical(arguments)) != canonical(marshal.loads(packed)): text = f'None, leaving {left}'
-        finally: signal.setitimer(signal.ITIMER_PROF, 0)
-    except Slow: return '!Timeout'
-    except BaseException as error: return '!' + str(type(error).__name__)[:60]
-    if len(text) > 2000: text = f'{text[:1900]}... {len(text)} characters, checksum {zlib.crc32(text.encode("utf-8", "backslashreplace")):08x}'
-    return text
+            for target, fd in enumerate((*[self.null] * 3, *fds)): os.dup2(fd, 20 + target)
+            for target in range(3 + len(fds)): os.dup2(20 + target, target, inheritable=False)
+            self.lock_in(message)
+            os.closerange(3 + len(fds), 4096)  # the walls needed some of these
+            os.write(3, READY)
+        except BaseException as error:
+            os.write(3, codec.framed({'fault': f'{type(error).__name__}: {error}'}))
+            os._exit(1)
+        if message['role'] == 'tests': child.serve_tests(codec.Channel(3, blocking=True), codec.Channel(4))
+        child.serve(codec.Channel(3, blocking=True), message['output'], message['seed'])
+
+    def in_child(self, work, filtered=True):
+        "What `work` gives, as JSON, in a child behind all walls; the filter may be left out to see what the others hold."
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.dup2(writing, 20)
+                if not filtered: self.filter = None
+                self.lock_in(dict(seconds=2, memory=64))
+                os.write(20, json.dumps(work()).encode())
+            finally: os._exit(0)
+        os.close(writing)
+        os.waitpid(pid, 0)
+        with open(reading, 'rb') as f: return json.loads(f.read() or b'null')
+
+    def end(self, patient):
+        """Kill the children and all they started, and tell how each ended: a signal's name or an exit code, and seconds of processor time.
+
+        patient: the candidate seems to be gone; give it a moment to become so, for its end to be its own."""
+        ends, alive = {}, False
+        if patient and self.children:
+            for pause in (0, .001, .005, .02, .05, .1):
+                time.sleep(pause)
+                if not (alive := os.waitid(os.P_PID, self.children[0], os.WEXITED | os.WNOHANG | os.WNOWAIT) is None): break
+        while True:
+            for target in [-1] if self.namespaced else [*(-pid for pid in self.children), *self.descendants()]:
+                try: os.kill(target, signal.SIGKILL)
+                except (ProcessLookupError, PermissionError): pass
+            try: pid, status, used = os.wait4(-1, 0)
+            except ChildProcessError: break
+            ends[pid] = (signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime)
+        children, fault, self.children, self.fault = self.children, self.fault, [], ''
+        if alive: ends[children[0]] = ('hung up', ends[children[0]][1])
+        if self.files: wipe(self.folder)
+        return dict(fault=fault) if fault else dict(children=[ends[pid] for pid in children])
+
+    def descendants(self):
+        "Children of this process, orphans of its children among them."
+        return map(int, os.pread(self.listing, 1 << 16, 0).split())
 
 
-def canonical(value, depth=40, items=2000):
-    "Write a value as text that is equal for equal values of equal kind: data only, no addresses, sets and dicts in a fixed order."
-    if value is None or value is True or value is False: return str(value)
-    if isinstance(value, int): return int.__repr__(value) if value.bit_length() < 4000 else hex(value)
-    if isinstance(value, float): return repr(float(f'{float.__add__(value, 0.0):.12g}') + 0.0)
-    if isinstance(value, complex): return f'complex({canonical(value.real)}, {canonical(value.imag)})'
-    if isinstance(value, str): return repr(str.__str__(value))
-    if isinstance(value, (bytes, bytearray)): return repr(bytes(value))
-    if depth == 0: return '...'
-    def each(iterator):
-        texts = [canonical(v, depth - 1, items) for v in itertools.islice(iterator, items)]
-        return texts if next(iterator, None) is None else texts + ['...']
-    if isinstance(value, list): return f"[{', '.join(each(list.__iter__(value)))}]"
-    if isinstance(value, tuple): return f"({', '.join(each(tuple.__iter__(value)))},)"
-    if isinstance(value, (set, frozenset)): return f"set({', '.join(sorted(canonical(v, depth - 1, items) for v in set(value)))})"
-    if isinstance(value, dict):
-        pairs = sorted((canonical(k, depth - 1, items), canonical(v, depth - 1, items)) for k, v in dict.items(value))
-        return f"{{{', '.join(f'{k}: {v}' for k, v in pairs)}}}"
-    name = str(type(value).__name__)[:60]
-    if type(value).__module__ in ('decimal', 'fractions', 'datetime'): return f'{name}({value})'
-    if isinstance(value, (range, collections.deque, collections.abc.MappingView)): return f"{name}[{', '.join(each(iter(value)))}]"
-    if isinstance(value, collections.abc.Iterator): return f"iterator[{', '.join(each(value))}]"
-    return f'<{name}>'
+def wipe(folder):
+    "Empty a folder, however deep and closed what lies in it: folders inside folders are brought up until there are none."
+    serial = 0
+    while names := os.listdir(folder):
+        for name in names:
+            path = f'{folder}/{name}'
+            try: os.unlink(path); continue
+            except IsADirectoryError: os.chmod(path, 0o700)
+            for inner in os.listdir(path):
+                serial += 1
+                try: os.unlink(f'{path}/{inner}')
+                except IsADirectoryError: os.chmod(f'{path}/{inner}', 0o700); os.rename(f'{path}/{inner}', f'{folder}/.wipe{serial}')
+            os.rmdir(path)
 
 
-def child(job, out, nonce):
-    "Run one job inside its walls and report through descriptor `out`. Never returns."
-    dumps, write, leave = json.dumps, os.write, os._exit      # before foreign code can replace them
-    os.setsid()
-    os.chdir(job['home'])
-    if not job['namespace']: libc.prctl(PDEATHSIG, signal.SIGKILL)
-    null = os.open('/dev/null', os.O_RDWR)
-    for fd in (0, 1, 2): os.dup2(null, fd)
-    os.dup2(out, 3, inheritable=False)
-    os.closerange(4, 4096)
-    limit_resources(job)
-    captured = Capped(job['output'])
-    sys.stdin = open(0, closefd=False)
-    sys.stdout = sys.stderr = io.TextIOWrapper(captured, encoding='utf-8', errors='backslashreplace', write_through=True)
-    random.seed(job['seed'])
-    gc.enable()
-    answer = dict(status='passed', detail='')
-    try: answer.update({'program': run_program, 'behaviour': run_behaviour}[job['kind']](job))
-    except MemoryError as error: answer.update(status='memory', detail=one_line(error))
-    except BaseException as error: answer.update(status='failed', detail=one_line(error))
-    answer['output'] = captured.kept.decode('utf-8', 'replace')
-    data = nonce + dumps(answer).encode()
-    data = struct.pack('>I', len(data)) + data
-    while data: data = data[write(3, data):]
-    leave(0)
-
-
-def limit_resources(job):
-    "Bound processor time, memory, file size, descriptors, processes; no core files."
-    seconds = math.ceil(job['seconds'])
-    set_limit = resource.setrlimit
-    set_limit(resource.RLIMIT_CPU, (seconds + 1, seconds + 2))
-    set_limit(resource.RLIMIT_AS, (job['base'] + (job['memory'] << 20),) * 2)
-    set_limit(resource.RLIMIT_FSIZE, (MAX_FILE_MB << 20,) * 2)
-    set_limit(resource.RLIMIT_NOFILE, (MAX_FILES,) * 2)
-    set_limit(resource.RLIMIT_CORE, (0, 0))
-    if job['own_uid']: set_limit(resource.RLIMIT_NPROC, (MAX_PROCESSES,) * 2)
-
-
-# ---------------------------------------------------------------- the server: forks, watches, kills, reaps
-
-def address_space():
-    "Bytes of address space this process maps."
-    with open('/proc/self/statm') as f: return int(f.read().split()[0]) * resource.getpagesize()
-
-
-def sweep(pid, namespace):
-    "Kill everything the child started, wherever it hid, and reap it; return the child's wait status."
-    status = None
-    while True:
-        if namespace: targets = [-1]
-        else:
-            with open(f'/proc/self/task/{os.getpid()}/children') as f: targets = [-pid, *map(int, f.read().split())]
-        for target in targets:
-            try: os.kill(target, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError): pass
-        try: who, how = os.wait()
-        except ChildProcessError: return status
-        if who == pid: status = how
-
-
-def watch(pipe, nonce, deadline):
-    "Wait for the child's whole report until the deadline: (report or None, what went wrong: late, ended or broken)."
-    poll = select.poll()
-    poll.register(pipe, select.POLLIN)
-    poll.register(0, select.POLLRDHUP)
-    data = b''
-    while (left := deadline - time.monotonic()) > 0:
-        for fd, event in poll.poll(left * 1000):
-            if fd == 0: raise ConnectionResetError('the caller is gone')
-            chunk = os.read(pipe, 1 << 16)
-            data += chunk
-            if not chunk: return None, 'ended'
-            if len(data) > MAX_ANSWER: return None, 'broken'
-            if len(data) >= 4 and len(data) >= 4 + struct.unpack('>I', data[:4])[0]:
-                return (data[20:], '') if data[4:20] == nonce else (None, 'broken')
-    return None, 'late'
-
-
-def serve_one(job, home):
-    "Fork a child for one job, and return its answer as JSON bytes."
-    nonce, (pipe, out) = os.urandom(16), os.pipe()
-    job['home'] = os.path.join(home, 'work')
-    os.mkdir(job['home'], 0o700)
-    deadline = time.monotonic() + job['seconds']
-    pid = os.fork()
-    if pid == 0:
-        try: child(job, out, nonce)
-        finally: os._exit(97)
-    os.close(out)
-    try: report, wrong = watch(pipe, nonce, deadline)
-    finally:
-        status = sweep(pid, job['namespace'])
-        os.close(pipe)
-        clean(job['home'])
-    if report is not None and sound(report): return report
-    how = f'signal {signal.Signals(os.WTERMSIG(status)).name}' if os.WIFSIGNALED(status) else f'exit {os.waitstatus_to_exitcode(status)}'
-    verdict, detail = 'crashed', f'{how} before the end' if wrong == 'ended' else 'it tampered with its report'
-    if wrong == 'late' or how == 'signal SIGXCPU': verdict, detail = 'timeout', f"no end within {job['seconds']:g} s"
-    return json.dumps(dict(status=verdict, detail=detail, output='')).encode()
-
-
-def sound(report):
-    "Whether a report has the form that `child` writes."
-    try:
-        answer = json.loads(report)
-        texts = [answer['status'], answer['detail'], answer['output'], *answer.get('outputs', [])]
-        return answer['status'] in ('passed', 'failed', 'memory') and all(isinstance(t, str) for t in texts)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError): return False
-
-
-def clean(folder):
-    "Remove a folder, whatever was left in it."
-    try: return os.rmdir(folder)
-    except OSError: pass
-    for command in (['chmod', '-R', 'u+rwx', folder], ['rm', '-rf', folder]):
-        os.waitpid(os.posix_spawnp(command[0], command, os.environ), 0)
-
-
-def enter_namespaces():
-    "Leave the caller's processes, network and shared memory behind; False where the kernel forbids it."
-    spaces, uid, gid = NEWNS_PID | NEWNS_NET | NEWNS_IPC, os.getuid(), os.getgid()
-    if uid == 0 and libc.unshare(spaces) == 0: return True
-    if libc.unshare(spaces | NEWNS_USER) != 0: return False
-    for name, text in (('setgroups', 'deny'), ('uid_map', f'{uid} {uid} 1'), ('gid_map', f'{gid} {gid} 1')):
-        with open(f'/proc/self/{name}', 'w') as f: f.write(text)
+def readable_by_others(path):
+    "Whether a user without rights of its own could read what lies here."
+    path = os.path.realpath(path)
+    while path != '/':
+        if not os.stat(path).st_mode & 0o5: return False
+        path = os.path.dirname(path)
     return True
 
 
-def become_nobody(folder, number):
-    "As root, become a user that owns nothing but `folder`; it may read any file only if the interpreter's are not readable otherwise."
-    if os.getuid() != 0: return False
-    uid, library = 60000 + number % 5000, os.path.dirname(os.__file__)
-    libc.prctl(KEEP_CAPABILITIES, 1, 0, 0, 0)
-    try: os.setgroups([]); os.chown(folder, uid, uid); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)
-    except OSError: return False
-    reading = 1 << DAC_READ_SEARCH
-    set_capabilities(0, reading)
-    needed = 0 if os.access(os.path.join(library, 'os.py'), os.R_OK, effective_ids=True) else reading
-    set_capabilities(needed, needed)
-    return True
-
-
-def set_capabilities(effective, permitted):
-    "Give up all capabilities of this process but these."
-    libc.capset(struct.pack('II', 0x20080522, 0), struct.pack('6I', effective, permitted, 0, 0, 0, 0))
-
-
-def receive(size):
-    "Exactly `size` bytes from the caller."
-    parts = []
-    while size:
-        part = os.read(0, min(size, 1 << 20))
-        if not part: raise ConnectionResetError('the caller is gone')
-        parts.append(part); size -= len(part)
-    return b''.join(parts)
-
-
-def send(data):
-    "Send one message to the caller."
-    data = struct.pack('>I', len(data)) + data
-    while data: data = data[os.write(0, data):]
+def load_libraries(folders):
+    "Make installed packages importable, and load those that programs of this profile use most."
+    sys.path += folders
+    for name in LIBRARIES:
+        try: __import__(name)
+        except ImportError: pass
 
 
 def warm_up():
-    "Do once, on harmless code, what every child will do, so that it finds the interpreter's own tables built; then set all objects aside."
-    run_program(dict(code='def f(x: int) -> int:\n    return sorted([x for x in [x]])[0]', tests='assert f(1) == 1'))
-    run_behaviour(dict(code='def f(x): return {x: "a"}', entry='f', cases=[[marshal.dumps((1.5,))]], slice=1.0))
-    io.TextIOWrapper(Capped(1), encoding='utf-8', errors='backslashreplace', write_through=True).write('x')
-    json.dumps(dict(status='passed', detail=one_line(ValueError('x'))))
-    del sys.modules[MODULE]
+    "Do once, on harmless code, what every child will do, so that it finds the interpreter's own tables built."
+    space = child.load('def f(x: int) -> int:\n    return sorted([x for x in [x]])[0]')
+    codec.decode(json.loads(json.dumps(codec.encode([child.call_one(space, 'a', 'f', [1], {}), (1.5, {2}, {'a': b''})]))))
+    observe(space, 'f', [[[1.5]]], 1.0)
+    child.attempt(lambda: space['g'])
+    walls.ctypes.CFUNCTYPE(None)(int)  # libffi finds memory for callbacks while it still may
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    gc.collect(); gc.freeze(); gc.disable()
+    child.io.TextIOWrapper(child.Capped(1), encoding='utf-8', errors='backslashreplace', write_through=True).write('x')
+    del sys.modules[child.MODULE]
 
 
-def serve(namespace, own_uid, home):
-    "Answer jobs until the caller hangs up."
-    libc.prctl(NO_NEW_PRIVS, 1, 0, 0, 0)
-    libc.prctl(DUMPABLE, 0, 0, 0, 0)
-    if not namespace: libc.prctl(SUBREAPER, 1, 0, 0, 0)
-    extra = dict(namespace=namespace, own_uid=own_uid, base=address_space())
-    send(json.dumps(dict(walls=dict(namespaces=namespace, own_user=own_uid))).encode())
+def run_server(control, settings, namespaces):
+    "Wall in, try the walls, tell the judge, and serve."
+    server = Server(control, settings)
+    if server.libs: load_libraries(settings['libraries'])
     warm_up()
-    while True:
-        job = marshal.loads(receive(struct.unpack('>I', receive(4))[0]))
-        try: answer = serve_one({**job, **extra}, home)
-        except OSError as error:
-            if isinstance(error, ConnectionError): raise
-            answer = json.dumps(dict(fault=one_line(error))).encode()
-        send(answer)
+    weak = server.wall_in(namespaces)
+    gc.collect(); gc.freeze(); gc.disable()
+    tried = trials.attack(server.in_child, server.profile, settings['canary'], settings['caller'], settings['thorough'])
+    if broken := [name for name, (held, *_) in tried.items() if not held]: weak = weak or f"the walls do not hold: {', '.join(broken)} succeeded"
+    hello = dict(walls=dict(profile=server.profile, standing=server.standing, missing=server.missing, trials=tried, weak=weak))
+    if weak and not settings['weak_walls']: hello = dict(refused=weak, **hello)
+    control.send(json.dumps(hello).encode())
+    if 'refused' not in hello: return server.serve()
+    while control.recv(1 << 16): pass  # jobs that are on their way already; ending now would end the judge before it could tell
 
 
-def main(home):
-    "Split into a watcher, which cleans up, and the server in its namespaces."
+def main(settings):
+    "Split into the watcher, the judge and the server."
     caller, watcher = os.getppid(), os.getpid()
+    settings.update(caller=caller, number=watcher)
     os.umask(0o077)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-    namespace = enter_namespaces()
-    server = os.fork()
-    if server == 0:
-        try:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-            inner = os.path.join(home, 'own')
-            os.mkdir(inner)
-            os.chmod(home, 0o711)
-            own = become_nobody(inner, watcher) or namespace and os.getuid() != 0
-            libc.prctl(PDEATHSIG, signal.SIGKILL)          # after the change of user, which clears it
-            serve(namespace, own, inner)
-        except ConnectionError: pass
-        except BaseException: sys.excepthook(*sys.exc_info()); os._exit(1)
-        finally: os._exit(0)
-    os.close(0)
-    while os.waitpid(server, os.WNOHANG)[0] == 0:
-        if os.getppid() != caller: os.kill(server, signal.SIGKILL)
-        signal.sigtimedwait({signal.SIGCHLD}, 0.25)
-    import shutil                                     # not `clean`: its new processes would belong to a namespace that is gone
-    shutil.rmtree(home, ignore_errors=True)
+    walls.oom_first()
+    walls.subreaper()
+    judges_end, servers_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def judge_process():
+        servers_end.close()
+        walls.die_with_parent(watcher)
+        import judge
+        judge.judge(socket.socket(fileno=0), judges_end)
+    def server_process():
+        judges_end.close()
+        os.close(0)
+        if 'mnt' in namespaces: walls.own_mounts()  # the watcher keeps the folders that it has to clean up
+        run_server(servers_end, settings, namespaces)
+    judging = split(judge_process)
+    judges_end.close()
+    namespaces, settings['refused'] = [], 'left out on demand'
+    if 'namespaces' not in settings['without']:
+        try: namespaces = walls.enter_namespaces()
+        except OSError as error: settings['refused'] = str(error)
+    serving = split(server_process)
+    servers_end.close()
+    watch(caller, {judging: 'judge', serving: 'server'})
+    import shutil
+    shutil.rmtree(os.path.dirname(settings['home']), ignore_errors=True)
 
 
-if __name__ == '__main__': main(sys.argv[1])
+def watch(caller, processes):
+    "Wait until the caller hangs up or is gone, or one of the processes ends, and tell how; then end them all."
+    changes = select.poll()
+    changes.register(0, select.POLLRDHUP)
+    for pid in processes:
+        try: changes.register(os.pidfd_open(pid), select.POLLIN)
+        except OSError: pass  # no such call in this container: a quarter of a second later will do
+    ended = []
+    while os.getppid() == caller and not ended and 0 not in dict(changes.poll(250)):
+        ended = [(pid, status) for pid in processes for pid, status in [os.waitpid(pid, os.WNOHANG)] if pid]
+    for pid, status in ended:
+        if os.WIFSIGNALED(status): print(f'the {processes[pid]} ended by {signal.Signals(os.WTERMSIG(status)).name}', file=sys.stderr)
+    for pid in set(processes) - {pid for pid, _ in ended}:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def split(work):
+    "Fork a process that does one thing; a hung-up socket is its end, anything else that goes wrong is told on standard error."
+    pid = os.fork()
+    if pid: return pid
+    try:
+        work()
+        os._exit(0)
+    except (EOFError, ConnectionError): os._exit(0)
+    except BaseException: sys.excepthook(*sys.exc_info())
+    finally: os._exit(1)
+
+
+if __name__ == '__main__': main(json.loads(sys.argv[1]))

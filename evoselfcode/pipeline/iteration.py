@@ -21,7 +21,7 @@ from ..datagen.names import generate_names
 from ..evaluation import humaneval
 from ..evaluation.passk import paired_bootstrap
 from ..execution.behaviour import behaviours
-from ..execution.execution import Limits
+from ..execution.execution import limits_of
 from ..io_utils import batch_seed, content_id, difference, finished, read_json, read_jsonl, run_batches, run_lock, write_bytes, write_json, write_jsonl
 from . import dual_model, filtering, sampling, scoring, train_sft
 from ..prompts import defined_function
@@ -35,7 +35,7 @@ class Study:
         self.config, self.iteration = config, iteration
         self.root, self.run, self.checkpoints = config.path(".").resolve(), config.run_folder(), config.checkpoint_folder()
         self.folder, self.models = self.run / f"iter-{iteration:03d}", self.checkpoints / f"iter-{iteration:03d}"
-        self.limits = Limits(seconds=config.execution.seconds, memory_mb=config.execution.memory_mb)
+        self.limits = limits_of(config.execution)
         self.check()
         if not work: return
         if self.folder not in _locks:
@@ -295,12 +295,12 @@ def measure(
 ) -> dict:  # pass@k with 95 % intervals
     "Sample solutions of problems, check them, and sum up; resumable"
     settings, execution = config.evaluation, config.execution
-    limits, by_task = Limits(seconds=execution.seconds, memory_mb=execution.memory_mb), {p["task_id"]: p for p in problems}
+    limits, by_task = limits_of(execution), {p["task_id"]: p for p in problems}
     drawn = run_batches(folder / f"samples_{name}.jsonl", humaneval.problem_batches(problems, settings.batch), lambda _, batch: humaneval.sample_batch(engine(), batch, settings, config.seed),
                         dict(seed=config.seed, settings=asdict(settings)), dict(model=model, problems=content_id(problems)), f"sample {name}")
     size = settings.batch * settings.n
     batches = [(str(i), drawn[i:i + size]) for i in range(0, len(drawn), size)]
-    check = lambda _, batch: humaneval.check_samples([by_task[t] for t in dict.fromkeys(s["task_id"] for s in batch)], batch, limits, execution.workers)
+    check = lambda _, batch: humaneval.check_samples([by_task[t] for t in dict.fromkeys(s["task_id"] for s in batch)], batch, limits, execution.workers, store=config.path("data/eval/verdicts.sqlite"))
     results = run_batches(folder / f"results_{name}.jsonl", batches, check, asdict(limits), dict(samples=content_id(drawn)), f"check {name}")
     return humaneval.summarise(results, settings.ks, settings.bootstrap)
 

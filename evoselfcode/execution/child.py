@@ -1,0 +1,102 @@
+"""What runs inside a child of the server, behind all its walls: the candidate, and next to it the loop that answers the judge.
+
+Foreign code may replace anything here. That is no harm: the judge believes nothing but data, one answer to each question it has just asked.
+"""
+import gc, io, os, random, sys, time, types
+from codec import Unsupported, decode, encode
+from observe import observe
+
+MODULE = 'solution'  # __name__ of the program, so that `if __name__ == "__main__"` stays quiet
+HELD = 2e-4          # seconds for which an answer may be held back
+RESERVE = bytearray(4 << 20)  # given up to be able to say that memory has run out
+
+
+def serve(channel, output_limit, seed):
+    "Load the program that the judge sends, then do what it asks for until it hangs up. Never returns."
+    leave, send, receive, say, ask = os._exit, channel.send, channel.receive, describe, answer  # before foreign code can replace them
+    captured = Capped(output_limit)
+    sys.stdin = open(0, closefd=False)
+    sys.stdout = sys.stderr = io.TextIOWrapper(captured, encoding='utf-8', errors='backslashreplace', write_through=True)
+    random.seed(seed)
+    gc.enable()
+    try:
+        code = receive()
+        try:
+            space = load(code)
+            reply = {'loaded': True}
+        except BaseException as error: reply = {'error': say(error)}
+        send(reply)
+        while True: ask(receive(), space, send, captured)
+    except BaseException: leave(1)
+    leave(0)
+
+
+def serve_tests(report, candidate):
+    "Run tests that a model wrote against a candidate in another child, and report. Never returns."
+    import examiner
+    try:
+        order = report.receive()
+        report.send(examiner.examine(candidate, order['job'], order['chunked']))
+    finally: os._exit(0)
+
+
+def answer(question, space, send, captured, clock=time.monotonic):
+    "Answer a chunk of calls, each in a message of its own, quick ones sent together; or do the one other thing that is asked."
+    if question == 'output': send({'output': captured.kept.decode('utf-8', 'replace')})
+    elif 'calls' in question:
+        held, since = [], clock()
+        for call in question['calls']:
+            held.append(call_one(space, *call))
+            if clock() - since > HELD: send(*held); held, since = [], clock()
+        if held: send(*held)
+    elif 'observe' in question: send(attempt(lambda: observe(space, **question['observe'])))
+    elif 'tests' in question: send(attempt(lambda: exec(compile(question['tests'], '<tests>', 'exec'), space) or {'ended': True}))
+
+
+def call_one(space, ticket, name, args, kwargs):
+    "Call a function of the program: [ticket, result]; one that gives nothing may have worked in place: then also the arguments as it left them."
+    try:
+        given = decode(args)
+        if name not in space: raise NameError(f"name '{name}' is not defined")
+        reply = [ticket, encode(space[name](*given, **{key: decode(value) for key, value in kwargs.items()}))]
+    except Unsupported as error: return {'ticket': ticket, 'unsupported': str(error)}
+    except BaseException as error: return {'ticket': ticket, 'error': describe(error)}
+    if reply[1] is None:
+        try: left = encode(given)
+        except Exception: return reply
+        if left != args: reply.append(left)
+    return reply
+
+
+def attempt(work):
+    try: return work()
+    except BaseException as error: return {'error': describe(error)}
+
+
+def load(code):
+    "Execute the program's text as a fresh module and return its namespace."
+    module = types.ModuleType(MODULE)
+    sys.modules[MODULE] = module
+    exec(compile(code, '<program>', 'exec'), module.__dict__)
+    return module.__dict__
+
+
+def describe(error):
+    "Reduce an exception to text: the names of the classes it descends from, and its message."
+    if isinstance(error, MemoryError): RESERVE.clear()
+    return [str(c.__name__)[:60] for c in type(error).__mro__][:20] + [message_of(error)]
+
+
+def message_of(error, limit=300):
+    "The message of an exception, bounded, on one line, whatever its `__str__` does."
+    try: return str(' '.join(str(error).split()))[:limit]
+    except BaseException: return ''
+
+
+class Capped(io.RawIOBase):
+    "Keep the first bytes written to it and swallow the rest."
+    def __init__(self, limit): self.limit, self.kept = limit, bytearray()
+    def writable(self): return True
+    def write(self, data):
+        self.kept += bytes(data)[:self.limit - len(self.kept)]
+        return len(data)

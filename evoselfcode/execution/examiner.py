@@ -1,0 +1,293 @@
+"""Run tests against a candidate that lives in another process.
+
+The tests see functions; each call of one is a question to the candidate's process and its answer is data. Runs in the judge for tests that
+are trusted, in a locked child of their own for tests that a model wrote.
+
+A thousand questions, each answered before the next is asked, would cost two changes of process each. So where a test says
+`assert f(x) == y`, the question is only noted, and questions go out in growing chunks; what comes back is compared in the order of the
+tests. Nothing else can tell the difference, as long as every such assertion holds. Where one does not, and the tests could have
+noticed (they catch exceptions, or a call changed its arguments), they are run again one question at a time.
+"""
+import ast, builtins, os, re, signal, sys
+from codec import Broken, Unsupported, decode, encode
+
+CHUNKS = (1, 4, 16, 64, 256)  # questions in the first chunk, the second, ...: a wrong first answer should not wait for many
+ENDINGS = {'StopIteration', 'StopAsyncIteration', 'GeneratorExit'}  # raised inside the tests' own iterators, these would end them as if all were said
+
+
+class Interrupted(BaseException):
+    "End the tests, past whatever they catch; the outcome says why."
+
+
+class Function:
+    "A function of the candidate, as the tests see it."
+    def __init__(self, questions, name): self.questions, self.__name__ = questions, name
+    def __call__(self, *args, **kwargs): return self.questions.ask(self.__name__, args, kwargs)
+    def __repr__(self): return f'<function {self.__name__} of the candidate>'
+
+
+class Questions:
+    "Put questions to the candidate; remember for good when something went wrong, whatever the tests make of the exception."
+    def __init__(self, channel, chunked):
+        self.channel, self.chunked, self.noted, self.chunk, self.wrong, self.error = channel, chunked, [], 0, None, None
+        self.careful = False  # the tests might notice that an assertion failed later than it was reached
+
+    def fail(self, status, detail=''):
+        "End the tests with this outcome, once and for all: what they catch must not count."
+        if not self.wrong: self.wrong = (status, detail)
+        raise Interrupted
+
+    def ask(self, name, args, kwargs):
+        "Ask one question and wait for the answer."
+        self.settle()
+        ticket, = self.put([self.question(name, args, kwargs)])
+        answer, left = self.hear(ticket)
+        if left is not None: take_over(args, left)
+        return answer
+
+    def note(self, function, args, kwargs, wanted, message, fresh):
+        "Take down `assert function(*args, **kwargs) == wanted, message()`; `wanted` is plain data or to be called; `fresh`: nothing else knows the arguments."
+        if isinstance(function, Function) and self.chunked:
+            question = self.question(function.__name__, args, kwargs)
+            try: expected = decode(encode(wanted())) if callable(wanted) else wanted  # as it is now
+            except Unsupported: pass
+            else:
+                self.noted.append((question, expected, message, fresh))
+                return self.settle() if len(self.noted) >= CHUNKS[self.chunk] else None
+        if not function(*args, **kwargs) == now(wanted): raise assertion(message)
+
+    def settle(self):
+        "Ask what was noted, and compare."
+        noted, self.noted = self.noted, []
+        if not noted: return
+        self.chunk = min(self.chunk + 1, len(CHUNKS) - 1)
+        for ticket, (_, expected, message, fresh) in zip(self.put([question for question, *_ in noted]), noted):
+            try:
+                answer, left = self.hear(ticket)
+                if left is not None and not fresh: self.fail('again')
+                if not answer == expected: raise assertion(message)
+            except Interrupted: raise
+            except BaseException:
+                if self.careful: self.fail('again')  # raised here, it may meet an `except` that is not meant for it
+                raise
+
+    def question(self, name, args, kwargs):
+        try: return [name, encode(list(args)), {key: encode(value) for key, value in kwargs.items()}]
+        except Unsupported as error: self.fail('unsupported', f'the tests give it more than data: {error}')
+
+    def put(self, questions):
+        if self.wrong: raise Interrupted
+        secret = os.urandom(8).hex()  # an answer given before its question cannot know this
+        tickets = [f'{secret} {i}' for i in range(len(questions))]
+        try: self.channel.send({'calls': [[ticket, *question] for ticket, question in zip(tickets, questions)]})
+        except EOFError: self.fail('gone')
+        return tickets
+
+    def order(self, message, wanted):
+        "Have one thing done and give the answer, which must hold what is wanted."
+        try:
+            self.channel.send(message)
+            answer = self.channel.receive()
+        except EOFError: self.fail('gone')
+        except (Broken, RecursionError) as error: self.fail('failed', f'it tampered with its answers: {error}')
+        if type(answer) is dict and wanted in answer: return answer
+        if type(answer) is dict and is_error(answer.get('error')): self.error = raised(answer['error']); raise self.error
+        self.fail('failed', 'it tampered with its answers: not an answer to the question')
+
+    def hear(self, ticket):
+        "The answer to one question: (value, arguments that it changed or None); raises the exception that the answer is."
+        try:
+            answer = self.channel.receive()
+            if type(answer) is list and len(answer) in (2, 3) and answer[0] == ticket: return decode(answer[1]), decode(answer[2]) if len(answer) == 3 else None
+        except EOFError: self.fail('gone')
+        except (Broken, RecursionError) as error: self.fail('failed', f'it tampered with its answers: {error}')
+        if type(answer) is dict and answer.get('ticket') == ticket:
+            if type(answer.get('unsupported')) is str: self.fail('unsupported', f'its result: {answer["unsupported"][:200]}')
+            if is_error(answer.get('error')): self.error = raised(answer['error']); raise self.error
+        self.fail('failed', 'it tampered with its answers: not the answer to the question')
+
+
+def now(value):
+    return value() if callable(value) else value
+
+
+def assertion(message):
+    return AssertionError() if message is None else AssertionError(message())
+
+
+def take_over(args, left):
+    "Change arguments as the candidate changed its copies of them."
+    for mine, theirs in zip(args, left if type(left) is list else ()):
+        if type(mine) is not type(theirs): continue
+        if type(mine) in (list, bytearray): mine[:] = theirs
+        elif type(mine) in (dict, set): mine.clear(); mine.update(theirs)
+
+
+def is_error(error):
+    return type(error) is list and len(error) >= 2 and all(type(part) is str for part in error)
+
+
+def raised(error):
+    "The exception that the candidate's became: of the first builtin class that it descends from."
+    *names, message = error
+    for name in names:
+        kind = getattr(builtins, name, None)
+        if name in ENDINGS: kind = RuntimeError
+        try:
+            if isinstance(kind, type) and issubclass(kind, BaseException): made = kind(*[message] if message else []); break
+        except TypeError: pass  # wants more than a message
+    else: made = Exception(message)
+    made.name_there = names[0]
+    return made
+
+
+# ---------------------------------------------------------------- tests
+
+BLOCKS = ('body', 'orelse', 'finalbody', 'handlers', 'cases')
+
+
+def write_notes(node):
+    "Write each `assert f(x) == y, m` below a node as a call of `note`. Says whether a message has to be made up."
+    making = False
+    for name in BLOCKS:
+        block = getattr(node, name, None)
+        if type(block) is not list: continue  # the body of a lambda
+        for i, statement in enumerate(block):
+            if type(statement) is ast.Assert:
+                making |= not isinstance(statement.msg, (ast.Constant, type(None)))
+                block[i] = note_of(statement) or statement
+            else: making |= write_notes(statement)
+    return making
+
+
+def note_of(node):
+    "An assertion as a call of `note`, with all that could tell when it is evaluated put off in a lambda; None where it has another form."
+    test = node.test
+    if type(test) is not ast.Compare or type(test.left) is not ast.Call or len(test.ops) != 1 or type(test.ops[0]) is not ast.Eq: return None
+    call, expected = test.left, test.comparators[0]
+    parts = [*call.args, *(keyword.value for keyword in call.keywords)]
+    plain = all(map(is_literal, parts))
+    if not plain or not is_literal(expected):
+        kinds = {type(inner) for part in [call, expected] for inner in ast.walk(part)}
+        if kinds & {ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await, ast.Starred} or any(keyword.arg is None for keyword in call.keywords): return None
+    here = dict(lineno=node.lineno, col_offset=0, end_lineno=node.lineno, end_col_offset=0)
+    def later(expression): return ast.Lambda(ast.arguments([], [], None, [], [], None, []), expression, **here)
+    load = ast.Load()
+    message = ast.Constant(None, **here) if node.msg is None else later(node.msg)
+    kwargs = ast.Dict([ast.Constant(keyword.arg, **here) for keyword in call.keywords], parts[len(call.args):], **here)
+    given = [call.func, ast.Tuple(call.args, load, **here), kwargs, expected if is_literal(expected) else later(expected), message, ast.Constant(plain, **here)]
+    return ast.Expr(ast.Call(ast.Name('__note__', load, **here), given, [], **here), **here)
+
+
+def is_literal(node):
+    kind = type(node)
+    if kind is ast.Constant: return True
+    if kind is ast.UnaryOp: return type(node.operand) is ast.Constant
+    if kind in (ast.List, ast.Tuple): return all(map(is_literal, node.elts))
+    return kind is ast.Dict and all(map(is_literal, node.values)) and all(map(is_literal, node.keys))
+
+
+def names_in(code):
+    "Every global name, and every attribute, that a code object mentions."
+    found = set(code.co_names)
+    for constant in code.co_consts:
+        if hasattr(constant, 'co_names'): found |= names_in(constant)
+    return found
+
+
+def readiness(channel):
+    "Wait until a child is ready: '', or why it is not. Nothing foreign has run before, so that is the machinery's fault."
+    try: said = channel.receive()
+    except EOFError: said = 'it ended'
+    return '' if said == 'ready' else f'a child could not be set up: {said}'
+
+
+def within(seconds, work):
+    "Do some work for at most so long: (its result or None, whether time ran out)."
+    rung = []
+    def ring(*_): rung.append(True); raise Interrupted
+    signal.signal(signal.SIGALRM, ring)
+    result = None
+    try:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, seconds, 0.1)  # again and again: the work may catch what is raised
+            result = work()
+        finally: silence()
+    except Interrupted: silence()
+    return result, bool(rung)
+
+
+def silence():
+    "Turn the alarm off, also when it rings meanwhile."
+    while True:
+        try: return signal.setitimer(signal.ITIMER_REAL, 0)
+        except Interrupted: pass
+
+
+def examine(channel, job, chunked):
+    """Load the candidate and do what the job asks: an answer with status and detail.
+
+    The status `gone` says that the candidate's process ended, `again` that the tests must be run one question at a time.
+    """
+    answer, late = within(job['seconds'], lambda: _examine(channel, job, chunked))
+    if late: return dict(status='timeout', detail=f"no end within {job['seconds']:g} s", output='')
+    printed, _ = within(0.5, lambda: _printed(channel)) if answer['status'] not in ('gone', 'again') else ('', False)
+    return answer | dict(output=printed or '')
+
+
+def _examine(channel, job, chunked):
+    questions = Questions(channel, chunked)
+    try:
+        questions.order(job['code'], 'loaded')
+        if job.get('observe'): return dict(status='passed', detail='', **seen(questions, job['observe']))
+        if job.get('inside'): questions.order(dict(tests=job['tests']), 'ended')
+        elif job['tests']: _run(questions, job)
+        return dict(zip(('status', 'detail'), questions.wrong or ('passed', '')))
+    except Interrupted: return dict(zip(('status', 'detail'), questions.wrong or ('timeout', '')))
+    except BaseException as error:
+        memory = isinstance(error, MemoryError) and error is questions.error
+        return dict(zip(('status', 'detail'), questions.wrong or ('memory' if memory else 'failed', line_of(error))))
+
+
+def seen(questions, order):
+    "Have the function's behaviour observed; a candidate may answer what it likes, so nothing but the form that `observe` gives is taken."
+    answer = questions.order(dict(observe=order), 'observed')
+    kind, outputs = answer['observed'], answer.get('outputs')
+    sound = type(kind) is int and 0 <= kind < len(order['cases']) and type(outputs) is list and len(outputs) <= len(order['cases'][kind]) and all(type(o) is str for o in outputs)
+    if not sound: questions.fail('failed', 'it tampered with its answers: no behaviour')
+    return dict(observed=kind, outputs=outputs)
+
+
+def _printed(channel):
+    "What the candidate printed, if it still says so."
+    try:
+        channel.send('output')
+        while type(answer := channel.receive()) is not dict or type(answer.get('output')) is not str: pass
+        return answer['output']
+    except (EOFError, Broken): return ''
+
+
+def _run(questions, job):
+    tree = ast.parse(job['tests'])
+    if questions.chunked: questions.careful = write_notes(tree) or bool(re.search(r'\b(try|with)\b', job['tests']))
+    code = compile(tree, '<tests>', 'exec')
+    space = {'__name__': 'tests', '__note__': questions.note}
+    if job['context']: exec(compile(job['context'], '<context>', 'exec'), space)
+    space |= far_names(names_in(code), space, job, questions)
+    try: exec(code, space)
+    finally: questions.settle()  # after an exception, too: what was asserted before it may have failed, or changed what it was about
+
+
+def far_names(names, space, job, questions):
+    "What the tests mention and do not have: modules of the standard library, and for all the rest functions of the candidate."
+    entry = job['entry']
+    far = {name for name in names if name not in space and not hasattr(builtins, name)} | {entry} - {''}
+    modules = {name for name in (far - {entry}) & sys.stdlib_module_names if re.search(rf'\b{name}\.', job['tests'])}
+    return {name: __import__(name) if name in modules else Function(questions, name) for name in far}
+
+
+def line_of(error):
+    "`Type: message` of the exception that ended the tests, on one line."
+    name = getattr(error, 'name_there', type(error).__name__)
+    text = ' '.join(str(error).split())[:300]
+    return f'{name}: {text}' if text else name

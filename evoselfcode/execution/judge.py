@@ -1,0 +1,90 @@
+"""The judge: takes jobs from the caller, has the server start a child for each, puts the questions, and alone says what the verdict is.
+
+The tests live here and nowhere else: the server never reads them, and the child sees the arguments of the calls, never what is expected.
+A forked copy of the server's first process, outside its walls, with the rights of the caller: what runs here is trusted.
+"""
+import json, math, re, resource, socket
+from codec import Broken, Channel
+from examiner import examine, readiness, within
+
+MAX_MEMORY = 4 << 30  # address space of the judge: an answer may be large, and so may what tests make of it
+RUNS_TEXT = re.compile(r'\b(eval|exec|compile|__import__|import_module|runpy|system|popen\w*|subprocess|pickle|marshal|loads)\b', re.I)
+STATUSES = ('passed', 'failed', 'timeout', 'memory', 'unsupported', 'gone', 'again')  # what tests in a child of their own may report
+
+
+def judge(caller, server):
+    "Answer jobs until the caller hangs up. `caller` and `server` are sockets."
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    channel = Channel(caller.fileno())
+    channel.send(heard(server))
+    while True:
+        job = channel.receive()
+        bound_computing(job['seconds'])
+        for chunked in (True, False):
+            answer = judge_once(job, server, chunked)
+            if answer['status'] != 'again': break
+        else: answer.update(status='failed', detail='the tests tampered with their report')
+        channel.send(answer)
+
+
+def bound_computing(seconds):
+    "Let the kernel end this process when one job makes it compute where no alarm reaches it, in one long operation on numbers, say."
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = math.ceil(used.ru_utime + used.ru_stime + 2 * seconds) + 1  # twice: tests may be run again
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+def judge_once(job, server, chunked):
+    "Start the children of one job, examine the candidate, and have the children ended."
+    with start(server, 'candidate', job) as ours:
+        channel = Channel(ours.fileno())
+        if fault := readiness(channel): answer = dict(status='infra-error', detail=fault, output='')
+        elif job['trusted'] and not RUNS_TEXT.search(job['context'] + job['tests']): answer = examine(channel, job, chunked)
+        else: answer = examine_elsewhere(ours, job, server, chunked)  # what could execute an answer must not do so here
+    server.send(json.dumps(dict(end=answer['status'])).encode())
+    ended = heard(server)
+    if 'fault' in ended: return dict(status='infra-error', detail=ended['fault'], output='')
+    answer['cpu'] = sum(cpu for _, cpu in ended['children'])
+    return name_the_end(answer, ended['children'][0][0], job)
+
+
+def heard(server):
+    "What the server says."
+    data = server.recv(1 << 16)
+    if not data: raise EOFError
+    return json.loads(data)
+
+
+def start(server, role, job, *others):
+    "Have the server fork a child, which also gets the other sockets; return our end of a new connection to it."
+    ours, theirs = socket.socketpair()
+    message = json.dumps(dict(role=role, **{key: job[key] for key in ('seconds', 'memory', 'output', 'seed')})).encode()
+    with theirs: socket.send_fds(server, [message], [s.fileno() for s in (theirs, *others)])
+    return ours
+
+
+def examine_elsewhere(candidate, job, server, chunked):
+    "Tests that a model wrote run in a child of their own, as locked in as the candidate; what it says concerns only its own tests."
+    with start(server, 'tests', job, candidate) as ours:
+        channel = Channel(ours.fileno())
+        if fault := readiness(channel): return dict(status='infra-error', detail=fault, output='')
+        candidate.close()  # its connection is the tests' alone
+        def ask():
+            channel.send(dict(job=job, chunked=chunked))
+            return channel.receive()
+        try: answer, late = within(job['seconds'] + 0.5, ask)
+        except (EOFError, Broken, RecursionError): return dict(status='failed', detail='the process of the tests ended before they did', output='')
+    if late: return dict(status='timeout', detail=f"no end within {job['seconds']:g} s", output='')
+    texts = [answer.get(key) for key in ('status', 'detail', 'output')] if type(answer) is dict else []
+    if not texts or texts[0] not in STATUSES or not all(type(text) is str for text in texts): return dict(status='failed', detail='the tests tampered with their report', output='')
+    return dict(zip(('status', 'detail', 'output'), texts))
+
+
+def name_the_end(answer, how, job):
+    "Say what a child that ended early died of: a signal's name, or an exit code."
+    if answer['status'] != 'gone': return answer
+    if how == 'SIGXCPU': return answer | dict(status='timeout', detail=f"no end within {job['seconds']:g} s of processor time", output='')
+    if how == 'SIGSYS': return answer | dict(status='violation', detail='it made a system call of another architecture', output='')
+    if how == 'hung up': return answer | dict(status='failed', detail='it closed its connection to the judge', output='')
+    if isinstance(how, str): return answer | dict(status='crashed', detail=f'signal {how} before the end', output='')
+    return answer | dict(status='failed', detail=f'it ended itself with exit code {how}', output='')
