@@ -61,9 +61,15 @@ def _what_happened(error: BaseException) -> dict:
 def _leave_interrupts_alone():
     "Let Ctrl-C reach us as it is; nbclient would kill the kernel and report that it died"
     from jupyter_core.utils import ensure_event_loop
+    from nbclient.exceptions import DeadKernelError
     def refuse(*_): raise NotImplementedError
+    def report(loop, context):  # the cell that Ctrl-C left behind may see its kernel go; nobody waits for it any more
+        if not isinstance(context.get("exception"), DeadKernelError): loop.default_exception_handler(context)
     try: asyncio.get_running_loop()
-    except RuntimeError: ensure_event_loop().add_signal_handler = refuse
+    except RuntimeError:
+        loop = ensure_event_loop()
+        loop.add_signal_handler = refuse
+        loop.set_exception_handler(report)
 
 # %% ../nbs/71_runs.ipynb #0dc15f93
 def iterate(
