@@ -2,6 +2,8 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -113,3 +115,26 @@ def test_stopped_by_hand_and_by_a_dead_kernel(finished_study, tmp_path):
     finish(folder)
     equal(folder, finished_study)
     assert read_json(folder / ROUND / "run.json")["status"] == "ok"
+
+
+STOPPED = """
+import asyncio, os, signal, sys, threading
+import nbformat
+from jupyter_client import AsyncKernelManager
+from evoselfcode.runs import run_notebook
+put_away = AsyncKernelManager.cleanup_resources
+async def slowly(self, *args, **kwargs):
+    await asyncio.sleep(3)
+    await put_away(self, *args, **kwargs)
+AsyncKernelManager.cleanup_resources = slowly
+cell = nbformat.v4.new_code_cell(f"import os, signal, time\\nos.kill({os.getpid()}, signal.SIGINT)\\ntime.sleep(60)")
+nbformat.write(nbformat.v4.new_notebook(cells=[cell]), "stopped.ipynb")
+try: run_notebook("stopped.ipynb", "out", {})
+except KeyboardInterrupt: sys.exit(130)
+"""
+
+
+def test_nothing_is_said_where_a_machine_is_slow_to_put_the_kernel_away(tmp_path):
+    done = subprocess.run([sys.executable, "-c", STOPPED], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 130 and "Traceback" not in done.stderr and "never retrieved" not in done.stderr
+    assert read_json(tmp_path / "out/run.json")["status"] == "interrupted"
