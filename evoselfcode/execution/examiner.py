@@ -9,9 +9,10 @@ tests. Nothing else can tell the difference, as long as every such assertion hol
 noticed (they catch exceptions, or a call changed its arguments), they are run again one question at a time.
 """
 import ast, builtins, os, re, signal, sys
-from codec import Broken, Unsupported, decode, encode
+from functools import lru_cache
+from codec import SCALARS, Broken, Unsupported, decode, encode
 
-CHUNKS = (1, 4, 16, 64, 256)  # questions in the first chunk, the second, ...: a wrong first answer should not wait for many
+CHUNKS = (1, 8, 64, 512)  # questions in the first chunk, the second, ...: a wrong first answer should not wait for many
 ENDINGS = {'StopIteration', 'StopAsyncIteration', 'GeneratorExit'}  # raised inside the tests' own iterators, these would end them as if all were said
 
 
@@ -29,7 +30,8 @@ class Function:
 class Questions:
     "Put questions to the candidate; remember for good when something went wrong, whatever the tests make of the exception."
     def __init__(self, channel, chunked):
-        self.channel, self.chunked, self.noted, self.chunk, self.wrong, self.error = channel, chunked, [], 0, None, None
+        self.channel, self.chunked, self.noted, self.asked, self.chunk, self.wrong, self.error = channel, chunked, [], [], 0, None, None
+        self.printed = False  # whether the candidate wrote to its output
         self.careful = False  # the tests might notice that an assertion failed later than it was reached
 
     def fail(self, status, detail=''):
@@ -40,8 +42,7 @@ class Questions:
     def ask(self, name, args, kwargs):
         "Ask one question and wait for the answer."
         self.settle()
-        ticket, = self.put([self.question(name, args, kwargs)])
-        answer, left = self.hear(ticket)
+        answer, left = next(self.hear(self.put([self.question(name, args, kwargs)])))
         if left is not None: take_over(args, left)
         return answer
 
@@ -49,62 +50,79 @@ class Questions:
         "Take down `assert function(*args, **kwargs) == wanted, message()`; `wanted` is plain data or to be called; `fresh`: nothing else knows the arguments."
         if isinstance(function, Function) and self.chunked:
             question = self.question(function.__name__, args, kwargs)
-            try: expected = decode(encode(wanted())) if callable(wanted) else wanted  # as it is now
+            try:
+                expected = wanted() if callable(wanted) else wanted
+                if type(expected) not in SCALARS: expected = decode(encode(expected))  # as it is now
             except Unsupported: pass
             else:
                 self.noted.append((question, expected, message, fresh))
-                return self.settle() if len(self.noted) >= CHUNKS[self.chunk] else None
+                return self.settle(all_of_it=False) if len(self.noted) >= CHUNKS[self.chunk] else None
         if not function(*args, **kwargs) == now(wanted): raise assertion(message)
 
-    def settle(self):
-        "Ask what was noted, and compare."
-        noted, self.noted = self.noted, []
-        if not noted: return
-        self.chunk = min(self.chunk + 1, len(CHUNKS) - 1)
-        for ticket, (_, expected, message, fresh) in zip(self.put([question for question, *_ in noted]), noted):
+    def settle(self, all_of_it=True):
+        "Ask what was noted and compare, while the candidate works on it, what was asked before; `all_of_it`: wait for the new answers, too."
+        asked, noted, self.asked, self.noted = self.asked, self.noted, [], []
+        if noted:
+            self.chunk = min(self.chunk + 1, len(CHUNKS) - 1)
+            self.asked = [(self.put([question for question, *_ in noted]), noted)]
+        for ticket, notes in asked: self.compare(ticket, notes)
+        if all_of_it and self.asked: self.settle()
+
+    def compare(self, ticket, notes):
+        answers = self.hear(ticket)
+        for _, expected, message, fresh in notes:
             try:
-                answer, left = self.hear(ticket)
+                answer, left = next(answers)
                 if left is not None and not fresh: self.fail('again')
                 if not answer == expected: raise assertion(message)
-            except Interrupted: raise
-            except BaseException:
-                if self.careful: self.fail('again')  # raised here, it may meet an `except` that is not meant for it
+            except BaseException as error:
+                self.asked = []  # what comes after counts for nothing
+                if self.careful and not isinstance(error, Interrupted): self.fail('again')  # it may meet an `except` that is not meant for it
                 raise
 
     def question(self, name, args, kwargs):
-        try: return [name, encode(list(args)), {key: encode(value) for key, value in kwargs.items()}]
+        try: return [name, encode(list(args)), *([{key: encode(value) for key, value in kwargs.items()}] if kwargs else ())]
         except Unsupported as error: self.fail('unsupported', f'the tests give it more than data: {error}')
 
     def put(self, questions):
+        "Send questions; return the ticket that their answers will bear, which an answer given before its question cannot know."
         if self.wrong: raise Interrupted
-        secret = os.urandom(8).hex()  # an answer given before its question cannot know this
-        tickets = [f'{secret} {i}' for i in range(len(questions))]
-        try: self.channel.send({'calls': [[ticket, *question] for ticket, question in zip(tickets, questions)]})
+        ticket = os.urandom(8).hex()
+        try: self.channel.send(dict(ticket=ticket, calls=questions))
         except EOFError: self.fail('gone')
-        return tickets
+        return ticket
 
     def order(self, message, wanted):
         "Have one thing done and give the answer, which must hold what is wanted."
         try:
             self.channel.send(message)
-            answer = self.channel.receive()
+            answer = self.receive()
         except EOFError: self.fail('gone')
         except (Broken, RecursionError) as error: self.fail('failed', f'it tampered with its answers: {error}')
         if type(answer) is dict and wanted in answer: return answer
         if type(answer) is dict and is_error(answer.get('error')): self.error = raised(answer['error']); raise self.error
         self.fail('failed', 'it tampered with its answers: not an answer to the question')
 
+    def receive(self):
+        while (said := self.channel.receive()) == 'printed': self.printed = True
+        return said
+
     def hear(self, ticket):
-        "The answer to one question: (value, arguments that it changed or None); raises the exception that the answer is."
-        try:
-            answer = self.channel.receive()
-            if type(answer) is list and len(answer) in (2, 3) and answer[0] == ticket: return decode(answer[1]), decode(answer[2]) if len(answer) == 3 else None
-        except EOFError: self.fail('gone')
-        except (Broken, RecursionError) as error: self.fail('failed', f'it tampered with its answers: {error}')
-        if type(answer) is dict and answer.get('ticket') == ticket:
-            if type(answer.get('unsupported')) is str: self.fail('unsupported', f'its result: {answer["unsupported"][:200]}')
-            if is_error(answer.get('error')): self.error = raised(answer['error']); raise self.error
-        self.fail('failed', 'it tampered with its answers: not the answer to the question')
+        "The answers, one by one: (value, arguments that the call changed or None); raises the exception that an answer is."
+        while True:
+            try:
+                said = self.receive()
+                if not (type(said) is list and len(said) == 2 and said[0] == ticket and type(said[1]) is list): said = [ticket, [None]]
+                for answer in said[1]:
+                    if type(answer) is not list or len(answer) not in (1, 2): break
+                    yield decode(answer[0]), decode(answer[1]) if len(answer) == 2 else None
+                else: continue
+            except EOFError: self.fail('gone')
+            except (Broken, RecursionError) as error: self.fail('failed', f'it tampered with its answers: {error}')
+            if type(answer) is dict:
+                if type(answer.get('unsupported')) is str: self.fail('unsupported', f'its result: {answer["unsupported"][:200]}')
+                if is_error(answer.get('error')): self.error = raised(answer['error']); raise self.error
+            self.fail('failed', 'it tampered with its answers: not the answer to the question')
 
 
 def now(value):
@@ -229,14 +247,14 @@ def examine(channel, job, chunked):
 
     The status `gone` says that the candidate's process ended, `again` that the tests must be run one question at a time.
     """
-    answer, late = within(job['seconds'], lambda: _examine(channel, job, chunked))
+    questions = Questions(channel, chunked)
+    answer, late = within(job['seconds'], lambda: _examine(questions, job))
     if late: return dict(status='timeout', detail=f"no end within {job['seconds']:g} s", output='')
-    printed, _ = within(0.5, lambda: _printed(channel)) if answer['status'] not in ('gone', 'again') else ('', False)
+    printed, _ = within(0.5, lambda: _printed(channel)) if questions.printed and answer['status'] not in ('gone', 'again') else ('', False)
     return answer | dict(output=printed or '')
 
 
-def _examine(channel, job, chunked):
-    questions = Questions(channel, chunked)
+def _examine(questions, job):
     try:
         questions.order(job['code'], 'loaded')
         if job.get('observe'): return dict(status='passed', detail='', **seen(questions, job['observe']))
@@ -267,13 +285,20 @@ def _printed(channel):
     except (EOFError, Broken): return ''
 
 
-def _run(questions, job):
-    tree = ast.parse(job['tests'])
-    if questions.chunked: questions.careful = write_notes(tree) or bool(re.search(r'\b(try|with)\b', job['tests']))
+@lru_cache(64)
+def compiled(tests, chunked):
+    "Tests as code, whether they might notice a late answer, and the names they mention; once for all candidates of a problem."
+    tree = ast.parse(tests)
+    careful = chunked and (write_notes(tree) or bool(re.search(r'\b(try|with)\b', tests)))
     code = compile(tree, '<tests>', 'exec')
+    return code, careful, names_in(code)
+
+
+def _run(questions, job):
+    code, questions.careful, names = compiled(job['tests'], questions.chunked)
     space = {'__name__': 'tests', '__note__': questions.note}
     if job['context']: exec(compile(job['context'], '<context>', 'exec'), space)
-    space |= far_names(names_in(code), space, job, questions)
+    space |= far_names(names, space, job, questions)
     try: exec(code, space)
     finally: questions.settle()  # after an exception, too: what was asserted before it may have failed, or changed what it was about
 

@@ -4,6 +4,7 @@ The tests live here and nowhere else: the server never reads them, and the child
 A forked copy of the server's first process, outside its walls, with the rights of the caller: what runs here is trusted.
 """
 import json, math, re, resource, socket
+from functools import lru_cache
 from codec import Broken, Channel
 from examiner import examine, readiness, within
 
@@ -12,16 +13,22 @@ RUNS_TEXT = re.compile(r'\b(eval|exec|compile|__import__|import_module|runpy|sys
 STATUSES = ('passed', 'failed', 'timeout', 'memory', 'unsupported', 'gone', 'again')  # what tests in a child of their own may report
 
 
+@lru_cache(64)
+def runs_text(tests):
+    "Whether tests could execute an answer."
+    return RUNS_TEXT.search(tests) is not None
+
+
 def judge(caller, server):
     "Answer jobs until the caller hangs up. `caller` and `server` are sockets."
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    channel = Channel(caller.fileno())
-    channel.send(heard(server))
+    channel, children = Channel(caller.fileno()), Children(server)
+    channel.send(children.heard())
     while True:
         job = channel.receive()
         bound_computing(job['seconds'])
         for chunked in (True, False):
-            answer = judge_once(job, server, chunked)
+            answer = judge_once(job, children, chunked)
             if answer['status'] != 'again': break
         else: answer.update(status='failed', detail='the tests tampered with their report')
         channel.send(answer)
@@ -34,38 +41,54 @@ def bound_computing(seconds):
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
-def judge_once(job, server, chunked):
-    "Start the children of one job, examine the candidate, and have the children ended."
-    with start(server, 'candidate', job) as ours:
+class Children:
+    "The children that the server forks. Jobs of one caller are alike, so the next child is started while this one's verdict is on its way."
+    def __init__(self, server): self.server, self.ahead = server, {}
+
+    def candidate(self, job):
+        "Our end of a connection to a fresh child."
+        order = self.order('candidate', job)
+        if order not in self.ahead: self.end('passed', job)
+        return self.ahead.pop(order)
+
+    def order(self, role, job, **more):
+        return json.dumps(dict(role=role, **{key: job[key] for key in ('seconds', 'memory', 'output', 'seed')}, **more))
+
+    def start(self, order, *others):
+        "Have a child forked that gets one end of a new connection, and the other sockets; return our end."
+        ours, theirs = socket.socketpair()
+        with theirs: socket.send_fds(self.server, [order.encode()], [s.fileno() for s in (theirs, *others)])
+        return ours
+
+    def end(self, status, job):
+        "Have the children ended and the next one started; tell how they ended where the verdict hangs on it."
+        tell = status in ('gone', 'timeout', 'infra-error')
+        self.ahead = {self.order('candidate', job): self.start(self.order('candidate', job, end=status, tell=tell))}
+        return self.heard() if tell else {}
+
+    def heard(self):
+        "What the server says."
+        data = self.server.recv(1 << 16)
+        if not data: raise EOFError
+        return json.loads(data)
+
+
+def judge_once(job, children, chunked):
+    "Examine a candidate in a child of its own, and have all children of the job ended."
+    with children.candidate(job) as ours:
         channel = Channel(ours.fileno())
         if fault := readiness(channel): answer = dict(status='infra-error', detail=fault, output='')
-        elif job['trusted'] and not RUNS_TEXT.search(job['context'] + job['tests']): answer = examine(channel, job, chunked)
-        else: answer = examine_elsewhere(ours, job, server, chunked)  # what could execute an answer must not do so here
-    server.send(json.dumps(dict(end=answer['status'])).encode())
-    ended = heard(server)
+        elif job['trusted'] and not runs_text(job['context'] + job['tests']): answer = examine(channel, job, chunked)
+        else: answer = examine_elsewhere(ours, job, children, chunked)  # what could execute an answer must not do so here
+    ended = children.end(answer['status'], job)
     if 'fault' in ended: return dict(status='infra-error', detail=ended['fault'], output='')
-    answer['cpu'] = sum(cpu for _, cpu in ended['children'])
-    return name_the_end(answer, ended['children'][0][0], job)
+    if ended: answer['cpu'] = sum(cpu for _, cpu in ended['children'])
+    return name_the_end(answer, ended['children'][0][0], job) if answer['status'] == 'gone' else answer
 
 
-def heard(server):
-    "What the server says."
-    data = server.recv(1 << 16)
-    if not data: raise EOFError
-    return json.loads(data)
-
-
-def start(server, role, job, *others):
-    "Have the server fork a child, which also gets the other sockets; return our end of a new connection to it."
-    ours, theirs = socket.socketpair()
-    message = json.dumps(dict(role=role, **{key: job[key] for key in ('seconds', 'memory', 'output', 'seed')})).encode()
-    with theirs: socket.send_fds(server, [message], [s.fileno() for s in (theirs, *others)])
-    return ours
-
-
-def examine_elsewhere(candidate, job, server, chunked):
+def examine_elsewhere(candidate, job, children, chunked):
     "Tests that a model wrote run in a child of their own, as locked in as the candidate; what it says concerns only its own tests."
-    with start(server, 'tests', job, candidate) as ours:
+    with children.start(children.order('tests', job), candidate) as ours:
         channel = Channel(ours.fileno())
         if fault := readiness(channel): return dict(status='infra-error', detail=fault, output='')
         candidate.close()  # its connection is the tests' alone
@@ -82,7 +105,6 @@ def examine_elsewhere(candidate, job, server, chunked):
 
 def name_the_end(answer, how, job):
     "Say what a child that ended early died of: a signal's name, or an exit code."
-    if answer['status'] != 'gone': return answer
     if how == 'SIGXCPU': return answer | dict(status='timeout', detail=f"no end within {job['seconds']:g} s of processor time", output='')
     if how == 'SIGSYS': return answer | dict(status='violation', detail='it made a system call of another architecture', output='')
     if how == 'hung up': return answer | dict(status='failed', detail='it closed its connection to the judge', output='')

@@ -1,5 +1,5 @@
 """Watch a function at work, inside a child: call it on given inputs and write down as text what came out."""
-import collections, collections.abc, itertools, signal, zlib
+import collections, collections.abc, itertools, signal
 from codec import decode
 
 LONGEST = 2000  # characters of one output that are kept; the rest goes into a checksum
@@ -41,8 +41,9 @@ def call(function, encoded, seconds):
         finally: signal.setitimer(signal.ITIMER_PROF, 0)
     except Slow: return '!Timeout'
     except BaseException as error: return '!' + str(type(error).__name__)[:60]
-    if len(text) > LONGEST: text = f'{text[:LONGEST - 100]}... {len(text)} characters, checksum {zlib.crc32(text.encode("utf-8", "backslashreplace")):08x}'
-    return text
+    if len(text) <= LONGEST: return text
+    from zlib import crc32  # rarely needed, and a library more makes every fork dearer
+    return f'{text[:LONGEST - 100]}... {len(text)} characters, checksum {crc32(text.encode("utf-8", "backslashreplace")):08x}'
 
 
 def canonical(value, depth=40, items=2000):

@@ -8,16 +8,20 @@ The first process becomes the watcher: it forks the judge and the server, ends b
 The server is process 1 of its own namespaces where the kernel grants them; it goes behind its walls, tries them, tells what stands, and forks.
 Standard library only, and little of it: every page the server owns makes each fork dearer.
 """
-import gc, json, os, resource, select, signal, socket, sys, time
+import gc, json, os, resource, select, signal, socket, struct, sys, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import child, codec, seccomp, trials, walls
-from observe import observe
+os.register_at_fork, kept = lambda **_: None, os.register_at_fork  # `random` would draw a new seed in every child; each has the job's
 # What small programs import most is loaded once here, so that a child finds it ready.
 import bisect, collections, collections.abc, copy, functools, heapq, itertools, math, operator, random, re, string, typing  # noqa: F401
+os.register_at_fork = kept
+import child, codec, seccomp, trials, walls
+from observe import observe
 
 MAX_PROCESSES, MAX_FILES, MAX_FILE_MB, STACK_MB, PRIVATE_MB = 64, 64, 16, 64, 64
 LIBRARIES = ('unittest', 'numpy', 'pandas', 'matplotlib.pyplot', 'sklearn')
 READY = codec.framed('ready')
+FD = struct.Struct('i')
+CHILDS = (3, 4)  # descriptors of a child beside the usual three: its socket, and for tests the one to the candidate
 FILTER_HOPELESS = 'without a filter of system calls (seccomp), nothing keeps programs from the network and from other processes'
 READING_HOPELESS = 'without Landlock and without a private root, programs could read whatever the user can'
 WRITING_HOPELESS = 'without a private root, nothing bounds what programs write; only the profile `pure` needs none'
@@ -26,11 +30,16 @@ WRITING_HOPELESS = 'without a private root, nothing bounds what programs write; 
 class Server:
     "The fork server: its walls, and the children of the job at hand."
     def __init__(self, control, settings):
-        self.control, self.settings, self.profile = control, settings, settings['profile']
+        self.settings, self.profile, self.seed = settings, settings['profile'], None
         self.files, self.libs = self.profile != 'pure', self.profile == 'libs'
         self.children, self.fault, self.standing, self.missing = [], '', {}, {}
         # opened while they can be: /proc/self and /dev/null are out of reach behind the walls
-        self.pid, self.size, self.null = os.getpid(), os.open('/proc/self/statm', os.O_RDONLY), os.open('/dev/null', os.O_RDWR)
+        self.pid, self.null = os.getpid(), os.open('/dev/null', os.O_RDWR)
+        self.control = socket.socket(fileno=os.dup2(control.fileno(), 10, inheritable=False))
+        control.close()
+        for fd in (0, 1, *CHILDS): os.dup2(self.null, fd)
+        self.size = os.open('/proc/self/statm', os.O_RDONLY)
+        self.channel, self.captured = codec.Channel(CHILDS[0], blocking=True), child.capture()
         self.readable = [*walls.interpreter_paths(self.libs), os.path.dirname(os.path.abspath(__file__)), *settings['libraries']]
 
     # ------------------------------------------------------------ walls
@@ -117,32 +126,35 @@ class Server:
 
     def serve(self):
         "Start and end children until the judge hangs up."
+        for fd in CHILDS: os.close(fd)  # so that the sockets of a child come as the descriptors that it shall have
+        parsed = functools.lru_cache(json.loads)  # most orders are like those before
         while True:
-            data, fds, _, _ = socket.recv_fds(self.control, 1 << 16, 2)
+            data, control, _, _ = self.control.recvmsg(1 << 12, socket.CMSG_SPACE(2 * FD.size), socket.MSG_CMSG_CLOEXEC)
             if not data: return
-            message = json.loads(data)
-            if 'end' in message: self.control.send(json.dumps(self.end(patient=message['end'] == 'gone')).encode())
-            else:
-                self.start(message, fds)
-                for fd in fds: os.close(fd)
+            message, fds = parsed(data), [fd for _, _, numbers in control for fd, in FD.iter_unpack(numbers)]
+            if 'end' in message:
+                ended = self.end(patient=message['end'] == 'gone')
+                if message['tell']: self.control.send(json.dumps(ended).encode())
+            self.start(message, fds)
+            for fd in fds: os.close(fd)
 
     def start(self, message, fds):
-        "Fork a child that keeps the given sockets, from descriptor 3 on."
+        "Fork a child that keeps the given sockets."
         if message['role'] == 'tests': import examiner  # noqa: F401  in the server: its children would each read it again
+        if message['seed'] != self.seed: self.seed = message['seed']; random.seed(self.seed)
         try: pid = os.fork()
         except OSError as error: self.fault = f'fork: {error}'; return
         if pid: self.children.append(pid); return
         try:
-            for target, fd in enumerate((*[self.null] * 3, *fds)): os.dup2(fd, 20 + target)
-            for target in range(3 + len(fds)): os.dup2(20 + target, target, inheritable=False)
+            os.dup2(self.null, 2)
             self.lock_in(message)
-            os.closerange(3 + len(fds), 4096)  # the walls needed some of these
-            os.write(3, READY)
+            os.closerange(CHILDS[0] + len(fds), 4096)  # the walls needed some of these
+            os.write(CHILDS[0], READY)
         except BaseException as error:
-            os.write(3, codec.framed({'fault': f'{type(error).__name__}: {error}'}))
+            os.write(CHILDS[0], codec.framed({'fault': f'{type(error).__name__}: {error}'}))
             os._exit(1)
-        if message['role'] == 'tests': child.serve_tests(codec.Channel(3, blocking=True), codec.Channel(4))
-        child.serve(codec.Channel(3, blocking=True), message['output'], message['seed'])
+        if message['role'] == 'tests': child.serve_tests(self.channel, codec.Channel(CHILDS[1]))
+        child.serve(self.channel, self.captured, message['output'])
 
     def in_child(self, work, filtered=True):
         "What `work` gives, as JSON, in a child behind all walls; the filter may be left out to see what the others hold."
@@ -220,12 +232,11 @@ def load_libraries(folders):
 def warm_up():
     "Do once, on harmless code, what every child will do, so that it finds the interpreter's own tables built."
     space = child.load('def f(x: int) -> int:\n    return sorted([x for x in [x]])[0]')
-    codec.decode(json.loads(json.dumps(codec.encode([child.call_one(space, 'a', 'f', [1], {}), (1.5, {2}, {'a': b''})]))))
+    codec.decode(json.loads(json.dumps(codec.encode([child.call_one(space, 'f', [1]), (1.5, {2}, {'a': b''})]))))
     observe(space, 'f', [[[1.5]]], 1.0)
     child.attempt(lambda: space['g'])
     walls.ctypes.CFUNCTYPE(None)(int)  # libffi finds memory for callbacks while it still may
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    child.io.TextIOWrapper(child.Capped(1), encoding='utf-8', errors='backslashreplace', write_through=True).write('x')
     del sys.modules[child.MODULE]
 
 
@@ -240,9 +251,9 @@ def run_server(control, settings, namespaces):
     if broken := [name for name, (held, *_) in tried.items() if not held]: weak = weak or f"the walls do not hold: {', '.join(broken)} succeeded"
     hello = dict(walls=dict(profile=server.profile, standing=server.standing, missing=server.missing, trials=tried, weak=weak))
     if weak and not settings['weak_walls']: hello = dict(refused=weak, **hello)
-    control.send(json.dumps(hello).encode())
+    server.control.send(json.dumps(hello).encode())
     if 'refused' not in hello: return server.serve()
-    while control.recv(1 << 16): pass  # jobs that are on their way already; ending now would end the judge before it could tell
+    while server.control.recv(1 << 16): pass  # jobs that are on their way already; ending now would end the judge before it could tell
 
 
 def main(settings):
@@ -260,7 +271,6 @@ def main(settings):
         judge.judge(socket.socket(fileno=0), judges_end)
     def server_process():
         judges_end.close()
-        os.close(0)
         if 'mnt' in namespaces: walls.own_mounts()  # the watcher keeps the folders that it has to clean up
         run_server(servers_end, settings, namespaces)
     judging = split(judge_process)
@@ -301,7 +311,9 @@ def split(work):
         work()
         os._exit(0)
     except (EOFError, ConnectionError): os._exit(0)
-    except BaseException: sys.excepthook(*sys.exc_info())
+    except BaseException:
+        sys.stderr = sys.__stderr__  # the server's own words are not a child's
+        sys.excepthook(*sys.exc_info())
     finally: os._exit(1)
 
 

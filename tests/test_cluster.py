@@ -1,0 +1,81 @@
+"""The same verdicts over a Ray cluster, here of two processors on this machine, as from the workers of one machine."""
+import sys
+
+import pytest
+import ray
+
+from evoselfcode.constants import UserError
+from evoselfcode.execution.behaviour import behaviours
+from evoselfcode.execution.cluster import Cluster
+from evoselfcode.execution.execution import Limits, Program, _job, run_programs
+
+pytestmark = pytest.mark.timeout(600)
+LOCAL, RAY = Limits(seconds=1), Limits(seconds=1, engine="ray")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def programs():
+    endings = ["while True: pass", "import os\nos.abort()", "x = [0] * 10 ** 9", "open('/tmp/x', 'w')", "def f(x): return object()", "def f(x):\n    print('hello')\n    return 2"]
+    for i in range(300): yield Program(f"def f(x):\n    return x + {i % 4}  # {i}\n", "assert f(1) == 2", "f", trusted=i % 50 > 0)
+    for code in endings: yield Program(code, "assert f(1) == 2", "f")
+
+
+def test_verdicts_are_those_of_the_local_engine_in_the_same_order(cluster):
+    ours, theirs = list(run_programs(programs(), LOCAL, 2)), list(run_programs(programs(), RAY, 2))
+    assert ours == theirs
+    assert {v.status for v in theirs} == {"passed", "failed", "timeout", "crashed", "memory", "unsupported"} and theirs[-1].output == "hello\n"
+
+
+def test_behaviours_are_the_same(cluster):
+    functions = [(f"def f(xs: list[int]):\n    return [x + {i} for x in xs]", "f") for i in range(40)] + [("def f(s: str):\n    return list(set(s))", "f"), ("def f(x", "f")]
+    assert behaviours(functions, limits=RAY) == behaviours(functions, limits=LOCAL)
+
+
+def test_verdicts_are_kept_whoever_found_them(cluster, tmp_path):
+    store = tmp_path / "verdicts.sqlite"
+    ours = list(run_programs(programs(), RAY, 2, store=store))
+    before = store.read_bytes()
+    assert list(run_programs(programs(), LOCAL, 2, store=store)) == ours and store.read_bytes() == before
+
+
+def test_programs_are_taken_a_bounded_way_ahead(cluster):
+    taken = []
+    def endless():
+        while True:
+            taken.append(1)
+            yield Program(f"x = {len(taken)}")
+    found = run_programs(endless(), RAY, 2)
+    for _ in range(5): assert next(found).passed
+    found.close()
+    assert len(taken) < 300
+
+
+def test_a_runner_that_dies_is_started_again(cluster):
+    pool = Cluster(LOCAL, 2, lanes=1)
+    pool.waiting[0].extend((i, _job(LOCAL, f"x = {i}")) for i in range(200))
+    ended = pool.step()
+    ray.kill(pool.runners[0], no_restart=False)
+    while len(ended) < 200: ended += pool.step()
+    pool.end()
+    assert {key for key, answer in ended if answer["status"] == "passed"} == set(range(200))
+
+
+def test_what_a_user_has_to_mend_is_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UserError, match=r'pip install "evoselfcode\[ray\]"'): next(run_programs(programs(), RAY, 2))
+    with pytest.raises(UserError, match="engine 'spark': must be one of local, ray"): next(run_programs(programs(), Limits(engine="spark")))
+
+
+def test_a_node_without_walls_refuses_in_the_same_words(monkeypatch):
+    monkeypatch.setenv("EVOSELFCODE_WITHOUT", "seccomp")
+    ray.shutdown()
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    try:
+        with pytest.raises(UserError, match="model-written code is not run here: without a filter"): next(run_programs(programs(), RAY, 1))
+    finally: ray.shutdown()
