@@ -33,6 +33,23 @@ def test_types_from_hints(arguments, types):
     for tried in candidate_types(types): assert len(inputs_for(tried, 16)) == (16 if tried else 1)
 
 
+@pytest.mark.parametrize("call, types", [
+    ("f([1, 2], 'a')", ["list[int]", "str"]), ("list(f([1.5, 2], True))", ["list[float]", "bool"]), ("f({'a': [1]}, (1, 'x'))", ["dict[str,list[int]]", "tuple[int,str]"]),
+    ("f([], {1, 2})", ["list[int]", "set[int]"]), ("f([1, 'a'], None)", [None, "None"]), ("f(len, x)", [None, None]), ("f(1)", ["int", None]), ("f(*xs)", [None, None]),
+    ("g(1, 2)", [None, None]), ("f(1,", [None, None]), ("f([[]], b'')", ["list[list[int]]", None]), ("f({(0, 1): 2}, -3)", ["dict[tuple[int,int],int]", "int"]),
+])
+def test_types_from_the_first_example(call, types):
+    assert argument_types(f'def f(a, b):\n    """Do.\n\n    >>> {call}\n    1\n    """\n', "f") == types
+    assert argument_types(f'def f(a: str, b: list[str], c=1):\n    """>>> {call}"""\n', "f") == ["str", "list[str]"]  # a hint goes first
+    for tried in candidate_types(types): assert len(inputs_for(tried, 16)) == 16
+
+
+def test_an_example_names_the_types_and_no_inputs():
+    body = "\n    return sum(xs.values())"
+    shown, hinted = one(f'def f(xs):\n    """>>> f({{"a": 1}})"""{body}'), one(f"def f(xs: dict[str, int]):{body}")
+    assert shown.fingerprint == hinted.fingerprint and shown.types == ("dict[str,int]",)
+
+
 def test_the_last_definition_counts_and_a_missing_one_is_named():
     assert argument_types("def f(x: int): ...\ndef f(x: str): ...", "f") == ["str"]
     assert [(b.status, b.fingerprint) for b in behaviours([("def g(x): ...", "f"), ("def f(x:", "f"), ("def f(*, k): ...", "f"), ("x" + "(" * 5000, "f"), ("\0", "f")])] == [(FAILED, None)] * 5

@@ -10,7 +10,7 @@ __all__ = ['SIMPLE', 'FULL', 'KIN', 'INTS', 'SMALL', 'FLOATS', 'TEXTS', 'INT_LIS
            'agreement']
 
 # %% ../../nbs/execution/21_behaviour.ipynb #acf3b617
-import ast, hashlib, marshal, random
+import ast, hashlib, marshal, random, re
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing
@@ -61,14 +61,38 @@ def argument_types(
     code: str,         # the program
     entry_point: str,  # name of the function in it
 ) -> list[str | None]:  # one type for each argument to give; None = open
-    "Read the types of a function's arguments from its hints."
+    "Read the types of a function's arguments from its hints, else from the first example in its docstring."
     functions = [n for n in ast.parse(code).body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)) and n.name == entry_point]
     if not functions: raise NameError(f"no function named '{entry_point}'")
     given = functions[-1].args
     if any(d is None for d in given.kw_defaults): raise TypeError(f"'{entry_point}' needs keyword arguments")
     positional = given.posonlyargs + given.args
     required = positional[:len(positional) - len(given.defaults)] or positional
-    return [type_text(a.annotation) for a in required]
+    shown = _example(functions[-1])
+    return [type_text(a.annotation) or _type_of(value) for a, value in zip(required, shown + [...] * len(required))]
+
+def _example(function: ast.FunctionDef) -> list:  # values of the positional arguments; ... = not a literal
+    "Find the first call of a function among the doctest examples of its docstring."
+    def value(node):
+        try: return ast.literal_eval(node)
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError): return ...
+    for source in re.findall(r"^\s*>>> (.*)", ast.get_docstring(function) or "", re.M):
+        try: tree = ast.parse(source)
+        except (SyntaxError, ValueError): continue
+        calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == function.name]
+        if calls: return list(map(value, calls[0].args))
+    return []
+
+def _type_of(value) -> str | None:  # None for what has no such text: an empty or mixed container of containers, another class
+    "Write the type of a value like a hint."
+    name = type(value).__name__.removesuffix("Type")
+    if name in SIMPLE: return name
+    if name not in FULL: return None
+    if not value: return FULL[name]
+    parts = [[v] for v in value] if name == "tuple" else [list(value), list(value.values())] if name == "dict" else [list(value)]
+    kinds = [set(map(_type_of, part)) for part in parts]
+    texts = ["float" if kind == {"int", "float"} else kind.pop() if len(kind) == 1 else None for kind in kinds]
+    return None if None in texts else f"{name}[{','.join(texts)}]"
 
 # %% ../../nbs/execution/21_behaviour.ipynb #e7ec1915
 INTS = [3, 0, -1, 10, 1, 7, 2, -8, 12, 5, 100, 25, 4, 97, -15, 64, 6, 121, 9, -3, 15, 8, 1234, -100]

@@ -243,7 +243,8 @@ class VerdictStore:
         self.path = Path(path)
         with file_errors(self.path): self.path.parent.mkdir(parents=True, exist_ok=True)
         self.connection = self._said(sqlite3.connect, path, isolation_level=None, timeout=60)
-        self._said(self.connection.execute, "create table if not exists answers (job blob primary key, answer text) without rowid")
+        for order in ("pragma journal_mode = wal", "pragma synchronous = normal",  # no wait for the disk at every answer
+                      "create table if not exists answers (job blob primary key, answer text) without rowid"): self._said(self.connection.execute, order)
         text = b"".join((package_folder()/"execution"/name).read_bytes() for name in MECHANISM)
         self.made_by = hashlib.sha256(text + sys.version.encode() + platform.machine().encode()).hexdigest()
 

@@ -65,6 +65,7 @@ def round_trip(
     limits: Limits | None = None,
     workers: int = 0,
     benchmark: set[str] = frozenset(),  # behaviour fingerprints of the benchmark problems
+    store: str | None = None,  # a file that keeps what functions did
 ) -> list[dict]:  # pairs with scores.round_trip, dropped_by and reason
     "Judge descriptions by whether D2C gets the code's behaviour back from them"
     refused = [not_a_description(p["description"], p["code"]) for p in described]
@@ -74,7 +75,7 @@ def round_trip(
                        max_new_tokens=sampling.max_new_tokens, seed=seed, stop=CODE_STOPS) if asked else []
     back = {question: [cut_code(question[1] + s.text) for s in samples] for question, samples in zip(asked, drawn)}
     programs = list(dict.fromkeys([(p["code"], p["entry_point"]) for p in described] + [(c, defined_function(c)) for codes in back.values() for c in codes]))
-    found = dict(zip([code for code, _ in programs], behaviours(programs, n_inputs=inputs, limits=limits or Limits(), workers=workers)))
+    found = dict(zip([code for code, _ in programs], behaviours(programs, n_inputs=inputs, limits=limits or Limits(), workers=workers, store=store)))
     return [_judged(p, why, [found[c] for c in back.get(q, [])], found[p["code"]], settings, benchmark) for p, q, why in zip(described, questions, refused)]
 
 def _judged(pair, refused, copies, original, settings, benchmark) -> dict:

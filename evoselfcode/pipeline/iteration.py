@@ -35,7 +35,7 @@ class Study:
         self.config, self.iteration = config, iteration
         self.root, self.run, self.checkpoints = config.path(".").resolve(), config.run_folder(), config.checkpoint_folder()
         self.folder, self.models = self.run / f"iter-{iteration:03d}", self.checkpoints / f"iter-{iteration:03d}"
-        self.limits = limits_of(config.execution)
+        self.limits, self.store = limits_of(config.execution), config.path("data/eval/verdicts.sqlite")
         self.check()
         if not work: return
         if self.folder not in _locks:
@@ -168,7 +168,7 @@ def benchmark(self: Study) -> set[str]:
     "Fingerprint the behaviour of every validation and test problem, once"
     if not hasattr(self, "_benchmark"):
         problems = self.problems("validation") + self.problems("test")
-        found = behaviours([(p["prompt"] + p["canonical_solution"], p["entry_point"]) for p in problems], n_inputs=self.config.filter.inputs, limits=self.limits, workers=self.config.execution.workers)
+        found = behaviours([(p["prompt"] + p["canonical_solution"], p["entry_point"]) for p in problems], n_inputs=self.config.filter.inputs, limits=self.limits, workers=self.config.execution.workers, store=self.store)
         self._benchmark = {b.fingerprint for b in found if b.fingerprint}
     return self._benchmark
 
@@ -219,7 +219,7 @@ def scored(self: Study) -> list[dict]:
     candidates, n = self.candidates(), self.config.sampling.n
     size = max(1, self.config.scoring.batch // n) * n
     execution = self.config.execution
-    work = lambda batch, _: scoring.score(self.engine("base"), batch, self.config.filter.inputs, self.limits, execution.workers)
+    work = lambda batch, _: scoring.score(self.engine("base"), batch, self.config.filter.inputs, self.limits, execution.workers, self.store)
     return self.stage("scored", candidates, size, work, dict(inputs=self.config.filter.inputs, seconds=execution.seconds, memory_mb=execution.memory_mb), ("base",)) if candidates else []
 
 @patch
@@ -236,7 +236,7 @@ def round_trip(self: Study, name: str, codes: list[dict], n: int, source: str) -
     config = self.config
     sampled = asdict(config.sampling) | dict(n=n)
     described = self.stage(f"{name}_described", codes, 128, lambda batch, seed: dual_model.describe(self.engine("c2d"), batch, n, config.sampling, seed, self.iteration, source), sampled, ("c2d",))
-    work = lambda batch, seed: dual_model.keep_distinct(dual_model.round_trip(self.engine("d2c"), batch, config.dual, config.sampling, seed, config.filter.inputs, self.limits, config.execution.workers, self.benchmark()))
+    work = lambda batch, seed: dual_model.keep_distinct(dual_model.round_trip(self.engine("d2c"), batch, config.dual, config.sampling, seed, config.filter.inputs, self.limits, config.execution.workers, self.benchmark(), self.store))
     return self.stage(name, described, 128 * n, work, dict(dual=asdict(config.dual), sampling=sampled, inputs=config.filter.inputs), ("d2c",)) if described else []
 
 @patch
@@ -301,7 +301,7 @@ def measure(
     size = settings.batch * settings.n
     batches = [(str(i), drawn[i:i + size]) for i in range(0, len(drawn), size)]
     check = lambda _, batch: humaneval.check_samples([by_task[t] for t in dict.fromkeys(s["task_id"] for s in batch)], batch, limits, execution.workers, store=config.path("data/eval/verdicts.sqlite"))
-    results = run_batches(folder / f"results_{name}.jsonl", batches, check, asdict(limits), dict(samples=content_id(drawn)), f"check {name}")
+    results = run_batches(folder / f"results_{name}.jsonl", batches, check, {k: v for k, v in asdict(limits).items() if k != "engine"}, dict(samples=content_id(drawn)), f"check {name}")
     return humaneval.summarise(results, settings.ks, settings.bootstrap)
 
 @patch
@@ -335,7 +335,7 @@ def precision(self: Study) -> dict:
     known = [c for c in selected if c["description"] in truth]
     if not known: return {}
     codes = list(dict.fromkeys(truth[c["description"]] for c in known))
-    found = behaviours([(code, defined_function(code)) for code in codes], n_inputs=self.config.filter.inputs, limits=self.limits, workers=self.config.execution.workers)
+    found = behaviours([(code, defined_function(code)) for code in codes], n_inputs=self.config.filter.inputs, limits=self.limits, workers=self.config.execution.workers, store=self.store)
     wanted = {code: b.fingerprint for code, b in zip(codes, found)}
     right = {c["id"]: c["behaviour"]["fingerprint"] is not None and c["behaviour"]["fingerprint"] == wanted[truth[c["description"]]] for c in known}
     write_jsonl(self.folder / "truth.jsonl", [dict(id=i, right=r) for i, r in right.items()])

@@ -27,9 +27,10 @@ def behaviour_columns(
     inputs: int = 16,  # generated inputs per function
     limits: Limits | None = None,
     workers: int = 0,  # 0 = one per core
+    store: str | None = None,  # a file that keeps what functions did
 ) -> list[dict]:  # status, fingerprint, errors, deterministic, detail
     "Run each record's function on generated inputs"
-    found = behaviours([(r["code"], r["entry_point"]) for r in records], n_inputs=inputs, limits=limits or Limits(), workers=workers)
+    found = behaviours([(r["code"], r["entry_point"]) for r in records], n_inputs=inputs, limits=limits or Limits(), workers=workers, store=store)
     return [dict(status=b.status, fingerprint=b.fingerprint, errors=b.errors, deterministic=b.deterministic, detail=b.detail) for b in found]
 
 # %% ../../nbs/pipeline/51_scoring.ipynb #fa5adebd
@@ -39,9 +40,10 @@ def score(
     inputs: int = 16,
     limits: Limits | None = None,
     workers: int = 0,
+    store: str | None = None,
 ) -> list[dict]:  # candidates with scores and behaviour
     "Add scores and behaviour to candidates"
-    perplexity, behaviour = base_perplexity(base, candidates), behaviour_columns(candidates, inputs, limits, workers)
+    perplexity, behaviour = base_perplexity(base, candidates), behaviour_columns(candidates, inputs, limits, workers, store)
     share = group_agreement([c["parents"][0] for c in candidates], [b["fingerprint"] for b in behaviour])
     return [c | dict(scores=dict(perplexity=round(float(p), 4), agreement=round(float(a), 4)), behaviour=b)
             for c, p, a, b in zip(candidates, perplexity, share, behaviour)]
