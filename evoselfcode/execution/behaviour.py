@@ -71,6 +71,7 @@ def argument_types(
     shown = _example(functions[-1])
     return [type_text(a.annotation) or _type_of(value) for a, value in zip(required, shown + [...] * len(required))]
 
+# %% ../../nbs/execution/21_behaviour.ipynb #fc450925
 def _example(function: ast.FunctionDef) -> list:  # values of the positional arguments; ... = not a literal
     "Find the first call of a function among the doctest examples of its docstring."
     def value(node):

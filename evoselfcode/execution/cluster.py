@@ -43,23 +43,26 @@ class Cluster:
         self.runners = [runner.remote(replace(limits, engine="local"), lanes) for _ in range(self.size)]
         self.load = dict.fromkeys(self.runners, 0)
 
-    def feed(self):
-        "Give waiting jobs to the runners that have the least to do."
-        while any(self.waiting) and (runner := min(self.load, key=self.load.get)) and self.load[runner] < 2:
-            batch = [(lane, queue.popleft()) for lane, queue in enumerate(self.waiting) for _ in range(min(len(queue), BATCH))]
-            answers = runner.run.remote([(lane, job) for lane, (_, job) in batch])
-            self.running[answers] = runner, [key for _, (key, _) in batch]
-            self.load[runner] += 1
+# %% ../../nbs/execution/22_cluster.ipynb #ae0239c7
+def _feed(self: Cluster):
+    "Give waiting jobs to the runners that have the least to do."
+    while any(self.waiting) and (runner := min(self.load, key=self.load.get)) and self.load[runner] < 2:
+        batch = [(lane, queue.popleft()) for lane, queue in enumerate(self.waiting) for _ in range(min(len(queue), BATCH))]
+        answers = runner.run.remote([(lane, job) for lane, (_, job) in batch])
+        self.running[answers] = runner, [key for _, (key, _) in batch]
+        self.load[runner] += 1
 
-    def step(self) -> list:  # (key, answer) of the jobs that ended
-        "Wait until a batch ends."
-        self.feed()
-        ended, _ = self.ray.wait(list(self.running))
-        runner, keys = self.running.pop(ended[0])
-        self.load[runner] -= 1
-        try: return list(zip(keys, self.ray.get(ended[0])))
-        except self.ray.exceptions.RayTaskError as error: raise error.cause from None
-        except self.ray.exceptions.RayError as error: raise ExecutionFault(f"Ray: {' '.join(str(error).split())[:300]}") from None
+def _step(self: Cluster) -> list:  # (key, answer) of the jobs that ended
+    "Wait until a batch ends."
+    self.feed()
+    ended, _ = self.ray.wait(list(self.running))
+    runner, keys = self.running.pop(ended[0])
+    self.load[runner] -= 1
+    try: return list(zip(keys, self.ray.get(ended[0])))
+    except self.ray.exceptions.RayTaskError as error: raise error.cause from None
+    except self.ray.exceptions.RayError as error: raise ExecutionFault(f"Ray: {' '.join(str(error).split())[:300]}") from None
 
-    def end(self):
-        for runner in self.runners: self.ray.kill(runner)
+def _end(self: Cluster):
+    for runner in self.runners: self.ray.kill(runner)
+
+Cluster.feed, Cluster.step, Cluster.end = _feed, _step, _end
