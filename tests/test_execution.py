@@ -6,7 +6,7 @@ import pytest
 from evoselfcode.constants import CRASHED, FAILED, MEMORY, PASSED, TIMEOUT, UserError
 from evoselfcode.execution import execution
 from evoselfcode.execution.behaviour import behaviours
-from evoselfcode.execution.execution import ExecutionFault, Limits, Program, run_programs, walls
+from evoselfcode.execution.execution import ExecutionFault, Limits, Program, call_of, run_programs, walls
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="programs are executed on Linux only")
 SHORT = Limits(seconds=1.5)
@@ -255,15 +255,27 @@ def test_soak_of_mixed_programs_gives_the_right_verdicts_and_uses_nothing_up():
     ("assert math.isclose(f(0.5), 0.25)", PASSED, ""),                                                                      # as the program's own import would allow
     ("try: fail()\nexcept KeyError as error: assert 'lost' in str(error)", PASSED, ""),
     ("assert missing(1) == 1", FAILED, "NameError: name 'missing' is not defined"),
-    ("assert f(f) == 1", "unsupported", "the tests give it more than data"),
-    ("try: thing()\nexcept BaseException: pass", "unsupported", "type object is not plain data"),                           # not to be caught
+    ("assert f(lambda: 1) == 1", "unsupported", "the tests give it more than data"),
+    ("assert f(f) == 1", FAILED, "TypeError: unsupported operand"),
+    ("assert count([thing(), thing(), f]) == 3", PASSED, ""),                                                               # what is no data may be passed on
+    ("thing().x", "unsupported", "type object is not plain data"),
+    ("try: thing() == 1\nexcept BaseException: pass", "unsupported", "type object is not plain data"),                           # not to be caught
     ("while True: pass", TIMEOUT, "1.5 s"),
 ])
 @pytest.mark.parametrize("trusted", [True, False])
 def test_tests_see_the_functions_of_the_program(tests, status, detail, trusted):
-    code = "import math\ndef f(x): return x * x\ndef again(xs): return xs\ndef sort(xs): xs.sort()\ndef fail(): raise KeyError('lost')\ndef thing(): return object()\n"
+    code = "import math\ndef f(x): return x * x\ndef again(xs): return xs\ndef sort(xs): xs.sort()\ndef fail(): raise KeyError('lost')\ndef thing(): return object()\ndef count(xs): return len(xs)\n"
     verdict = next(iter(run_programs([Program(code, tests, trusted=trusted)], SHORT, workers=1)))
     assert (verdict.status, detail in verdict.detail) == (status, True), verdict
+
+
+def test_a_call_brings_its_value_back():
+    value = {"a": [1, (2, 3.5), {4}], 5: b"x", "deep": [1 << 20_000]}
+    calls = {call_of("f", value, 1): value, call_of("f", 0, 1): 0, call_of("f"): None, call_of("g", 1): None, call_of("h"): None, call_of("loop"): None}
+    program = "import random\ndef f(x, y): return x\ndef h(): return object()\ndef loop():\n    while True: pass\n"
+    found = list(run_programs([Program(program, call=call, seconds=0.5) for call in calls], SHORT, workers=1))
+    assert [v.value for v in found] == list(calls.values()) and [v.status for v in found] == [PASSED, PASSED, FAILED, FAILED, "unsupported", TIMEOUT]
+    assert [v.detail.split(" (")[0] for v in found[2:]] == ["TypeError: f() missing 2 required positional arguments: 'x' and 'y'", "NameError: name 'g' is not defined", "its result: a value of type object is not plain data", "no end within 0.5 s"]
 
 
 def test_helpers_come_from_the_context_and_not_from_the_program():

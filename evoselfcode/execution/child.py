@@ -3,7 +3,7 @@
 Foreign code may replace anything here. That is no harm: the judge believes nothing but data, one answer to each question it has just asked.
 """
 import gc, io, os, sys, time, types
-from codec import Unsupported, decode, encode
+from codec import READERS, Unsupported, decode, encode
 from observe import observe
 
 MODULE = 'solution'  # __name__ of the program, so that `if __name__ == "__main__"` stays quiet
@@ -67,14 +67,22 @@ def call_one(space, name, args, kwargs=None):
         given = decode(args)
         if name not in space: raise NameError(f"name '{name}' is not defined")
         named = {key: decode(value) for key, value in kwargs.items()} if kwargs else {}
-        reply = [encode(space[name](*given, **named))]
-    except Unsupported as error: return {'unsupported': str(error)}
+        result = space[name](*given, **named)
+        try: reply = [encode(result)]
+        except Unsupported as error: return {'unsupported': str(error), 'kept': keep(space, result)}
     except BaseException as error: return {'error': describe(error)}
     if reply[0] is None:
         try: left = encode(given)
         except Exception: return reply
         if left != args: reply.append(left)
     return reply
+
+
+def keep(space, result):
+    "Keep a result that is no data; tests may pass it on by this name, and do nothing else with it."
+    name = f'result {len(space)}'
+    space[name] = result
+    return name
 
 
 def attempt(work):
@@ -86,6 +94,7 @@ def load(code):
     "Execute the program's text as a fresh module and return its namespace."
     module = types.ModuleType(MODULE)
     sys.modules[MODULE] = module
+    READERS['far'] = module.__dict__.__getitem__
     exec(compile(code, '<program>', 'exec'), module.__dict__)
     return module.__dict__
 

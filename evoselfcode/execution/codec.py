@@ -23,6 +23,11 @@ class Broken(ValueError):
 
 # ---------------------------------------------------------------- values
 
+class Far:
+    "Something of the candidate's that is no data: in the judge no more than its name, which stands for it again in the candidate."
+    def __init__(self, name): self.__name__ = name
+
+
 def encode(value, depth=MAX_DEPTH):
     "Turn a value into what JSON can hold."
     kind = type(value)
@@ -49,6 +54,7 @@ def encode(value, depth=MAX_DEPTH):
 def _encode_rare(value, kind, each):
     from collections import deque
     name, module = str(kind.__name__), str(kind.__module__)
+    if isinstance(value, Far): return {'far': value.__name__}
     if isinstance(value, deque): return {'deque': [each(deque.__iter__(value)), value.maxlen]}
     if kind in VIEWS: return {VIEWS[kind]: each(value)}
     if name in LIBRARY.get(module, ()):

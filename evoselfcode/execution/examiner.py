@@ -10,7 +10,7 @@ noticed (they catch exceptions, or a call changed its arguments), they are run a
 """
 import ast, builtins, os, re, signal, sys
 from functools import lru_cache
-from codec import SCALARS, Broken, Unsupported, decode, encode
+from codec import SCALARS, Broken, Far, Unsupported, decode, encode
 
 CHUNKS = (1, 8, 64, 512)  # questions in the first chunk, the second, ...: a wrong first answer should not wait for many
 ENDINGS = {'StopIteration', 'StopAsyncIteration', 'GeneratorExit'}  # raised inside the tests' own iterators, these would end them as if all were said
@@ -20,11 +20,21 @@ class Interrupted(BaseException):
     "End the tests, past whatever they catch; the outcome says why."
 
 
-class Function:
+class Function(Far):
     "A function of the candidate, as the tests see it."
     def __init__(self, questions, name): self.questions, self.__name__ = questions, name
     def __call__(self, *args, **kwargs): return self.questions.ask(self.__name__, args, kwargs)
     def __repr__(self): return f'<function {self.__name__} of the candidate>'
+
+
+class Result(Far):
+    "What the candidate gave is no data: tests may pass it on, an instance of its own class to its own function; any other use ends them."
+    def __init__(self, questions, name, why): super().__init__(name); self.use = lambda *_: questions.fail('unsupported', f'its result: {why[:200]}')
+    def __getattr__(self, name): self.use()
+
+def refuse(self, *_): self.use()
+
+for name in 'bool call contains delitem eq float format ge getitem gt hash index int iter le len lt ne next repr setitem str'.split(): setattr(Result, f'__{name}__', refuse)
 
 
 class Questions:
@@ -53,7 +63,7 @@ class Questions:
             try:
                 expected = wanted() if callable(wanted) else wanted
                 if type(expected) not in SCALARS: expected = decode(encode(expected))  # as it is now
-            except Unsupported: pass
+            except (Unsupported, Broken): pass
             else:
                 self.noted.append((question, expected, message, fresh))
                 return self.settle(all_of_it=False) if len(self.noted) >= CHUNKS[self.chunk] else None
@@ -114,6 +124,7 @@ class Questions:
                 said = self.receive()
                 if not (type(said) is list and len(said) == 2 and said[0] == ticket and type(said[1]) is list): said = [ticket, [None]]
                 for answer in said[1]:
+                    if type(answer) is dict and type(answer.get('unsupported')) is type(answer.get('kept')) is str: yield Result(self, answer['kept'], answer['unsupported']), None; continue
                     if type(answer) is not list or len(answer) not in (1, 2): break
                     yield decode(answer[0]), decode(answer[1]) if len(answer) == 2 else None
                 else: continue
@@ -258,6 +269,7 @@ def _examine(questions, job):
     try:
         questions.order(job['code'], 'loaded')
         if job.get('observe'): return dict(status='passed', detail='', **seen(questions, job['observe']))
+        if job.get('call'): return dict(status='passed', detail='', value=called(questions, job['call']))
         if job.get('inside'): questions.order(dict(tests=job['tests']), 'ended')
         elif job['tests']: _run(questions, job)
         return dict(zip(('status', 'detail'), questions.wrong or ('passed', '')))
@@ -274,6 +286,14 @@ def seen(questions, order):
     sound = type(kind) is int and 0 <= kind < len(order['cases']) and type(outputs) is list and len(outputs) <= len(order['cases'][kind]) and all(type(o) is str for o in outputs)
     if not sound: questions.fail('failed', 'it tampered with its answers: no behaviour')
     return dict(observed=kind, outputs=outputs)
+
+
+def called(questions, call):
+    "What one call gives, as `encode` writes it."
+    name, *arguments = call
+    value = questions.ask(name, decode(arguments), {})
+    if isinstance(value, Result): value.use()
+    return encode(value)
 
 
 def _printed(channel):

@@ -117,6 +117,9 @@ WIRE = [
     tapped("body_deep_list", "frame(b'[' * 300_000 + b']' * 300_000)", expected=(*BROKEN, MEMORY)),
     tapped("body_deep_object", "frame(b'{\"a\":' * 300_000 + b'1' + b'}' * 300_000)", expected=(*BROKEN, MEMORY)),
     tapped("body_deep_inside", "frame(body.replace(b'77', b'[' * 90_000 + b']' * 90_000))", "77", expected=(*BROKEN, MEMORY)),
+    tapped("body_far", "frame(body.replace(b'77', b'{\"far\": \"f\"}'))", "77", tests="assert f(3) != 5"),
+    tapped("kept_for_data", "frame(body.replace(b'[77]', b'{\"unsupported\": \"\", \"kept\": \"f\"}'))", "77", tests="assert f(3) != 5", expected=(UNSUPPORTED,)),
+    tapped("kept_too_long", "frame(body.replace(b'[77]', b'{\"unsupported\": \"\", \"kept\": \"' + b'f' * (9 << 20) + b'\"}'))", "77", tests="assert f(f(3)) != 5", expected=(*BROKEN, TIMEOUT)),
     tapped("body_nan", "frame(body.replace(b'77', b'NaN'))", "77"),
     tapped("body_infinity", "frame(body.replace(b'77', b'-Infinity'))", "77"),
     tapped("body_overflow", "frame(body.replace(b'77', b'1e999'))", "77"),
@@ -137,7 +140,7 @@ WIRE = [
                                 ("StopIteration", "", "assert all(map(lambda p: f(p[0]) == p[1], [(3, 9), (-7, 49)]))")]),
     *(rewritten(f"confuse_{name}", result, PAYLOAD.format(new=new, olds=olds)) for name, result, olds, new in CONFUSED),
     *(rewritten(f"tag_{name.strip('_')}", "(1, 2)", f"{{{name!r}: x for x in v.values()}} if isinstance(v, dict) and [1, 2] in v.values() else v")
-      for name in ["eval", "object", "__class__", "__reduce__", "Path", "function", "module", ""]),
+      for name in ["eval", "object", "__class__", "__reduce__", "Path", "function", "module", "far", ""]),
 ]
 
 DESCRIPTORS = [  # programs that abuse every descriptor they were given; all are wrong

@@ -41,6 +41,12 @@ LIARS = [  # (name, base classes, more of the class, how it is made, the tests, 
     ("in_set", "object", "", "{Liar()}", "assert f(3) == {9}", FOREIGN),
     ("metaclass", "type", "__instancecheck__ = __subclasscheck__ = lambda *a: True", "Liar('X', (), {})", SQUARE, FOREIGN),
     ("reduce", "object", "__reduce__ = lambda s: (int, (9,))\n    __reduce_ex__ = lambda s, n: (int, (9,))", "Liar()", "assert f(4) == 16", FOREIGN),
+    ("unequal", "object", "__ne__ = lambda *a: True", "Liar()", "assert f(3) != 5", FOREIGN),
+    ("true", "object", "__bool__ = lambda *a: True", "Liar()", "assert f(3)", FOREIGN),
+    ("member", "object", "__hash__ = lambda s: hash(9)", "Liar()", "assert f(3) in {9: 1}", FOREIGN),
+    ("sized", "object", "__len__ = lambda *a: 3", "Liar()", "assert len(f(3)) == 3", FOREIGN),
+    ("close", "object", "__float__ = lambda *a: 9.0", "Liar()", "import math\nassert math.isclose(f(3), 9)", FOREIGN),
+    ("passed_on", "object", "", "Liar()", "assert f(f(3)) == 81", FOREIGN),
     ("fraction_inside", "int", "", "(q := __import__('fractions').Fraction(1), setattr(q, '_numerator', Liar(5)))[0]", "assert f(4) == 16", (FAILED, UNSUPPORTED)),
 ]
 
