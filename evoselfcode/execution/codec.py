@@ -17,6 +17,10 @@ class Unsupported(TypeError):
     "Say that a value is not plain data."
 
 
+class Late(Exception):
+    "Say that a message did not come in time."
+
+
 class Broken(ValueError):
     "Say that a message does not have the form that this module gives it."
 
@@ -139,7 +143,7 @@ def framed(message, dumps=json.JSONEncoder().encode, pack=LENGTH.pack):
 class Channel:
     "Exchange messages over a stream socket. Who asks must not block: the other side may be busy sending answers, and would wait for ever."
     def __init__(self, fd, blocking=False):
-        self.fd, self.inbox, self.framed = fd, bytearray(), framed
+        self.fd, self.inbox, self.framed, self.patience = fd, bytearray(), framed, None
         self.parse, self.read, self.write, self.unpack = json.JSONDecoder().raw_decode, os.read, os.write, LENGTH.unpack
         if not blocking: os.set_blocking(fd, False)  # as a socket is born, otherwise
 
@@ -155,7 +159,7 @@ class Channel:
             except (BrokenPipeError, ConnectionResetError): raise EOFError from None
 
     def receive(self, poll=select.poll, reading=select.POLLIN):
-        "Wait for a message. Raises EOFError when the other side has hung up, `Broken` when it is none."
+        "Wait for a message. Raises EOFError when the other side has hung up, `Broken` when it is none, `Late` when nothing comes for `patience` milliseconds."
         while True:
             if len(self.inbox) >= 4:
                 size, = self.unpack(self.inbox[:4])
@@ -170,7 +174,7 @@ class Channel:
             if not self._take():
                 waiting = poll()
                 waiting.register(self.fd, reading)
-                waiting.poll()
+                if not waiting.poll(self.patience): raise Late
 
     def _take(self):
         try: data = self.read(self.fd, 1 << 16)

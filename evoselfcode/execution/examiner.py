@@ -10,7 +10,8 @@ noticed (they catch exceptions, or a call changed its arguments), they are run a
 """
 import ast, builtins, os, re, signal, sys
 from functools import lru_cache
-from codec import SCALARS, Broken, Far, Unsupported, decode, encode
+from itertools import chain, islice, repeat
+from codec import SCALARS, Broken, Far, Late, Unsupported, decode, encode
 
 CHUNKS = (1, 8, 64, 512)  # questions in the first chunk, the second, ...: a wrong first answer should not wait for many
 ENDINGS = {'StopIteration', 'StopAsyncIteration', 'GeneratorExit'}  # raised inside the tests' own iterators, these would end them as if all were said
@@ -25,6 +26,10 @@ class Function(Far):
     def __init__(self, questions, name): self.questions, self.__name__ = questions, name
     def __call__(self, *args, **kwargs): return self.questions.ask(self.__name__, args, kwargs)
     def __repr__(self): return f'<function {self.__name__} of the candidate>'
+
+    def each(self, calls, seconds=None):
+        "The answers to many calls, each a list of arguments, in order; they are asked in chunks. `seconds`: how long one may take."
+        return self.questions.ask_each(self.__name__, iter(calls), seconds)
 
 
 class Result(Far):
@@ -55,6 +60,19 @@ class Questions:
         answer, left = next(self.hear(self.put([self.question(name, args, kwargs)])))
         if left is not None: take_over(args, left)
         return answer
+
+    def ask_each(self, name, calls, seconds):
+        self.settle()
+        for chunk in chain(CHUNKS if self.chunked else (), repeat(CHUNKS[-1] if self.chunked else 1)):
+            asked = [self.question(name, args, {}) for args in islice(calls, chunk)]
+            if not asked: return
+            answers = self.hear(self.put(asked))
+            for _ in asked:
+                self.channel.patience = seconds and 1000 * seconds
+                try: answer, _ = next(answers)
+                except Late: self.fail('timeout', f'no answer within {seconds:g} s')
+                finally: self.channel.patience = None
+                yield answer
 
     def note(self, function, args, kwargs, wanted, message, fresh):
         "Take down `assert function(*args, **kwargs) == wanted, message()`; `wanted` is plain data or to be called; `fresh`: nothing else knows the arguments."

@@ -6,7 +6,7 @@ Docs: https://github.com/evoselfcode/evoselfcode/tree/main/nbs/execution/executi
 
 # %% auto #0
 __all__ = ['PURE', 'FILES', 'LIBS', 'PROFILES', 'LOCAL', 'RAY', 'HUNG', 'MECHANISM', 'Program', 'Limits', 'Verdict', 'call_of',
-           'limits_of', 'ExecutionFault', 'sandbox_name', 'walls', 'VerdictStore', 'run_programs']
+           'limits_of', 'ExecutionFault', 'sandbox_name', 'walls', 'mechanism', 'VerdictStore', 'run_programs']
 
 # %% ../../nbs/execution/20_execution.ipynb #d191fa7c
 import hashlib, json, os, platform, select, shutil, socket, sqlite3, struct, subprocess, sys, tempfile, time
@@ -248,6 +248,11 @@ _Pool.step, _Pool.was_hindered, _Pool.end = _step, _was_hindered, _end_all
 # %% ../../nbs/execution/20_execution.ipynb #a2bc6fc4
 MECHANISM = ("child.py", "codec.py", "examiner.py", "judge.py", "observe.py", "seccomp.py", "walls.py", "zygote.py")
 
+def mechanism() -> str:
+    "Name what makes the verdicts: this machinery, its Python, the machine's kind."
+    files = [package_folder()/"execution"/name for name in MECHANISM] + sorted((package_folder()/"execution"/"harnesses").glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files) + sys.version.encode() + platform.machine().encode()).hexdigest()
+
 class VerdictStore:
     "Keep answers by a hash of their jobs."
     def __init__(self, path: str | Path):
@@ -256,15 +261,10 @@ class VerdictStore:
         self.connection = self._said(sqlite3.connect, path, isolation_level=None, timeout=60)
         for order in ("pragma journal_mode = wal", "pragma synchronous = normal",  # no wait for the disk at every answer
                       "create table if not exists answers (job blob primary key, answer text) without rowid"): self._said(self.connection.execute, order)
-        text = b"".join((package_folder()/"execution"/name).read_bytes() for name in MECHANISM)
-        self.made_by = hashlib.sha256(text + sys.version.encode() + platform.machine().encode()).hexdigest()
 
     def _said(self, work, *args, **options):
         try: return work(*args, **options)
         except sqlite3.Error as error: raise UserError(f"{self.path}: {error}; verdicts are kept there: make room, or remove the file") from None
-
-    def hash(self, lane: int, job: dict, limits: Limits) -> bytes:
-        return hashlib.sha256(json.dumps([self.made_by, lane, job, limits.profile, limits.weak_walls], sort_keys=True).encode()).digest()
 
     def get(self, job: bytes) -> dict | None:
         row = self._said(self.connection.execute, "select answer from answers where job = ?", (job,)).fetchone()
@@ -274,24 +274,23 @@ class VerdictStore:
 
 # %% ../../nbs/execution/20_execution.ipynb #4320896e
 def _answers(jobs: Iterable, limits: Limits, workers: int, lanes: int = 1, store: str | Path | None = None) -> Iterator[dict]:
-    "Yield the answer to each (key, lane, job) in order; a key that was seen before, or a job whose answer is kept, is not run again."
+    "Yield the answer to each (lane, job) in order; a job that was seen before, or whose answer is kept, is not run again."
     if limits.engine == RAY: from .cluster import Cluster as Pool
     else: Pool = _Pool
-    jobs, pool, order, known, kept, hashes = iter(jobs), Pool(limits, workers, lanes), deque(), {}, VerdictStore(store) if store else None, {}
-    def learn(key, answer):
-        known[key] = answer
-        if key in hashes: kept.put(hashes.pop(key), answer)
+    jobs, pool, order, known, kept, made_by = iter(jobs), Pool(limits, workers, lanes), deque(), {}, VerdictStore(store) if store else None, mechanism()
     try:
         while True:
-            for key, lane, job in islice(jobs, 64 * pool.size - len(order)):
+            for lane, job in islice(jobs, 64 * pool.size - len(order)):
+                key = hashlib.sha256(json.dumps([made_by, lane, job, limits.profile, limits.weak_walls]).encode()).digest()
                 order.append(key)
                 if key in known: continue
-                if kept and (answer := kept.get(mark := kept.hash(lane, job, limits))): known[key] = answer; continue
-                if kept: hashes[key] = mark
+                if kept and (answer := kept.get(key)): known[key] = answer; continue
                 known[key] = pool.waiting[lane].append((key, job))
             if not order: return
             while order and known[order[0]] is None:
-                for key, answer in pool.step(): learn(key, answer)
+                for key, answer in pool.step():
+                    known[key] = answer
+                    if kept: kept.put(key, answer)
             yield known[order.popleft()]
     finally: pool.end()
 
@@ -310,7 +309,7 @@ def run_programs(
     "Run each program in a locked process of its own, its tests in another, and yield what became of it."
     for what, given, known in (("profile", limits.profile, PROFILES), ("engine", limits.engine, (LOCAL, RAY))):
         if given not in known: raise UserError(f"execution {what} {given!r}: must be one of {', '.join(known)}")
-    jobs = ((p, 0, _job(limits, p.code, p.tests, p.entry_point, p.context, p.trusted, p.seconds, **dict(call=json.loads(p.call)) if p.call else {})) for p in _counted(programs, progress))
+    jobs = ((0, _job(limits, p.code, p.tests, p.entry_point, p.context, p.trusted, p.seconds, **dict(call=json.loads(p.call)) if p.call else {})) for p in _counted(programs, progress))
     for answer in _answers(jobs, limits, workers, store=store):
         yield Verdict(answer["status"], answer["detail"], answer["output"], answer["sandbox"], decode(answer.get("value")))
 
