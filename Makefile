@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/pocket.yaml
 
-.PHONY: run test lab study clean-notebooks help
+.PHONY: run test conformance lab study clean-notebooks help
 help:
 	@echo "make run              the whole loop on the pocket model (CONFIG=configs/other.yaml for another)"
 	@echo "make study            the same over three seeds, beside the control arms (hours)"
 	@echo "make test             clean and export the notebooks, then all tests"
+	@echo "make conformance  verdicts against those of the official harnesses, where ../shared has them"
 	@echo "make lab              JupyterLab in nbs/"
 	@echo "make clean-notebooks  strip what does not belong in git"
 
@@ -30,6 +31,9 @@ test: .venv/.ready
 	$(BIN)/nbdev-export
 	git --no-pager diff --stat --exit-code -- nbs evoselfcode
 	$(BIN)/python -m pytest -q -n 2
+
+conformance: .venv/.ready
+	$(BIN)/python -m pytest -q -m conformance tests/conformance
 
 lab: .venv/.ready
 	$(BIN)/jupyter lab --notebook-dir=nbs
