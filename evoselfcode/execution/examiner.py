@@ -287,7 +287,7 @@ def _examine(questions, job):
     try:
         questions.order(job['code'], 'loaded')
         if job.get('observe'): return dict(status='passed', detail='', **seen(questions, job['observe']))
-        if job.get('call'): return dict(status='passed', detail='', value=called(questions, job['call']))
+        if job.get('call'): return dict(status='passed', detail='', value=called(questions, job['call'] + ([job['data']] if 'data' in job else [])))
         if job.get('inside'): questions.order(dict(tests=job['tests']), 'ended')
         elif job['tests']: _run(questions, job)
         return dict(zip(('status', 'detail'), questions.wrong or ('passed', '')))
@@ -334,7 +334,7 @@ def compiled(tests, chunked):
 
 def _run(questions, job):
     code, questions.careful, names = compiled(job['tests'], questions.chunked)
-    space = {'__name__': 'tests', '__note__': questions.note}
+    space = {'__name__': 'tests', '__note__': questions.note, **({'DATA': job['data']} if 'data' in job else {})}
     if job['context']: exec(compile(job['context'], '<context>', 'exec'), space)
     space |= far_names(names, space, job, questions)
     try: exec(code, space)
