@@ -6,8 +6,8 @@ Docs: https://github.com/evoselfcode/evoselfcode/tree/main/nbs/execution/executi
 
 # %% auto #0
 __all__ = ['PURE', 'FILES', 'LIBS', 'PROFILES', 'LOCAL', 'RAY', 'HUNG', 'MECHANISM', 'AHEAD', 'Program', 'Limits', 'Verdict',
-           'call_of', 'limits_of', 'ExecutionFault', 'sandbox_name', 'walls', 'mechanism', 'VerdictStore',
-           'run_programs']
+           'call_of', 'limits_of', 'ExecutionFault', 'library_folders', 'sandbox_name', 'walls', 'mechanism',
+           'VerdictStore', 'run_programs']
 
 # %% ../../nbs/execution/20_execution.ipynb #d191fa7c
 import hashlib, json, os, platform, select, shutil, socket, sqlite3, struct, subprocess, sys, tempfile, time
@@ -48,6 +48,7 @@ class Limits:
     profile: str = PURE       # pure: nothing but computing | files: a private folder | libs: numpy and the like, processes; tests run inside
     weak_walls: bool = False  # run even where a wall is missing that cannot be done without
     engine: str = LOCAL       # where: local | ray, a cluster
+    libraries: bool = False   # whether a program may read installed packages, too; `libs` always does
 
 @dataclass(frozen=True)
 class Verdict:
@@ -81,6 +82,10 @@ def _environment(lane: int) -> dict[str, str]:  # the whole environment of a wor
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return dict(PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8", HOME="/tmp", PYTHONHASHSEED=str(lane), MALLOC_ARENA_MAX="1", LD_BIND_NOW="1", MPLBACKEND="Agg", **threads)
 
+def library_folders() -> list[str]:
+    "Where packages are installed; a program that shall import them appends these to `sys.path`."
+    return [path for path in sys.path if path.endswith("-packages")]
+
 class _Worker:
     "Hold one worker: its process, its socket, and the jobs it has not answered yet."
     def __init__(self, limits: Limits = Limits(), lane: int = 0, thorough: bool = False):  # workers of different lanes order sets of strings differently
@@ -93,7 +98,7 @@ class _Worker:
         (self.home/"private").mkdir(mode=0o700)
         without = [name for name in os.environ.get("EVOSELFCODE_WITHOUT", "").split(",") if name]  # walls left out, to see what happens then
         settings = dict(profile=limits.profile, weak_walls=limits.weak_walls, home=str(self.home/"private"), canary=str(self.home/"canary"), without=without,
-                        thorough=thorough, libraries=[p for p in sys.path if p.endswith("-packages")] if limits.profile == LIBS else [])
+                        thorough=thorough, libraries=library_folders() if limits.libraries or limits.profile == LIBS else [])
         command = [sys.executable, "-P", "-s", "-S", str(package_folder()/"execution"/"zygote.py"), json.dumps(settings)]
         self.process = subprocess.Popen(command, stdin=theirs, stdout=subprocess.DEVNULL, stderr=self.errors, cwd="/", env=_environment(lane), start_new_session=True)
         theirs.close()
@@ -285,7 +290,7 @@ def _answers(jobs: Iterable, limits: Limits, workers: int, lanes: int = 1, store
     try:
         while True:
             for lane, job in islice(jobs, 64 * pool.size - len(order) if sum(sizes) < AHEAD else 0):
-                key = hashlib.sha256(json.dumps([made_by, lane, job, limits.profile, limits.weak_walls]).encode()).digest()
+                key = hashlib.sha256(json.dumps([made_by, lane, job, limits.profile, limits.weak_walls, limits.libraries]).encode()).digest()
                 order.append(key)
                 sizes.append(0)
                 if key in known: continue
