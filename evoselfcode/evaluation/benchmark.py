@@ -188,5 +188,5 @@ def read_samples(
     return samples
 
 def write_samples(path: str | Path, benchmark: Benchmark, samples: list[dict]) -> Path:
-    "Write samples as the official tools read them."
-    return write_jsonl(path, benchmark.write(samples))
+    "Write samples as the official tools read them; one list to a file that ends in .json."
+    return (write_json if Path(path).suffix == ".json" else write_jsonl)(path, benchmark.write(samples))

@@ -1,0 +1,374 @@
+"""What LiveCodeBench's checker does with a program (LiveCodeBench at 28fef95, and at 051d813, before it had a standard input of its own).
+
+Three places use this module. The caller writes a program's text (`text_of`), parsing and never executing it. The locked child loads the text and answers
+one test after the other (`prepared`). The comparison (`compare`) is made in the judge where the verdict counts, and for the official way in the
+child itself (`run`), where the program could forge it. Each result is True, False or -2 (wrong), -3 (out of time) or -4 (an exception).
+Standard library only; what a child rarely needs is imported where it is used.
+"""
+import builtins, io, json, os, re, signal, sys, time
+from functools import lru_cache
+from types import ModuleType
+
+WRONG_VALUE, WRONG_TEXT, LATE, BROKEN = False, -2, -3, -4
+STARRED = 'string re datetime collections heapq bisect copy math random statistics itertools functools operator io sys json builtins typing'.split()
+NAMED = STARRED[:-2]  # these again as modules, so that `copy` is the module and not its function
+DYNAMIC = set('globals locals vars dir eval exec __globals__ f_globals f_locals __dict__'.split())  # with these a program may find names that it does not write
+DEEP, DIGITS = 50_000, 50_000
+LONGEST_OUTPUT = 8 << 20   # characters of printed text; no problem asks for as much
+LARGEST = 512 << 20        # bytes that packed tests may unpack to
+GROUP = 16 << 20           # characters of input in one message to a child, which may hold 64 MB
+
+
+# ---------------------------------------------------------------- tests, as the data files hold them
+
+def tests_of(data):
+    "The tests in `data`: a JSON list of texts, each of which `unpack` reads."
+    return [test for text in json.loads(data) for test in unpack(text)]
+
+
+def unpack(text):
+    "Tests, [{input, output, testtype}], from JSON, or from base64 of zlib of a pickle of one string of JSON. ValueError says what is wrong."
+    if not text.lstrip().startswith('['): text = unpickled(inflated(text))
+    tests = json.loads(text)
+    whole = isinstance(tests, list) and all(isinstance(test, dict) and isinstance(test.get('input'), str) and isinstance(test.get('output'), str) for test in tests)
+    if not whole: raise ValueError('tests must be a list of objects with the texts `input` and `output`')
+    return tests
+
+
+def inflated(text):
+    "Undo base64 and zlib, within bounds."
+    import binascii, zlib
+    try: data = binascii.a2b_base64(text, strict_mode=True)
+    except ValueError: raise ValueError('neither JSON nor base64') from None
+    unpacker = zlib.decompressobj()
+    try: found = unpacker.decompress(data, LARGEST)
+    except zlib.error as error: raise ValueError(f'not zlib data ({error})') from None
+    if unpacker.unconsumed_tail: raise ValueError(f'unpacks to more than {LARGEST >> 20} MB')
+    if not unpacker.eof or unpacker.unused_data: raise ValueError('zlib data that is cut off, or followed by something else')
+    return found
+
+
+def unpickled(data):
+    "The string in a pickle of one string; any other pickle is refused, since reading one can execute what it names."
+    def number(size): return int.from_bytes(data[at:at + size], 'little')
+    def expected(what): return ValueError(f'a pickle of more than one text: {what} expected at byte {at}')
+    at = 2
+    if data[:1] != b'\x80' or not 2 <= data[1] <= 5: raise ValueError('not a pickle of protocol 2 to 5')
+    if data[at:at + 1] == b'\x95':                          # FRAME
+        at += 1
+        if number(8) != len(data) - at - 8: raise expected('a frame as long as the rest')
+        at += 8
+    width = {b'\x8c': 1, b'X': 4, b'\x8d': 8}.get(bytes(data[at:at + 1]))  # SHORT_BINUNICODE, BINUNICODE, BINUNICODE8
+    if not width: raise expected('a text')
+    at += 1
+    length = number(width)
+    at += width
+    text, at = data[at:at + length], at + length
+    rest = bytes(data[at:at + 8])                           # MEMOIZE or BINPUT 0, and STOP
+    if len(text) < length or at + len(rest) != len(data) or rest not in (b'.', b'\x94.', b'q\0.'): raise expected('the end')
+    return text.decode('utf-8', 'surrogatepass')
+
+
+# ---------------------------------------------------------------- in the caller: text in, text out
+
+def text_of(code, functional):
+    "The text that is executed for a program: imports that it may count on, and it, as it stands or as the body of a function."
+    return prelude(code) + '\n' + code if functional else wrapped(without_guard(code))
+
+
+def without_guard(code):
+    "A program with what it would do as a script, if that is its last statement."
+    import ast
+    try:
+        *before, last = ast.parse(code).body
+        if isinstance(last, ast.If) and ast.unparse(last.test).strip() == "__name__ == '__main__'": return ast.unparse(before) + '\n' + ast.unparse(last.body)
+    except Exception: pass
+    return code
+
+
+def wrapped(code):
+    "A program as a function, its imports before it. So what it calls global is a name of the function, and `from __future__` comes too late: that is how it is judged."
+    import ast
+    try:
+        body = ast.parse(code).body
+        imports = [node for node in body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        nothing = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
+        rest = [node for node in body if not isinstance(node, (ast.Import, ast.ImportFrom))]
+        function = ast.FunctionDef(name='wrapped_function', args=nothing, body=rest, decorator_list=[], lineno=-1)
+        return f'{prelude(code)}\n{ast.unparse(imports)}\n{ast.unparse(function)}'
+    except Exception: return code
+
+
+def prelude(code):
+    "The imports that the harness puts before a program, of them those whose names it could use: what it does not mention it cannot miss."
+    words = set(re.findall(r'\w+', code))
+    if not code.isascii():
+        import unicodedata
+        words |= set(re.findall(r'\w+', unicodedata.normalize('NFKC', code)))
+    return lean_prelude(frozenset(words & mentionable())) if not words & DYNAMIC else FULL
+
+
+END = f'import sys\nsys.setrecursionlimit({DEEP})\n'
+FULL = ''.join([*(f'from {name} import *\n' for name in STARRED), *(f'import {name}\n' for name in NAMED), END])
+
+
+@lru_cache(1)
+def origins():
+    "For each name that the full prelude gives, the last module that gives it; '' for the modules themselves. Builtins are there anyway, but `open` is bound early."
+    found = {}
+    for name in STARRED:
+        module = __import__(name)
+        public = getattr(module, '__all__', None) or [key for key in vars(module) if not key.startswith('_')]
+        found |= dict.fromkeys(public, name)
+    return {key: name for key, name in found.items() if name != 'builtins' or key == 'open'} | dict.fromkeys(NAMED, '')
+
+
+@lru_cache(1)
+def mentionable(): return frozenset(origins())
+
+
+@lru_cache(1024)
+def lean_prelude(words):
+    wanted = {}
+    for word in sorted(words): wanted.setdefault(origins()[word], []).append(word)
+    lines = [f'from {name} import {"*" if name == "sys" else ", ".join(wanted[name])}\n' for name in STARRED if name in wanted]  # of sys all: it differs between processes
+    return ''.join([*lines, *(f'import {name}\n' for name in wanted.get('', ())), END])
+
+
+# ---------------------------------------------------------------- in the child: one test in, what came of it out
+
+class TimeoutException(Exception):
+    "A test's time is up: an ordinary exception, which a program may catch; the harness knows it by its name."
+
+
+def ring(*_):
+    print('time is up')  # so that a program that goes on has printed something wrong
+    raise TimeoutException
+
+
+OF_OS = ('kill system putenv remove removedirs rmdir fchdir setuid fork forkpty killpg rename renames truncate replace unlink fchmod fchown chmod chown chroot '
+         'lchflags lchmod lchown getcwd chdir').split()
+
+
+def take_away(text):
+    "What the harness takes away before a program runs; the walls keep it in, this changes what it may notice."
+    os.environ['OMP_NUM_THREADS'] = '1'
+    for name in OF_OS:
+        if hasattr(os, name): setattr(os, name, None)
+    builtins.quit = builtins.help = None
+    builtins.exit = leave
+    for name in ('ipdb', 'joblib', 'resource', 'psutil', 'tkinter'): sys.modules[name] = None
+    if 'shutil' in text:
+        import shutil
+        shutil.rmtree = shutil.move = shutil.chown = None
+    if 'subprocess' in text:
+        import subprocess
+        subprocess.Popen = None
+    sys.set_int_max_str_digits(DIGITS)
+
+
+def leave(code=None):
+    try: sys.stdin.close()
+    except Exception: pass
+    raise SystemExit(code)
+
+
+def prepared(text, name, seconds, mock, folders):
+    """Load a program: a function from a test's input to [True, what came] or [-3 or -4, why, seconds of processor time].
+
+    name: of the function or method to call; None = the program reads standard input. mock: with the harness's own standard input.
+    folders: of installed packages; numpy is there in the harness."""
+    sys.path += folders
+    if 'numpy' in text:
+        try: import numpy  # noqa: F401  the harness has it before it takes away what numpy needs to be imported
+        except ImportError: pass
+    take_away(text)
+    signal.signal(signal.SIGALRM, ring)
+    try: method = load(text, name or 'wrapped_function', seconds)
+    except Exception as error:
+        why = words_of(error)
+        return lambda given: [BROKEN, why, 0]
+    if name: return lambda given: call(method, seconds, given)
+    return lambda given: feed(method, seconds, mock, given)
+
+
+def load(text, name, seconds):
+    signal.alarm(seconds)
+    try:
+        module = ModuleType('tmp_sol', '')
+        exec(text, module.__dict__)
+        return getattr(module.Solution() if 'class Solution' in text else module, name)
+    finally: signal.alarm(0)
+
+
+def call(method, seconds, given):
+    "A function's value for arguments given as lines of JSON; a tuple becomes a list."
+    arguments, start = [json.loads(line) for line in given.split('\n')], time.process_time()
+    signal.alarm(seconds)
+    try:
+        value = method(*arguments)
+        signal.alarm(0)
+        if 'numpy' in sys.modules: value = without_numpy(value)
+        return [True, list(value) if isinstance(value, tuple) else value]
+    except Exception as error:
+        signal.alarm(0)
+        return failure(error, start)
+    finally: signal.alarm(0)
+
+
+def feed(method, seconds, mock, given):
+    "What a program prints, given this as its input."
+    printed, before, start = io.StringIO(), sys.stdout, time.process_time()
+    printed.close = lambda _: None
+    signal.alarm(seconds)
+    sys.stdout = printed
+    try:
+        with_input(method, mock, given)
+        signal.alarm(0)
+    except Exception as error:
+        signal.alarm(0)
+        return failure(error, start)
+    finally:
+        signal.alarm(0)
+        sys.stdout = before
+    return [True, printed.getvalue()[:LONGEST_OUTPUT]]
+
+
+def with_input(method, mock, given):
+    "Call a function while `sys.stdin` gives the input. What was there before gives it as well, by three of its methods: a program may have imported that one."
+    outer, opened, lines = sys.stdin, builtins.open, iter(given.split('\n'))
+    outer.read, outer.readlines, outer.readline = lambda *_: given, lambda *_: given.split('\n'), lambda *_: next(lines)
+    sys.stdin, builtins.open = Input(given) if mock else io.StringIO(given), Opened(given)
+    try: method()
+    except SystemExit: pass
+    finally:
+        sys.stdin, builtins.open = outer, opened
+        del outer.read, outer.readlines, outer.readline
+
+
+class Input:
+    "The harness's standard input since May 2025: `read` gives everything every time, `readlines` drops the ends of lines, and no `for` can run over it."
+    def __init__(self, text): self.text, self.lines, self.buffer = text, io.StringIO(text), Buffer(text)
+    def read(self, *_): return self.text
+    def readline(self, *size): return self.lines.readline(*size)
+    def readlines(self, *_): return self.text.split('\n')
+    def __getattr__(self, name): return getattr(self.lines, name)
+
+
+class Buffer:
+    "Its bytes: `readline` gives the first line every time."
+    def __init__(self, text): self.data = text.encode()
+    def read(self, *_): return self.data
+    def readline(self, *_): return self.data.split(b'\n')[0] + b'\n'
+
+
+class Opened:
+    "Takes the place of `builtins.open`: any file holds the input."
+    def __init__(self, text): self.text, self.mock = text, None
+    def __call__(self, *args, **kwargs):
+        if self.mock is None:
+            from unittest.mock import mock_open  # dear, and hardly any program comes here: its own `open` was bound before
+            self.mock = mock_open(read_data=self.text)
+        return self.mock(*args, **kwargs)
+
+
+def without_numpy(value):
+    "A value with numpy's numbers as Python's own, which they are equal to: plain data."
+    if type(value) in (list, tuple): return type(value)(map(without_numpy, value))
+    return value.item() if type(value).__module__ == 'numpy' and getattr(value, 'shape', None) == () else value
+
+
+def failure(error, start):
+    return [LATE if 'timeoutexception' in repr(error).lower() else BROKEN, words_of(error), time.process_time() - start]
+
+
+def words_of(error):
+    try: return short(f'{type(error).__name__}: {error}'.removesuffix(': '))
+    except Exception: return type(error).__name__
+
+
+def short(text, most=100): return text if len(text) <= most else f'{text[:most]}...'
+
+
+# ---------------------------------------------------------------- in the judge, or officially in the child: right or wrong
+
+UNSAYABLE = 'a value that has no text, such as a number of very many digits'
+
+
+def compare(value, expected, functional):
+    "Whether what came is what a test wants: (True, False, -2 or -4; in words)."
+    if not functional: return compare_texts(value, expected)
+    wanted = json.loads(expected)
+    try:
+        if value == wanted: return True, ''
+    except Exception as error: return BROKEN, words_of(error)
+    try: return WRONG_VALUE, f'{short(str(value))} is not {short(str(wanted))}'
+    except Exception: return WRONG_VALUE, UNSAYABLE
+
+
+def compare_texts(printed, expected):
+    "Line by line, spaces around lines aside; lines that differ may still be the same numbers."
+    mine, wanted = ([line.strip() for line in text.strip().split('\n')] for text in (printed, expected))
+    if len(mine) != len(wanted): return WRONG_TEXT, f'{len(mine)} lines, not {len(wanted)}'
+    for number, (a, b) in enumerate(zip(mine, wanted), 1):
+        if a != b and not same_numbers(a.split(), b.split()): return WRONG_TEXT, f'line {number} is {short(a)!r}, not {short(b)!r}'
+    return True, ''
+
+
+def same_numbers(mine, wanted):
+    from decimal import Decimal
+    if len(mine) != len(wanted): return False
+    try: mine, wanted = [[*map(Decimal, tokens)] for tokens in (mine, wanted)]
+    except ArithmeticError: return False
+    return mine == wanted
+
+
+def run(text, name, seconds, mock, folders, data):
+    "The harness's own way, all of it in the program's process: [the results up to the first that is not True, why that one]."
+    answer, results = prepared(text, name, seconds, mock, folders), []
+    for test in tests_of(data):
+        try:
+            result, value, *_ = answer(test['input'])
+            if result is True: result, value = compare(value, test['output'], bool(name))
+        except Exception as error: return [[BROKEN], words_of(error)]
+        results.append(result)
+        if value == UNSAYABLE and result is WRONG_VALUE: results.append(BROKEN)  # the harness fails to say what is wrong, and counts that too
+        if result is not True: return [results, value]
+    return [results, '']
+
+
+class WrongAnswer(AssertionError): "A test that was not passed."
+class OutOfTime(AssertionError): "A test that took too long."
+class ProgramError(AssertionError): "A test that ended in an exception."
+
+
+def judge(answer, data, functional, seconds):
+    "Ask a program in another process for its answer to each test, and compare it here."
+    tests, number = tests_of(data), 0
+    for group in groups(tests, GROUP):
+        for test, reply in zip(group, answer.each(([test['input']] for test in group), seconds=seconds + 1)):  # it rings a bell itself; this is for who does not hear it
+            number += 1
+            result, why = judged(reply, test['output'], functional)
+            if result is True: continue
+            why = f'test {number} of {len(tests)}: {why}'
+            if result == LATE and reply[2] < seconds / 2: answer.questions.fail('timeout', f'{why}, the machine was busy')  # it is run again, alone
+            raise {LATE: OutOfTime, BROKEN: ProgramError}.get(result, WrongAnswer)(why)
+
+
+def judged(reply, expected, functional):
+    "Whether a reply is right; a program may have answered anything."
+    if type(reply) is not list or not reply: return WRONG_VALUE, 'it is no plain data'
+    if reply[0] is True and len(reply) == 2 and (functional or type(reply[1]) is str): return compare(reply[1], expected, functional)
+    if reply[0] in (LATE, BROKEN) and len(reply) == 3 and type(reply[0]) is int and type(reply[2]) in (int, float): return reply[0], short(str(reply[1]))
+    return WRONG_VALUE, 'not an answer to the question'
+
+
+def groups(tests, most):
+    "Tests in order, in lists that stay below so many characters."
+    group, size = [], 0
+    for test in tests:
+        more = len(test['input']) + len(test['output'])
+        if group and size + more > most: yield group; group, size = [], 0
+        group.append(test)
+        size += more
+    if group: yield group
