@@ -261,13 +261,16 @@ def test_soak_of_mixed_programs_gives_the_right_verdicts_and_uses_nothing_up():
     ("assert list(f.each([[x] for x in range(3000)])) == [x * x for x in range(3000)]", PASSED, ""),
     ("assert list(f.each([[2], [3, 4]])) == [4]", FAILED, "TypeError"),
     ("assert list(slow.each([[0.02], [0.4]], 0.1)) == [0.02, 0.4]", TIMEOUT, "no answer within 0.1 s"),
+    ("assert again([int, type(None)]) == [int, type(None)]", PASSED, ""),
+    ("assert find('b', 'abc') and not find('x', 'abc')", PASSED, ""),                                                      # a match is no data, and true
+    ("assert find('b', 'abc') == 1", "unsupported", "type Match is not plain data"),
     ("thing().x", "unsupported", "type object is not plain data"),
     ("try: thing() == 1\nexcept BaseException: pass", "unsupported", "type object is not plain data"),                           # not to be caught
     ("while True: pass", TIMEOUT, "1.5 s"),
 ])
 @pytest.mark.parametrize("trusted", [True, False])
 def test_tests_see_the_functions_of_the_program(tests, status, detail, trusted):
-    code = "import math\ndef f(x): return x * x\ndef again(xs): return xs\ndef sort(xs): xs.sort()\ndef fail(): raise KeyError('lost')\ndef thing(): return object()\ndef count(xs): return len(xs)\ndef slow(x): import time; time.sleep(x); return x\n"
+    code = "import math\ndef f(x): return x * x\ndef again(xs): return xs\ndef sort(xs): xs.sort()\ndef fail(): raise KeyError('lost')\ndef thing(): return object()\ndef count(xs): return len(xs)\ndef slow(x): import time; time.sleep(x); return x\ndef find(p, s): import re; return re.search(p, s)\n"
     verdict = next(iter(run_programs([Program(code, tests, trusted=trusted)], SHORT, workers=1)))
     assert (verdict.status, detail in verdict.detail) == (status, True), verdict
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..constants import PASSED, TIMEOUT, UserError
 from .benchmark import OFFICIAL, SPLIT, Benchmark, Profile, Source, locate, md5_of, parse_records, read_bytes
+from .extraction import code_block
 from .passk import Difference, bootstrap, paired_bootstrap, pass_at_k
 from ..execution.execution import Limits, Program, call_of, run_programs
 from ..io_utils import batch_seed
@@ -256,7 +257,6 @@ class HumanEval(Benchmark):
         return problem["prompt"].strip() if self.style in ("bigcode", "deepseek") else problem_prompt(problem, self.style)
 
     def extract(self, problem, text, chat=False):
-        from evoselfcode.evaluation.extraction import code_block
         if chat: return "\n" + code_block(text)  # the whole function once more: it counts, since it comes last
         return cut_body(text) if self.style in STYLES else text
 

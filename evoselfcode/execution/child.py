@@ -65,17 +65,21 @@ def call_one(space, name, args, kwargs=None):
     "Call a function of the program: [result]; one that gives nothing may have worked in place: then also the arguments as it left them."
     try:
         given = decode(args)
-        if name not in space: raise NameError(f"name '{name}' is not defined")
         named = {key: decode(value) for key, value in kwargs.items()} if kwargs else {}
-        result = space[name](*given, **named)
+        result = known(space, name)(*given, **named)
         try: reply = [encode(result)]
-        except Unsupported as error: return {'unsupported': str(error), 'kept': keep(space, result)}
+        except Unsupported as error: return {'unsupported': str(error), 'kept': keep(space, result), 'true': type(result).__module__ == 're'}  # a match is no data, and true
     except BaseException as error: return {'error': describe(error)}
     if reply[0] is None:
         try: left = encode(given)
         except Exception: return reply
         if left != args: reply.append(left)
     return reply
+
+
+def known(space, name):
+    if name not in space: raise NameError(f"name '{name}' is not defined")
+    return space[name]
 
 
 def keep(space, result):
@@ -94,7 +98,7 @@ def load(code):
     "Execute the program's text as a fresh module and return its namespace."
     module = types.ModuleType(MODULE)
     sys.modules[MODULE] = module
-    READERS['far'] = module.__dict__.__getitem__
+    READERS['far'] = lambda name: known(module.__dict__, name)
     exec(compile(code, '<program>', 'exec'), module.__dict__)
     return module.__dict__
 

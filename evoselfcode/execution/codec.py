@@ -10,6 +10,7 @@ MAX_ITEMS = 100_000     # of an iterator, which is written as what it would stil
 MAX_DEPTH = 200         # deeper nesting is no plain data; it also ends what contains itself
 LIBRARY = {'decimal': ('Decimal',), 'fractions': ('Fraction',), 'datetime': ('datetime', 'date', 'time', 'timedelta')}
 SCALARS = {type(None), bool, float, str, int}
+TYPES = {kind.__name__: kind for kind in (int, float, str, bool, complex, list, tuple, dict, set, frozenset, bytes, bytearray, type(None))}
 LARGE = 1 << 12_000    # integers from here on go in hexadecimal: their decimal text takes quadratic time, and Python refuses it
 
 
@@ -59,6 +60,7 @@ def _encode_rare(value, kind, each):
     from collections import deque
     name, module = str(kind.__name__), str(kind.__module__)
     if isinstance(value, Far): return {'far': value.__name__}
+    if kind is type and value in TYPES.values(): return {'type': value.__name__}
     if isinstance(value, deque): return {'deque': [each(deque.__iter__(value)), value.maxlen]}
     if kind in VIEWS: return {VIEWS[kind]: each(value)}
     if name in LIBRARY.get(module, ()):
@@ -120,6 +122,7 @@ def _deque(content):
 
 
 READERS = {
+    'type': lambda c: TYPES[c],
     'int': lambda c: int(_text(c), 16), 'tuple': lambda c: tuple(decode(c)), 'dict': _dict, 'set': _set, 'frozenset': lambda c: frozenset(_set(c)),
     'bytes': lambda c: bytes.fromhex(_text(c)), 'bytearray': lambda c: bytearray.fromhex(_text(c)), 'complex': lambda c: complex(*c),
     'range': lambda c: range(*map(decode, c)), 'deque': _deque, 'iterator': lambda c: iter(decode(c)),

@@ -34,12 +34,15 @@ class Function(Far):
 
 class Result(Far):
     "What the candidate gave is no data: tests may pass it on, an instance of its own class to its own function; any other use ends them."
-    def __init__(self, questions, name, why): super().__init__(name); self.use = lambda *_: questions.fail('unsupported', f'its result: {why[:200]}')
+    def __init__(self, questions, name, why, true):
+        super().__init__(name)
+        self.true, self.use = true, lambda *_: questions.fail('unsupported', f'its result: {why[:200]}')
     def __getattr__(self, name): self.use()
+    def __bool__(self): return self.true or self.use()
 
 def refuse(self, *_): self.use()
 
-for name in 'bool call contains delitem eq float format ge getitem gt hash index int iter le len lt ne next repr setitem str'.split(): setattr(Result, f'__{name}__', refuse)
+for name in 'call contains delitem eq float format ge getitem gt hash index int iter le len lt ne next repr setitem str'.split(): setattr(Result, f'__{name}__', refuse)
 
 
 class Questions:
@@ -48,6 +51,7 @@ class Questions:
         self.channel, self.chunked, self.noted, self.asked, self.chunk, self.wrong, self.error = channel, chunked, [], [], 0, None, None
         self.printed = False  # whether the candidate wrote to its output
         self.careful = False  # the tests might notice that an assertion failed later than it was reached
+        self.late = None  # seconds that the call had which took too long
 
     def fail(self, status, detail=''):
         "End the tests with this outcome, once and for all: what they catch must not count."
@@ -70,7 +74,7 @@ class Questions:
             for _ in asked:
                 self.channel.patience = seconds and 1000 * seconds
                 try: answer, _ = next(answers)
-                except Late: self.fail('timeout', f'no answer within {seconds:g} s')
+                except Late: self.late = seconds; self.fail('timeout', f'no answer within {seconds:g} s')
                 finally: self.channel.patience = None
                 yield answer
 
@@ -142,7 +146,7 @@ class Questions:
                 said = self.receive()
                 if not (type(said) is list and len(said) == 2 and said[0] == ticket and type(said[1]) is list): said = [ticket, [None]]
                 for answer in said[1]:
-                    if type(answer) is dict and type(answer.get('unsupported')) is type(answer.get('kept')) is str: yield Result(self, answer['kept'], answer['unsupported']), None; continue
+                    if type(answer) is dict and type(answer.get('unsupported')) is type(answer.get('kept')) is str: yield Result(self, answer['kept'], answer['unsupported'], answer.get('true') is True), None; continue
                     if type(answer) is not list or len(answer) not in (1, 2): break
                     yield decode(answer[0]), decode(answer[1]) if len(answer) == 2 else None
                 else: continue
@@ -280,7 +284,7 @@ def examine(channel, job, chunked):
     answer, late = within(job['seconds'], lambda: _examine(questions, job))
     if late: return dict(status='timeout', detail=f"no end within {job['seconds']:g} s", output='')
     printed, _ = within(0.5, lambda: _printed(channel)) if questions.printed and answer['status'] not in ('gone', 'again') else ('', False)
-    return answer | dict(output=printed or '')
+    return answer | dict(output=printed or '') | (dict(late=questions.late) if questions.late else {})
 
 
 def _examine(questions, job):
