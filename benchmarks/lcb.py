@@ -2,78 +2,92 @@
 
     python benchmarks/lcb.py --file problems.jsonl --samples samples.json [--limit 200]
 
-LiveCodeBench's checker is on no package index. Its figure, 25 to 31 samples a second with two processes on passing programs and 14.5 over all, was measured elsewhere; a figure that can be compared comes
-from a baseline here: the same semantics (`harnesses/lcb.run`) in a process of its own with a server for the result for each sample, as that checker starts them, in a pool of as many workers.
-The baseline is UNSAFE: the programs run without walls, as you. Give it only samples that you trust; --safe leaves it out.
-Rounds are interleaved, so that a busy machine is busy for all; the ratio is that of the medians.
+LiveCodeBench's checker is on no package index. Its figure (two processes: 25 to 31 samples a second on passing programs, 14.5 over all) was measured elsewhere; one that can be compared comes from baselines here:
+the same semantics (`harnesses/lcb.run`, every import of the harness) as that checker starts them, for each sample a server for the results and a process of its own, in a pool of as many workers.
+`bare` has loaded what the checker's own modules import, `loaded` also torch, which its command imports, too, and whose memory each fork copies the tables of.
+The baselines are UNSAFE: the programs run without walls, as you. Give this only samples that you trust; --safe leaves the baselines out.
+Each way has a process of its own; rounds are interleaved, so that a busy machine is busy for all, and ratios are those of the medians. Processor time hardly depends on who else is busy.
 """
-import argparse, json, multiprocessing, os, statistics, sys, time
+import argparse, multiprocessing, os, resource, statistics, sys, time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-TARGET = 2.5
+TARGET, BARE, LOADED = 2.5, "UNSAFE bare", "UNSAFE loaded"
+IMPORTS = {BARE: ("numpy", "tqdm", "statistics", "datetime", "decimal", "unittest.mock"), LOADED: ("numpy", "tqdm", "statistics", "datetime", "decimal", "unittest.mock", "torch")}
 
 
-def in_process(sent, results):
-    from evoselfcode.execution.harnesses.lcb import run
-    sys.stdin = open(os.devnull)
-    results.append(run(*sent)[0])
+def read(options):
+    "The benchmark, and the samples that are judged."
+    from evoselfcode.evaluation.benchmark import parse_records, read_bytes
+    from evoselfcode.evaluation.lcb import load
+    benchmark = load([Path(options.file).parent], Path(options.file).name)
+    records = parse_records(read_bytes(options.samples), options.samples)
+    return benchmark, [s for r in records for s in benchmark.read(r) if s["task_id"] in benchmark.by_task][:options.limit]
+
+
+def in_process(code, function, seconds, data, results, reasons):
+    from evoselfcode.execution.harnesses import lcb
+    sys.stdin, lcb.prelude = open(os.devnull), lambda code: lcb.FULL
+    found, reason = lcb.run(lcb.text_of(code, bool(function)), function, seconds, True, [], data)
+    results.append(found)
+    reasons.append(reason)
 
 
 def one(task):
-    "What the harness does for a sample: a server for the results, a process that appends them, a limit for both."
-    sent, seconds = task
-    results = multiprocessing.Manager().list()
-    process = multiprocessing.Process(target=in_process, args=(sent, results))
+    "What the harness does for a sample: a server for what comes out, a process that puts it there, a limit."
+    code, function, seconds, data, most = task
+    manager = multiprocessing.Manager()
+    results, reasons = manager.list(), manager.list()
+    process = multiprocessing.Process(target=in_process, args=(code, function, seconds, data, results, reasons))
     process.start()
-    process.join(timeout=seconds)
+    process.join(timeout=most)
     if process.is_alive(): process.kill()
-    return results[0] if results else [-2]
+    return results[0] if results and len(reasons) else [-2]
 
 
-def unsafe_baseline(tasks, workers):
-    for name in ("numpy", "statistics", "datetime", "decimal", "unittest.mock"): __import__(name)  # the harness's processes start with these loaded
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool: return list(pool.map(one, tasks))
+def judge(way, options):
+    "Result lists, seconds on the clock, seconds of processor time."
+    from evoselfcode.evaluation.benchmark import check
+    from evoselfcode.evaluation.lcb import data_of
+    benchmark, samples = read(options)
+    used = lambda: sum(r.ru_utime + r.ru_stime for r in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+    if way not in IMPORTS:
+        start, cpu = time.perf_counter(), used()
+        rows = [row["result"] for row in check(benchmark, samples, way, options.workers)]
+        return rows, time.perf_counter() - start, used() - cpu
+    for name in IMPORTS[way]: __import__(name)
+    seconds, tasks = int(benchmark.profile.seconds), []
+    for sample in samples:
+        problem = benchmark.by_task[sample["task_id"]]
+        (data, number), *_ = data_of(problem)
+        tasks.append((sample["solution"], problem["function"], seconds, data, (seconds + 1) * number + 5))
+    start, cpu = time.perf_counter(), used()
+    with ProcessPoolExecutor(options.workers, multiprocessing.get_context("fork")) as pool: rows = list(pool.map(one, tasks))
+    return rows, time.perf_counter() - start, used() - cpu
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--file", required=True, help="records of code_generation_lite")
-    parser.add_argument("--samples", required=True, help="samples in the harness's form; the baseline runs them without walls")
+    parser.add_argument("--samples", required=True, help="samples in the harness's form; the baselines run them without walls")
     parser.add_argument("--limit", type=int, default=200, help="samples that are judged")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--safe", action="store_true", help="leave the baseline out")
+    parser.add_argument("--safe", action="store_true", help="leave the baselines out")
     options = parser.parse_args()
-    from evoselfcode.evaluation.benchmark import check, parse_records, read_bytes
-    from evoselfcode.evaluation.lcb import data_of, load
-    from evoselfcode.execution.harnesses.lcb import text_of
-    benchmark = load([Path(options.file).parent], Path(options.file).name)
-    records = parse_records(read_bytes(options.samples), options.samples)
-    samples = [s for r in records for s in benchmark.read(r) if s["task_id"] in benchmark.by_task][:options.limit]
-    tasks = []
-    for sample in samples:
-        problem = benchmark.by_task[sample["task_id"]]
-        (data, number), *_ = data_of(problem)
-        seconds = int(benchmark.profile.seconds)
-        tasks.append(((text_of(sample["solution"], bool(problem["function"])), problem["function"], seconds, True, [], data), (seconds + 1) * number + 5))
-    ours = {f"evoselfcode {checker}": lambda checker=checker: [r["result"] for r in check(benchmark, samples, checker, options.workers)] for checker in benchmark.checkers}
-    ways = ours | ({} if options.safe else {"UNSAFE baseline": lambda: unsafe_baseline(tasks, options.workers)})
-    speeds, found = {way: [] for way in ways}, {}
+    ways, runs, found = ["split", "official"] + [BARE, LOADED] * (not options.safe), {}, {}
     for _ in range(options.repeats):
-        for way, run in ways.items():
-            start = time.perf_counter()
-            found[way] = run()
-            speeds[way].append(len(samples) / (time.perf_counter() - start))
-    median = {way: statistics.median(values) for way, values in speeds.items()}
+        for way in ways:
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process: found[way], *took = process.submit(judge, way, options).result()
+            runs.setdefault(way, []).append(took)
+    wall, cpu = ({way: statistics.median(took[i] for took in rows) / options.limit for way, rows in runs.items()} for i in (0, 1))
     passes = {way: [all(r is True for r in result) for result in results] for way, results in found.items()}
-    print(f"{len(samples)} samples of {benchmark.set_name}, {sum(passes['evoselfcode split'])} pass, {options.workers} workers, load {os.getloadavg()[0]:.1f}")
+    print(f"{len(passes['split'])} samples, {sum(passes['split'])} pass; {options.workers} workers, {options.repeats} rounds, load {os.getloadavg()[0]:.1f}")
     for way in ways:
-        ratio = ""
-        if "UNSAFE baseline" in ways and way in ours:
-            ratio = f"   {median[way] / median['UNSAFE baseline']:.1f} times the baseline (target {TARGET}); {sum(a != b for a, b in zip(passes[way], passes['UNSAFE baseline']))} verdicts differ"
-        print(f"{way:22} {median[way]:7.1f} samples/s{ratio}")
-    print("for comparison, measured elsewhere: LiveCodeBench's own checker, two processes, 25 to 31 samples/s on passing programs, 14.5 over all")
+        ratios = [f"{wall[base] / wall[way]:.1f} times {base} ({cpu[base] / cpu[way]:.1f} by processor time)" for base in ways[2:]] if way in ("split", "official") else []
+        differ = f"; {sum(a != b for a, b in zip(passes[way], passes[LOADED]))} verdicts differ" if ratios else ""
+        print(f"{way:14} {1 / wall[way]:6.1f} samples/s {1000 * cpu[way]:6.1f} ms of processor time each   {', '.join(ratios)}{differ}")
+    print(f"target: {TARGET} times. Measured elsewhere: LiveCodeBench's own checker, two processes, 25 to 31 samples/s on passing programs, 14.5 over all")
 
 
 if __name__ == "__main__": main()
