@@ -239,8 +239,8 @@ def _step(self: _Pool) -> list:  # (key, answer) of the jobs that ended
     return ended
 
 def _was_hindered(self: _Pool, lane: int, key, job: dict, answer: dict) -> bool:
-    "Whether a job shall be run again, alone: out of time, having computed less than half of it."
-    if answer["status"] != TIMEOUT or answer["cpu"] > job["seconds"] / 2 or key in self.retried: return False
+    "Whether a job shall be run again, alone: out of time, its own or that of one call, having computed less than half of it."
+    if answer["status"] != TIMEOUT or answer["cpu"] > (answer.get("late") or job["seconds"]) / 2 or key in self.retried: return False
     self.retried.add(key)
     self.alone.append((lane, (key, job)))
     return True

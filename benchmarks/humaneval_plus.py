@@ -1,0 +1,65 @@
+"""HumanEval+ samples per second, all walls up, against evalplus's own check, in one run on the same samples.
+
+    pip install evalplus
+    python benchmarks/humaneval_plus.py --problems HumanEvalPlus-v0.1.10.jsonl.gz [--samples samples.jsonl] [--every 1] [--workers 2]
+
+Both judge base and plus inputs. evalplus gets its expected outputs ready, as it keeps them in a file, and its processes started; only its checks are timed. Ours include the reference solution's work.
+The statuses must be the same, or the disagreement is printed. Rounds are interleaved, so that a busy machine is busy for both; the ratio is that of the medians.
+"""
+import argparse, importlib.util, multiprocessing, statistics, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+
+def ours(bench, samples, workers):
+    from evoselfcode.evaluation.benchmark import check
+    return [(row["base_status"], row["plus_status"]) for row in check(bench, samples, workers=workers)]
+
+
+def truth(problem):
+    "Expected outputs and the times they took, as evalplus computes them."
+    from evalplus.gen.util import trusted_exec
+    found = {}
+    for which in ("base", "plus"): found[which], found[f"{which}_time"] = trusted_exec(problem["prompt"] + problem["canonical_solution"], problem[f"{which}_input"], problem["entry_point"], record_time=True)
+    return found
+
+
+def theirs_one(job):
+    from evalplus.evaluate import check_correctness
+    problem, solution, expected = job
+    found = check_correctness("humaneval", 0, problem, solution, expected, fast_check=True, min_time_limit=4.0)
+    return found["base"][0], found["plus"][0]
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--problems", required=True, help="HumanEvalPlus-v0.1.10.jsonl.gz")
+    options.add_argument("--samples", help="samples as evalplus reads them; without, the reference solutions")
+    options.add_argument("--every", type=int, default=1, help="take every n-th sample")
+    options.add_argument("--workers", type=int, default=2)
+    options.add_argument("--rounds", type=int, default=3)
+    given = options.parse_args()
+    if not importlib.util.find_spec("evalplus"): sys.exit("evalplus is not installed: pip install evalplus")
+    from evoselfcode.evaluation.benchmark import md5_of, parse_records, read_bytes, read_samples
+    from evoselfcode.evaluation.evalplus import REQUIRED, HumanEvalPlus
+    data = read_bytes(given.problems)
+    bench = HumanEvalPlus.of(parse_records(data, given.problems, REQUIRED), md5=md5_of(data))
+    samples = (read_samples(given.samples, bench, partial=True) if given.samples else list(map(bench.canonical, bench.problems)))[::given.every]
+    expected = {task: truth(bench.by_task[task]) for task in {s["task_id"] for s in samples}}
+    jobs = [(bench.by_task[s["task_id"]], s["solution"], expected[s["task_id"]]) for s in samples]
+    took, said = {"evoselfcode": [], "evalplus": []}, {}
+    with ProcessPoolExecutor(given.workers, multiprocessing.get_context("fork")) as pool:
+        list(pool.map(theirs_one, jobs[:2 * given.workers]))
+        for _ in range(given.rounds):
+            for way, run in (("evoselfcode", lambda: ours(bench, samples, given.workers)), ("evalplus", lambda: list(pool.map(theirs_one, jobs)))):
+                start = time.perf_counter()
+                said[way] = run()
+                took[way].append(time.perf_counter() - start)
+    speed = {way: len(samples) / statistics.median(seconds) for way, seconds in took.items()}
+    for way in speed: print(f"{bench.set_name}  {way:12} {speed[way]:6.2f} samples/s")
+    print(f"evoselfcode is {speed['evoselfcode'] / speed['evalplus']:.1f} times as fast, over {len(samples)} samples of {Path(given.samples or given.problems).name}")
+    for sample, mine, theirs in zip(samples, said["evoselfcode"], said["evalplus"], strict=True):
+        if mine != theirs: print(f"  {sample['task_id']}: {mine} here, {theirs} with evalplus")
+
+
+if __name__ == "__main__": main()

@@ -1,0 +1,197 @@
+"HumanEval+ and MBPP+ on problems of our own: comparison, statuses, limits, profiles, files."
+import gzip
+import hashlib
+import json
+
+import pytest
+
+from evoselfcode.constants import UserError
+from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, check, read_samples, suspicious, write_samples
+from evoselfcode.evaluation.evalplus import CURRENT, RELEASED, HumanEvalPlus, MbppPlus, load_evalplus
+from evoselfcode.execution.harnesses.evalplus import ARGUMENTS, Comparison, Reference, allclose, restore, weight
+
+
+def record(task="HumanEval/0", name="f", body="    return x + 1\n", base=((1,), (2,)), plus=((3,), (-1,)), atol=0, head="x"):
+    return dict(task_id=task, entry_point=name, prompt=f'def {name}({head}):\n    """Do it."""\n', canonical_solution=body, contract="", test="", assertion="", atol=atol, base_input=list(map(list, base)), plus_input=list(map(list, plus)))
+
+
+def judged(problem, *solutions, kind=HumanEvalPlus, profile=CURRENT.name, checkers=(SPLIT, OFFICIAL)):
+    "(base, plus) of each solution, which must be the same for all checkers."
+    bench = kind.of([problem], profile)
+    samples = [dict(task_id=problem["task_id"], solution=solution) for solution in solutions]
+    first, *others = [[(row["base_status"], row["plus_status"]) for row in check(bench, samples, checker, workers=1)] for checker in checkers]
+    assert all(other == first for other in others), (first, others)
+    return first
+
+
+# comparison
+
+def holds(*pairs, dataset="humaneval", entry="f", atol=0):
+    comparison, said = Comparison(dict(dataset=dataset, entry=entry, atol=atol)), []
+    for arguments, output, expected in pairs:
+        try: said.append(bool(comparison.holds(arguments, output, expected)))
+        except Exception: said.append(False)
+    return said
+
+
+def test_floats_loosen_the_tolerance_for_good():
+    near = ([], 10**9 + 1, 10**9)
+    assert holds(near, ([], 1.0 + 1e-8, 1.0), near) == [False, True, True]
+    assert holds(([], [1.0, 2.0 + 1e-9], [1.0, 2.0])) == [True] and holds(([], (1.0 + 1e-9,), [1.0])) == [False] and holds(([], [1.0], [1.0, 1.0])) == [False]
+    assert holds(([], 2, 2.0), ([], 2 + 1e-9, 2)) == [True, False]   # exact, and of another type than expected
+    assert holds(([], 1.5 + 9e-5, 1.5), atol=1e-4) == [True] and holds(([], 1.5 + 2e-4, 1.5), atol=1e-4) == [False]
+    assert holds(([], [1.0, 2 + 1e-9], [1.0, 2])) == [False]        # not all of them are floats
+
+
+@pytest.mark.parametrize("output, expected, close", [
+    (1.0, 1.0 + 1e-9, True), (float("nan"), float("nan"), False), (float("inf"), float("inf"), True), (float("inf"), 1.0, False), (1.0, float("inf"), False), ([[1.0], [2.0]], [[1.0, 1.0], [2.0, 2.0]], True),
+    ([1.0, 2.0], [[1.0, 2.0], [1.0, 2.0]], True), (1j, 1j + 1e-9, True), (True, 1.0, True), ([], [], True), ([[]], [[]], True), ([1, 1.0], [1, 1.0], True), (10**30, 10**30 + 1, True), ([2**63, -1], [2**63, -1], True)])
+def test_allclose_is_numpys(output, expected, close):
+    numpy = pytest.importorskip("numpy")
+    assert allclose(output, expected, 1e-6) is close is bool(numpy.allclose(output, expected, rtol=1e-7, atol=1e-6))
+
+
+@pytest.mark.parametrize("output, expected", [("a", "a"), ([1.0, [2.0]], [1.0, [2.0]]), ({1.0}, {1.0}), (None, None), ({"a": 1.0}, {"a": 1.0}), ([1.0, 2.0], [1.0, 2.0, 3.0]), ([10**30], [10**30]), ([10**30, 1.0], [10**30, 1.0]), ([10**400, 1], [1.0, 1.0])])
+def test_allclose_refuses_what_numpy_refuses(output, expected):
+    numpy = pytest.importorskip("numpy")
+    for refuses in (lambda: allclose(output, expected, 1e-6), lambda: numpy.allclose(output, expected, rtol=1e-7, atol=1e-6)):
+        with pytest.raises((TypeError, ValueError, OverflowError)): refuses()
+
+
+def test_special_tasks():
+    assert holds(([], "x", None), ([], None, False), dataset="mbpp", entry="are_equivalent") == [True, True]
+    assert holds(([], 0, 5), ([], 5, 5), ([], 1, 5), dataset="mbpp", entry="sum_div") == [True, True, False] and holds(([], 0, 5), entry="sum_div") == [False]
+    assert holds(([], [2, 1, 1], (1, 2)), ([], [1], (1, 2)), ([], 3, (3,)), dataset="mbpp", entry="Diff") == [True, False, False]
+    assert holds(([], "match", True), ([], None, False), ([], True, True), ([], False, True), ([], 0, False), dataset="mbpp", entry="check_str") == [True, True, True, False, False]
+    assert holds(([3, 4], 33, 1), ([3, 4], 35, 1), dataset="mbpp", entry="surface_Area") == [False, True] and holds(([123, 9], 9, 1), ([123, 9], 1, 1), ([123, 9], 2, 1), dataset="mbpp", entry="digit_distance_nums") == [True, True, False]
+    assert holds(([[-2, 1]], 2.0 + 1e-6, 7), ([[-2, 1]], 2.1, 2.1), entry="find_zero", atol=1e-4) == [True, False]
+
+
+def test_arguments_are_restored():
+    assert restore("Mbpp/2", [[[1], [2, 3]]]) == [[(1,), (2, 3)]] and restore("Mbpp/63", [[[[1, 2], [3]]]]) == [[[(1, 2), (3,)]]]
+    assert restore("Mbpp/259", [[[[1, 2]], [[3]]]]) == [[((1, 2),), ((3,),)]] and restore("Mbpp/278", [[[1, [2]]]]) == [[(1, (2,))]] and restore("Mbpp/580", [[[1, [2, [3]]]]]) == [[(1, (2, (3,)))]]
+    assert restore("Mbpp/115", [[[[1], []]]]) == [[[{1}, {}]]] and restore("Mbpp/124", [["1", "2j"]]) == [[1.0, 2j]] and restore("Mbpp/722", [[{"a": [1, 2]}, 3, 4]]) == [[{"a": (1, 2)}, 3, 4]]
+    assert restore("Mbpp/3", [[[1]]]) == restore("HumanEval/2", [[[1]]]) == [[[1]]]
+    numbers = [number for _, numbers in ARGUMENTS for number in numbers.split()]
+    assert len(numbers) == len(set(numbers))
+
+
+# statuses
+
+def test_statuses_of_both_checkers():
+    problem = record()
+    found = judged(problem, "def f(x): return x + 1", "def f(x): return x if x < 0 else x + 1", "def f(x): return 9 - x", "def g(x): return x + 1", "def f(x:", "import sys\ndef f(x): sys.exit(0)",
+                   "import os\ndef f(x): os._exit(0)", "def f(x): return x + 1 if x > 2 or x < 0 else None", "def f(x): return float(x + 1)", "def f(x): print(x); return input() or x + 1")
+    assert found == [("pass", "pass"), ("pass", "fail"), ("fail", "fail"), ("fail", "fail"), ("fail", "fail"), ("fail", "fail"), ("timeout", "timeout"), ("fail", "pass"), ("pass", "pass"), ("fail", "fail")]
+
+
+def test_without_inputs_a_function_must_be_there_all_the_same():
+    assert judged(record(plus=()), "def f(x): return x + 1", "def g(x): return x + 1") == [("pass", "pass"), ("fail", "fail")]
+
+
+def test_rows_tell_all():
+    bench = HumanEvalPlus.of([record()])
+    for checker in bench.checkers:
+        good, bad = check(bench, [bench.canonical(record()), dict(task_id="HumanEval/0", solution="def f(x): return x if x < 0 else x + 1")], checker, workers=1)
+        assert (good["passed"], good["status"], good["result"], good["detail"]) == (True, "passed", "pass", "")
+        assert (bad["passed"], bad["status"], bad["result"]) == (False, "failed", "fail") and bad["detail"] == "plus: AssertionError: input 1: -1 is not 0".replace("AssertionError: ", "" if checker == OFFICIAL else "AssertionError: ")
+        assert good["sandbox"]
+
+
+def test_only_the_official_way_can_be_forged():
+    bench = HumanEvalPlus.of([record()])
+    forged = [dict(task_id="HumanEval/0", solution=text) for text in ("class Y:\n    def __eq__(self, other): return True\ndef f(x): return Y()", "import sys\ndef f(x):\n    return sys._getframe(2).f_locals['expected']")]
+    rows = {checker: check(bench, forged, checker, workers=1) for checker in bench.checkers}
+    assert not any(row["passed"] for row in rows[SPLIT]) and rows[OFFICIAL][0]["passed"]
+    assert suspicious(rows[SPLIT], rows[OFFICIAL])
+
+
+def test_a_call_out_of_time_fails_and_a_program_out_of_time_is_a_timeout():
+    problem = record(base=((1,),), plus=((1,),))
+    found = judged(problem, "def f(x):\n    while True: pass", "def g():\n    while True: pass\ndef f(x):\n    try: g()\n    except Exception: return x + 1", profile=RELEASED.name, checkers=(OFFICIAL,))
+    assert found == [("fail", "fail"), ("pass", "pass")]  # the alarm is an exception, which a program may catch
+    assert judged(problem, "def f(x):\n    while True: pass", profile=RELEASED.name, checkers=(SPLIT,)) == [("fail", "fail")]
+
+
+def test_what_programs_change_stays_theirs():
+    problem = record(body="    x.sort()\n    return x\n", base=(([2, 1],), ([3, 1],)), plus=(([5, 4],),))
+    assert judged(problem, "def f(x): return sorted(x)", "def f(x):\n    x.sort()\n    return x", "def f(x): return x") == [("pass", "pass"), ("pass", "pass"), ("fail", "fail")]
+    counting = "seen = []\ndef f(x):\n    seen.append(x)\n    return sorted(x) if len(seen) < 2 else None"
+    assert judged(problem, counting) == [("fail", "pass")]  # plus is another process
+
+
+def test_matches_need_not_be_data():
+    problem = record("Mbpp/1", "check_str", "    import re\n    return re.match('a', x)\n", (("abc",),), (("b",), ("a",)))
+    assert judged(problem, "import re\ndef check_str(x): return re.search('^a', x)", "def check_str(x): return x[:1] == 'a'", "import re\ndef check_str(x): return re.search('b', x)", kind=MbppPlus) == [("pass", "pass"), ("pass", "pass"), ("pass", "fail")]
+
+
+def test_large_outputs_are_compared_in_parts():
+    body = "    return [(i, str(i)) for i in range(n)]\n"
+    problem = record(body=body, base=((3,),), plus=((400_000,), (2,)), head="n")
+    assert weight([(i, str(i)) for i in range(400_000)]) > 16 << 20
+    wrong = "def f(n): return [(i, str(i)) if i != 399_999 else (i, '') for i in range(n)]"
+    numbers = "def f(n): return [(float(i), str(i)) for i in range(n)]"   # equal, though written otherwise
+    assert judged(problem, "def f(n):\n" + body, wrong, "def f(n): return [(i, str(i)) for i in range(min(n, 399_999))]", numbers, "def f(n):\n    return n and 7", checkers=(SPLIT,)) == [
+        ("pass", "pass"), ("pass", "fail"), ("pass", "fail"), ("pass", "pass"), ("fail", "fail")]
+
+
+def test_a_judge_keeps_small_outputs_and_not_large_ones():
+    case = dict(task="HumanEval/0", dataset="humaneval", entry="f", atol=0, reference="asked = []\ndef f(n):\n    asked.append(n)\n    return 'x' * n", inputs="[[5], [7], [5000], [6]]", least=1.0, forgets=False)
+    reference = Reference(case, room=1000)
+    for _ in range(2): assert [len(output) for output, _ in reference.outputs()] == [5, 7, 5000, 6]
+    assert reference.function.__globals__["asked"] == [5, 7, 5000, 6, 5000, 6] and reference.weight < 1000
+
+
+def test_the_released_version_cannot_solve_find_zero():
+    problem = record("HumanEval/32", "find_zero", "    return -xs[0] / xs[1]\n", (([1, 2],),), (([3, 4],),), atol=1e-4, head="xs")
+    solutions = "def find_zero(xs): return -xs[0] / xs[1] + 1e-6", "def find_zero(xs): return 9.0"
+    assert judged(problem, *solutions) == [("pass", "pass"), ("fail", "fail")]
+    assert judged(problem, *solutions, profile=RELEASED.name) == [("fail", "fail"), ("fail", "fail")]
+
+
+def test_programs_may_use_numpy():
+    assert judged(record(), "import numpy as np\ndef f(x): return int(np.add(x, 1))") == [("pass", "pass")]
+
+
+# prompts, files
+
+def test_prompts_and_stops():
+    problem = record() | dict(prompt="\n\ndef f(x):\n    pass\n\n")
+    bench = HumanEvalPlus.of([problem])
+    assert bench.prompt(problem) == "def f(x):\n    pass\n"
+    user, begun = bench.prompt(problem, chat=True)
+    assert user["content"].endswith("code block:\n```\ndef f(x):\n    pass\n```\n") and begun["role"] == "assistant" and begun["content"].endswith("tests:\n```python\n")
+    assert bench.extract(record(), "\treturn x\n\ndef g(): return 2\n") == 'def f(x):\n    """Do it."""\n    return x'
+    assert bench.extract(record(), "def f(x):\n\treturn g(x)\n\ndef g(x): return x\nf(1)\n```\nmore\ndef f(x): return 3", chat=True) == "def f(x):\n    return g(x)\ndef g(x): return x"
+    assert MbppPlus.of([problem]).extract(problem, "    return 1\nassert f(2)\ndef g(): return 2").count("return") == 1
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bytes])
+def test_load(tmp_path, pack):
+    data = "".join(json.dumps(r) + "\n" for r in [record(), record("HumanEval/1")]).encode()
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / ("HumanEvalPlus-v0.1.10.jsonl" + ".gz" * (pack is gzip.compress))).write_bytes(pack(data))
+    bench = load_evalplus("humaneval+", [tmp_path])
+    assert (bench.set_name, bench.profile.name, bench.md5) == ("humaneval+[2]", "evalplus@26d6d00", hashlib.md5(data).hexdigest()) and bench.prompt(bench.problems[0])
+    with pytest.raises(UserError, match="HumanEvalPlus-Mini-v0.1.10.*releases/download"): load_evalplus("humaneval+", [tmp_path], mini=True)
+    with pytest.raises(UserError, match="MbppPlus-v0.2.0"): load_evalplus("mbpp+", [tmp_path])
+    with pytest.raises(UserError, match="no small version"): load_evalplus("mbpp+", [tmp_path], mini=True)
+    with pytest.raises(UserError, match="evalplus@1.*26d6d00"): load_evalplus("humaneval+", [tmp_path], "evalplus@1")
+    with pytest.raises(UserError, match="mbpp\\+"): load_evalplus("mbpp", [tmp_path])
+
+
+def test_load_says_what_a_record_lacks(tmp_path):
+    (tmp_path / "MbppPlus-v0.2.0.jsonl").write_text(json.dumps(record()) + "\n" + json.dumps({k: v for k, v in record("Mbpp/2").items() if k != "plus_input"}) + "\n")
+    with pytest.raises(UserError, match="line 2.*plus_input"): MbppPlus.load([tmp_path])
+
+
+def test_samples_in_both_formats(tmp_path):
+    bench, path = HumanEvalPlus.of([record()]), tmp_path / "s.jsonl"
+    path.write_text('{"task_id": "HumanEval/0", "completion": "    return 1\\n"}\n{"task_id": "HumanEval/0", "solution": "x"}\n')
+    samples = read_samples(path, bench)
+    assert [(s["solution"], s["sample_index"]) for s in samples] == [(record()["prompt"] + "    return 1\n", 0), ("x", 1)]
+    write_samples(path, bench, samples)
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [dict(task_id="HumanEval/0", solution=s["solution"]) for s in samples]
+    for text, said in (('{"task_id": "HumanEval/9", "completion": ""}', "HumanEval/9"), ('{"task_id": "HumanEval/0", "completion": 3}', "needs task_id and solution")):
+        path.write_text(text + "\n")
+        with pytest.raises(UserError, match=said): read_samples(path, bench)
