@@ -2,12 +2,18 @@
 import gzip
 import hashlib
 import json
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
 
 import pytest
 
-from evoselfcode.constants import UserError
+from evoselfcode.constants import UserError, package_folder
 from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, check, read_samples, suspicious, write_samples
 from evoselfcode.evaluation.evalplus import CURRENT, RELEASED, HumanEvalPlus, MbppPlus, load_evalplus
+from evoselfcode.execution import execution
+from evoselfcode.execution.harnesses import evalplus as harness
 from evoselfcode.execution.harnesses.evalplus import ARGUMENTS, Comparison, Reference, allclose, restore, weight
 
 
@@ -111,6 +117,27 @@ def test_a_call_out_of_time_fails_and_a_program_out_of_time_is_a_timeout():
     found = judged(problem, "def f(x):\n    while True: pass", "def g():\n    while True: pass\ndef f(x):\n    try: g()\n    except Exception: return x + 1", profile=RELEASED.name, checkers=(OFFICIAL,))
     assert found == [("fail", "fail"), ("pass", "pass")]  # the alarm is an exception, which a program may catch
     assert judged(problem, "def f(x):\n    while True: pass", profile=RELEASED.name, checkers=(SPLIT,)) == [("fail", "fail")]
+
+
+def test_a_program_that_is_slow_in_all_is_a_timeout(monkeypatch):
+    class Slow:
+        __name__, ended = "f", []
+        def each(self, calls, seconds):
+            for x, in calls: time.sleep(0.3); yield x + 1
+        def fail(self, status, detail): self.ended.append((status, detail)); raise KeyboardInterrupt
+    monkeypatch.setattr(harness, "WHOLE", 0.2), monkeypatch.setattr(harness, "GRACE", 0.2)
+    case = json.dumps(dict(task="HumanEval/0", dataset="humaneval", entry="f", atol=0, reference="def f(x): return x + 1", inputs="[[1], [2], [3]]", least=1.0, forgets=False))
+    slow = Slow()
+    slow.questions = slow
+    with pytest.raises(KeyboardInterrupt): harness.judge_outputs(slow, None, case)
+    assert slow.ended == [("timeout", "no end within 0.4 s for all inputs")]
+    text = f"import time, sys; sys.path.insert(0, {str(package_folder() / 'execution')!r}); from harnesses import evalplus; evalplus.WHOLE = evalplus.GRACE = 0.2; print(evalplus.run('import time\\ndef f(x): time.sleep(.3); return x + 1', [], {case!r}))"
+    assert "['timeout', 'no end within 0.4 s for all inputs']" in subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout
+
+
+def test_a_call_out_of_time_is_run_again_only_where_it_was_hindered():
+    def again(**answer): return execution._was_hindered(SimpleNamespace(retried=set(), alone=[]), 0, "key", dict(seconds=60.0), dict(status="timeout", **answer))
+    assert not again(cpu=3.9, late=4.0) and again(cpu=0.5, late=4.0) and again(cpu=3.9) and not again(cpu=59.0)
 
 
 def test_what_programs_change_stays_theirs():

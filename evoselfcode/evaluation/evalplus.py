@@ -9,12 +9,12 @@ __all__ = ['CURRENT', 'RELEASED', 'VERSIONS', 'RELEASES', 'REQUIRED', 'ENDS', 'A
            'source_of', 'EvalPlus', 'case_of', 'programs', 'found', 'words', 'result', 'read', 'HumanEvalPlus',
            'MbppPlus', 'load_evalplus']
 
-# %% ../../nbs/evaluation/45_evalplus.ipynb #2ffc404d
+# %% ../../nbs/evaluation/45_evalplus.ipynb #133e815c
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from ..constants import FAILED, PASSED, TIMEOUT, UserError
-from .benchmark import OFFICIAL, SPLIT, Benchmark, Profile, Source, locate, md5_of, parse_records, read_bytes
+from .benchmark import OFFICIAL, Benchmark, Profile, Source, locate, md5_of, parse_records, read_bytes
 from .extraction import cut, sanitize
 from ..execution.execution import Limits, Program, Verdict, call_of, library_folders
 from ..execution.harnesses.evalplus import FAIL, GRACE, LATE, PARTS, PASS, WHOLE, WITH_LIBRARIES
