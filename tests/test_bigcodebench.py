@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from evoselfcode.constants import UserError
 from evoselfcode.evaluation import benchmark
 from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, check, read_samples, write_samples
-from evoselfcode.evaluation.bigcodebench import CURRENT, BigCodeBench, count_tests, hard_ids, runnable
-from evoselfcode.constants import UserError
+from evoselfcode.evaluation.bigcodebench import CURRENT, BigCodeBench, count_tests, hard_ids, reason, runnable
 from evoselfcode.execution.execution import LIBS, Verdict
 from evoselfcode.execution.harnesses.bigcodebench import parts_of
 
@@ -142,6 +142,12 @@ def test_tasks_that_cannot_be_judged_are_left_out_once(tmp_path, monkeypatch, ro
     assert runnable(few, workers=1, store=tmp_path / "verdicts.sqlite")[1] == reasons
     alone = BigCodeBench([BENCH.by_task["T/5"]], profile=BENCH.profile)
     assert "no task can be judged here" in message(runnable, alone, store=tmp_path / "verdicts.sqlite")
+
+
+def test_a_library_that_only_a_message_names_is_missing_too():
+    row = dict(status="failed", detail="", details={"test_a": "ImportError: `Import no_such_parser` failed.  Use pip"}, network=[])
+    assert reason(BENCH.problems[0], row) == "missing-dependency: no_such_parser"
+    assert reason(BENCH.problems[0], row | dict(status="timeout", detail="no end within 4 s", details={})) == "its own solution fails here: timeout no end within 4 s"
 
 
 SOUND = dict(ran=2, skipped=0, details={}, tampered=[], network=[])

@@ -145,7 +145,7 @@ BigCodeBench.programs, BigCodeBench.limits, BigCodeBench.canonical = _programs, 
 
 # %% ../../nbs/evaluation/44_bigcodebench.ipynb #31d1a468
 MISSING, NETWORK = "missing-dependency", "needs-network"
-ABSENT = re.compile(r"No module named '([^'.]+)")
+ABSENT = re.compile(r"(?:No module named '|`Import )(\w+)")  # the second: what pandas says
 
 def _result(self: BigCodeBench, problem: dict, sample: dict, verdicts: list[Verdict], checker: str) -> dict:
     verdict, = verdicts
@@ -192,8 +192,8 @@ def reason(problem: dict, row: dict) -> str:
     "Say why the authors' own solution does not pass here."
     imports = [node for text in (problem["complete_prompt"], problem["test"]) for node in ast.walk(parsed(text))]
     named = {name.split(".")[0] for node in imports for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else [])}
-    absent = [row["detail"]] if row["status"] == MISSING else sorted(name for name in named if importlib.util.find_spec(name) is None)
-    if absent: return f"{MISSING}: {', '.join(absent)}"
+    named.update(name for text in row["details"].values() for name in ABSENT.findall(text))
+    if absent := sorted(name for name in named if importlib.util.find_spec(name) is None): return f"{MISSING}: {', '.join(absent)}"
     if row["network"]: return f"{NETWORK}: {row['network'][0]}"
     return f"its own solution fails here: {row['status']} {row['detail']}"
 
