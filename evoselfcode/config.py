@@ -160,8 +160,9 @@ class Benchmark:
     mbpp_profile: str = key("bigcode-harness@8fc5bae", choices=("mbpp@paper", "bigcode-harness@8fc5bae", "deepseek@2f9fd85"))  # whose prompt, prelude and time limit
     evalplus_profile: str = key("evalplus@26d6d00", choices=("evalplus@26d6d00", "evalplus@0.3.1"))  # of HumanEval+ and MBPP+
     lcb_release: str = key("release_v5", pattern=r"release_v[1-6]|v[1-6](_v[1-6])?|.*\.jsonl(\.gz)?")  # which of LiveCodeBench's problems, or a file of its format
-    lcb_start: str = key("", pattern=r"|\d{4}-\d\d-\d\d")            # first contest date that counts; "" = all
-    lcb_end: str = key("", pattern=r"|\d{4}-\d\d-\d\d")              # last contest date that counts; "" = all
+    lcb_start: str = key("", pattern=r"|\d{4}-\d\d(-\d\d)?")       # first contest date that counts; "" = all
+    lcb_end: str = key("", pattern=r"|\d{4}-\d\d(-\d\d)?")         # last contest date that counts; "" = all
+    lcb_cutoff: str = key("", pattern=r"|\d{4}-\d\d(-\d\d)?")      # end of the model's training data: only younger contests count; "" = all
     lcb_profile: str = key("lcb@28fef95", choices=("lcb@28fef95", "lcb@051d813"))  # the second: before the change of standard input
     bigcodebench_split: str = key("complete", choices=("complete", "instruct"))  # a docstring to complete, or an instruction
     bigcodebench_subset: str = key("full", choices=("full", "hard"))  # 1,140 tasks, or the 148 hard ones

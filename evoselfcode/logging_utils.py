@@ -8,7 +8,7 @@ Docs: https://github.com/evoselfcode/evoselfcode/tree/main/nbs/logging_utils.htm
 __all__ = ['progress', 'Stdout', 'get_logger', 'log_file']
 
 # %% ../nbs/03_logging_utils.ipynb #bdfa0dce
-import logging, sys
+import logging, os, sys
 from pathlib import Path
 from tqdm import tqdm
 
@@ -31,8 +31,8 @@ class Stdout(logging.Handler):
         except Exception: self.handleError(record)
 
     def format(self, record):
-        prefix = "" if record.levelno < logging.WARNING else record.levelname.lower() + ": "
-        return prefix + super().format(record)
+        line = ("" if record.levelno < logging.WARNING else record.levelname.lower() + ": ") + super().format(record)
+        return f"\x1b[31m{line}\x1b[0m" if getattr(record, "red", False) and sys.stdout.isatty() and not os.environ.get("NO_COLOR") else line
 
 def get_logger(
     name: str = "",  # the stage's name; "" is the library's own logger

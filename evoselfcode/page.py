@@ -9,9 +9,9 @@ import numpy as np
 from .constants import UserError
 from .io_utils import write_bytes
 
-__all__ = ["BLUE", "ORANGE", "GREEN", "PURPLE", "STYLE", "Plot", "plot", "apart", "Cards", "Note", "shown", "write_html"]
+__all__ = ["BLUE", "ORANGE", "GREEN", "PURPLE", "STYLE", "Plot", "plot", "apart", "Cards", "Checks", "Note", "shown", "write_html"]
 
-BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#AA4499"   # after Okabe and Ito: apart for colour-blind readers too
+BLUE, ORANGE, GREEN, PURPLE, RED = "#0072B2", "#D55E00", "#009E73", "#AA4499", "#C00000"   # after Okabe and Ito: apart for colour-blind readers too
 STYLE = {
     "figure.dpi": 110, "figure.facecolor": "white", "figure.constrained_layout.use": True, "font.size": 9, "lines.linewidth": 1.8,
     "axes.titlesize": 10, "axes.titlelocation": "left", "axes.titlepad": 8, "axes.spines.top": False, "axes.spines.right": False,
@@ -94,6 +94,17 @@ class Cards:
                  f'<pre style="margin:.3em 0;overflow-x:auto">{escape(str(row["code"]).rstrip())}</pre>'
                  f'<small style="color:#666">{escape(facts_line(row))}</small></div>' for row in self.rows]
         return "".join(cards)
+
+
+class Checks:
+    "What was checked, a line each; what was not done is red."
+    def __init__(self, states: dict[str, str]): self.states = states   # name: what became of it
+    def __repr__(self) -> str: return "\n".join(f"{name}: {state}" for name, state in self.states.items())
+
+    def _repr_html_(self) -> str:
+        styles = {True: f' style="color:{RED};font-weight:600"', False: ""}
+        rows = [f"<li{styles[state.startswith('not done')]}>{html.escape(f'{name}: {state}')}</li>" for name, state in self.states.items()]
+        return f"<ul>{''.join(rows)}</ul>"
 
 
 class Note:

@@ -6,7 +6,8 @@ Docs: https://github.com/evoselfcode/evoselfcode/tree/main/nbs/prompts.html.md""
 
 # %% auto #0
 __all__ = ['CODE_STOPS', 'd2c_prompt', 'c2d_prompt', 'parse', 'find_function', 'head_end', 'signature_text', 'function_signature',
-           'bound', 'used', 'needed', 'without_docstring', 'split_function', 'cut_code', 'defined_function']
+           'bound', 'used', 'needed', 'without_docstring', 'split_function', 'cut_code', 'defined_function',
+           'normal_form']
 
 # %% ../nbs/04_prompts.ipynb #8c726f7d
 import ast, inspect, io, tokenize, warnings
@@ -156,3 +157,19 @@ def defined_function(code: str) -> str:
     tree = parse(code)
     node = find_function(tree) if tree else None
     return node.name if node else ""
+
+# %% ../nbs/04_prompts.ipynb #b69c2b41
+def normal_form(
+    code: str | ast.AST,  # a program, or its tree, which is then changed
+) -> str:
+    "Dump the syntax tree with local names replaced by their order of appearance."
+    tree = ast.parse(code) if isinstance(code, str) else code
+    local = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)} | {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
+    local |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    order = {}
+    def rename(name): return order.setdefault(name, f"_{len(order)}") if name in local else name
+    for n in ast.walk(tree):
+        if isinstance(n, ast.FunctionDef): n.name = rename(n.name)
+        elif isinstance(n, ast.arg): n.arg = rename(n.arg)
+        elif isinstance(n, ast.Name): n.id = rename(n.id)
+    return ast.dump(tree)

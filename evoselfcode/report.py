@@ -6,8 +6,8 @@ Docs: https://github.com/evoselfcode/evoselfcode/tree/main/nbs/report.html.md"""
 
 # %% auto #0
 __all__ = ['ARMS', 'PRECISION', 'VERSIONS', 'Run', 'load_run', 'load_arms', 'round_name', 'overview', 'gains', 'verdict', 'curve',
-           'plot_curve', 'against_arms', 'funnel', 'plot_funnel', 'scores', 'chance_lower', 'plot_scores', 'precision',
-           'examples', 'written_descriptions', 'true_share', 'seconds', 'versions', 'facts']
+           'plot_curve', 'against_arms', 'funnel', 'plot_funnel', 'contamination', 'scores', 'chance_lower',
+           'plot_scores', 'precision', 'examples', 'written_descriptions', 'true_share', 'seconds', 'versions', 'facts']
 
 # %% ../nbs/70_report.ipynb #f93048fe
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ import numpy as np
 from .constants import UserError
 from .evaluation.humaneval import compare
 from .io_utils import read_json, read_jsonl
-from .page import BLUE, GREEN, ORANGE, PURPLE, Cards, Note, apart, plot, shown, write_html
+from .page import BLUE, GREEN, ORANGE, PURPLE, Cards, Checks, Note, apart, plot, shown, write_html
 
 # %% ../nbs/70_report.ipynb #13cddc52
 ARMS = {"random": "random choice", "forward": "forward only", "backward": "backward only"}
@@ -212,6 +212,17 @@ def plot_funnel(run: Run):  # Plot, or None where no round has a funnel
         axes[0].grid(False)
         axes[0].tick_params(axis="y", length=0)
     return plot(draw, 6.4, 0.55 + 0.33 * (len(left) + 1))
+
+# %% ../nbs/70_report.ipynb #d0961451
+def contamination(run: Run):  # Checks; None for a run that says nothing about it
+    "Tell against which benchmarks the training data were checked."
+    states = {}
+    for it in run.iterations:
+        for name, state in (it.get("contamination") or {}).items():
+            missing = state.startswith("not done")
+            if missing and not states.get(name, "").startswith("not done"): states[name] = f"{state} ({round_name(it['iteration'])})"
+            else: states.setdefault(name, state)
+    return Checks(states) if states else None
 
 # %% ../nbs/70_report.ipynb #4e2e3f9a
 def scores(

@@ -1,6 +1,7 @@
 """One tiny study by the real command: what it leaves behind, what a second call does, and what can be asked of it."""
 import json
 import re
+import shutil
 from collections import Counter
 from html.parser import HTMLParser
 
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 from evoselfcode.cli import app
 from evoselfcode.engine.local import Engine
-from evoselfcode.io_utils import read_json, read_jsonl
+from evoselfcode.io_utils import read_json, read_jsonl, write_jsonl
 from tiny_study import ITERATE, MIN_STEPS, SIZES, TINY, command, computed, finished_study, state  # noqa: F401  the last but one is a fixture
 
 pytestmark = pytest.mark.timeout(1500)
@@ -96,6 +97,7 @@ def test_metrics_are_the_counts_of_the_records(run):
             assert found["pass@2"]["mean"] == pytest.approx(len(solved) / found["problems"])
             for k_of in ("pass@1", "pass@2"): assert 0 <= found[k_of]["low"] <= found[k_of]["mean"] <= found[k_of]["high"] <= 1
         assert {f"train_{d}" for d in ("d2c", "c2d")} | set(STAGES[k]) == set(metrics["seconds"]) and all(s >= 0 for s in metrics["seconds"].values())
+        assert metrics["contamination"] == ({"pocket": "done, 28 problems"} if k else {})
     filtered, pairs = read("filtered"), read("pairs")
     counts = Counter(p["source"] for p in pairs)
     assert metrics["counts"] == dict(pairs=metrics["counts"]["pairs"], forward=sum(c["kept"] for c in filtered), reworded=sum(p["kept"] for p in read("reworded")),
@@ -210,6 +212,27 @@ def test_stages_by_hand_make_what_the_study_made(inside, finished_study, run):
     assert not (run.with_name("byhand") / "iter-001/pairs.jsonl").exists()
     ours, theirs = (finished_study / f"checkpoints/{name}/iter-000/d2c/model.safetensors" for name in ("byhand", "tiny"))
     assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_filter_keeps_out_a_benchmark_that_is_named(finished_study, run, tmp_path):
+    "The same candidates, judged again by a gate that knows one more benchmark, and by one that cannot find it."
+    for part in ("configs", "data", "checkpoints", "nbs", "settings.ini"):
+        if (finished_study / part).is_dir(): shutil.copytree(finished_study / part, tmp_path / part, symlinks=True)
+        elif (finished_study / part).exists(): shutil.copy(finished_study / part, tmp_path / part)
+    copy, known = tmp_path / "data/generated/tiny", next(c for c in read_jsonl(run / "iter-001/filtered.jsonl") if c["kept"])
+    text = re.sub(r"(\n  benchmarks:\n  - pocket)", r"\1\n  - humaneval\n  - lcb", (copy / "config.yaml").read_text())
+    (copy / "config.yaml").write_text(text)
+    for path in (copy / "iter-001").glob("*"):
+        if path.name.split(".")[0] not in ("candidates", "scored"): path.unlink()
+    head, _, body = known["code"].partition(":\n")
+    write_jsonl(tmp_path / "mine/HumanEval.jsonl", [dict(task_id="H/0", prompt=f"{head}:\n", canonical_solution=body, entry_point=known["entry_point"], test="def check(candidate):\n    pass\n")])
+    more = ["-o", "filter.benchmarks=[pocket,humaneval,lcb]", "-o", "paths.benchmarks=mine"]
+    done = command(tmp_path, "pipeline", "filter", *TINY, *more)
+    assert done.returncode == 0, done.stderr
+    assert "contamination: pocket: done, 28 problems\n" in done.stdout and "contamination: humaneval: done, 1 problems, 1 of them by text and tree alone\n" in done.stdout
+    assert "warning: contamination: lcb: not done: " in done.stdout and "\x1b" not in done.stdout and re.search(r"\d+ of 48 candidates kept", done.stdout)
+    dropped = [c for c in read_jsonl(copy / "iter-001/filtered.jsonl") if c["dropped_by"] == "contamination" and "humaneval H/0" in c["reason"]]
+    assert known["id"] in {c["id"] for c in dropped}
 
 
 def test_a_study_stands_beside_a_control_arm_that_shares_its_start(finished_study, run):

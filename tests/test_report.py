@@ -281,6 +281,18 @@ def test_the_page_of_a_poor_run(whole, tmp_path):
     assert "had no forward cycle" in text and "No control arms" in text and Loads(text).images == 1
 
 
+def test_a_benchmark_that_was_not_compared_is_red(verdicts, tmp_path):
+    folder = make_run(tmp_path / "r", verdicts, [1, 2, 3])
+    assert report.contamination(report.load_run(folder)) is None
+    for i, state in ((1, "not done: <no file>"), (2, "done, 5 problems")):
+        path = folder / f"iter-{i:03d}" / "metrics.json"
+        write_json(path, json.loads(path.read_text()) | dict(contamination=dict(pocket="done, 9 problems", humaneval=state)))
+    found = report.contamination(report.load_run(folder))
+    assert found.states == dict(pocket="done, 9 problems", humaneval="not done: <no file> (round 1)") and repr(found).count("\n") == 1
+    lines = re.findall(r"<li(.*?)>(.*?)</li>", found._repr_html_())
+    assert lines[0] == ("", "pocket: done, 9 problems") and page.RED in lines[1][0] and "&lt;no file&gt;" in lines[1][1]
+
+
 def test_a_missing_notebook_is_one_line(tmp_path):
     with pytest.raises(UserError, match="none.ipynb"): report.write_html(tmp_path / "none.ipynb", tmp_path / "x.html")
 

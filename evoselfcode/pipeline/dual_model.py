@@ -66,6 +66,7 @@ def round_trip(
     workers: int = 0,
     benchmark: set[str] = frozenset(),  # behaviour fingerprints of the benchmark problems
     store: str | None = None,  # a file that keeps what functions did
+    overlaps: dict[str, str] | None = None,  # id of a pair that overlaps with another benchmark: how
 ) -> list[dict]:  # pairs with scores.round_trip, dropped_by and reason
     "Judge descriptions by whether D2C gets the code's behaviour back from them"
     refused = [not_a_description(p["description"], p["code"]) for p in described]
@@ -76,15 +77,16 @@ def round_trip(
     back = {question: [cut_code(question[1] + s.text) for s in samples] for question, samples in zip(asked, drawn)}
     programs = list(dict.fromkeys([(p["code"], p["entry_point"]) for p in described] + [(c, defined_function(c)) for codes in back.values() for c in codes]))
     found = dict(zip([code for code, _ in programs], behaviours(programs, n_inputs=inputs, limits=limits or Limits(), workers=workers, store=store)))
-    return [_judged(p, why, [found[c] for c in back.get(q, [])], found[p["code"]], settings, benchmark) for p, q, why in zip(described, questions, refused)]
+    return [_judged(p, why, [found[c] for c in back.get(q, [])], found[p["code"]], settings, benchmark, (overlaps or {}).get(p["id"])) for p, q, why in zip(described, questions, refused)]
 
-def _judged(pair, refused, copies, original, settings, benchmark) -> dict:
+def _judged(pair, refused, copies, original, settings, benchmark, overlap=None) -> dict:
     "Write the round trip's outcome into a pair"
     share = sum(b.fingerprint is not None and b.fingerprint == original.fingerprint for b in copies) / len(copies) if copies else 0.
     if refused: gate, reason = "description", refused
     elif original.status != PASSED: gate, reason = "execution", f"the code itself does not run: {original.status} {original.detail}".strip()
     elif not original.deterministic: gate, reason = "determinism", "two runs differ"
     elif original.fingerprint in benchmark: gate, reason = "contamination", "behaves like a benchmark problem"
+    elif overlap: gate, reason = "contamination", overlap
     elif share < settings.round_trip_min: gate, reason = "round_trip", f"{share:.2f} of the programs written back behave alike, {settings.round_trip_min} wanted"
     else: gate, reason = "", ""
     return pair | dict(scores=dict(round_trip=round(share, 4)), fingerprint=original.fingerprint, dropped_by=gate, reason=reason)

@@ -19,6 +19,7 @@ from ..engine.loading import model_folder, resolve_model
 from ..datagen.functions import generate_functions
 from ..datagen.names import generate_names
 from ..evaluation import humaneval
+from ..evaluation.gate import Gate
 from ..evaluation.passk import paired_bootstrap
 from ..execution.behaviour import behaviours
 from ..execution.execution import limits_of
@@ -163,14 +164,11 @@ def problems(self: Study, split: str) -> list[dict]:
     return humaneval.load_problems(self.root / getattr(self.config.data, split))
 
 # %% ../../nbs/pipeline/55_iteration.ipynb #28cad129
-@patch
-def benchmark(self: Study) -> set[str]:
-    "Fingerprint the behaviour of every validation and test problem, once"
-    if not hasattr(self, "_benchmark"):
-        problems = self.problems("validation") + self.problems("test")
-        found = behaviours([(p["prompt"] + p["canonical_solution"], p["entry_point"]) for p in problems], n_inputs=self.config.filter.inputs, limits=self.limits, workers=self.config.execution.workers, store=self.store)
-        self._benchmark = {b.fingerprint for b in found if b.fingerprint}
-    return self._benchmark
+@patch(as_prop=True)
+def gate(self: Study) -> Gate:
+    "What keeps benchmark problems out of training"
+    if not hasattr(self, "_gate"): self._gate = Gate(self.config, self.store)
+    return self._gate
 
 # %% ../../nbs/pipeline/55_iteration.ipynb #2fbce8cc
 @patch
@@ -226,8 +224,8 @@ def scored(self: Study) -> list[dict]:
 def filtered(self: Study) -> list[dict]:
     "Judge and select this round's candidates"
     scored, config = self.scored(), self.config
-    work = lambda batch, seed: filtering.select(filtering.judge(batch, config.filter, self.benchmark()), config.select, seed)
-    return self.stage("filtered", scored, len(scored), work, dict(filter=asdict(config.filter), select=asdict(config.select))) if scored else []
+    work = lambda batch, seed: filtering.select(filtering.judge(batch, config.filter, self.gate.fingerprints(), self.gate.reasons(batch)), config.select, seed)
+    return self.stage("filtered", scored, len(scored), work, dict(filter=asdict(config.filter), select=asdict(config.select)) | self.gate.mark) if scored else []
 
 # %% ../../nbs/pipeline/55_iteration.ipynb #a5b1cdc3
 @patch
@@ -236,8 +234,8 @@ def round_trip(self: Study, name: str, codes: list[dict], n: int, source: str) -
     config = self.config
     sampled = asdict(config.sampling) | dict(n=n)
     described = self.stage(f"{name}_described", codes, 128, lambda batch, seed: dual_model.describe(self.engine("c2d"), batch, n, config.sampling, seed, self.iteration, source), sampled, ("c2d",))
-    work = lambda batch, seed: dual_model.keep_distinct(dual_model.round_trip(self.engine("d2c"), batch, config.dual, config.sampling, seed, config.filter.inputs, self.limits, config.execution.workers, self.benchmark(), self.store))
-    return self.stage(name, described, 128 * n, work, dict(dual=asdict(config.dual), sampling=sampled, inputs=config.filter.inputs), ("d2c",)) if described else []
+    work = lambda batch, seed: dual_model.keep_distinct(dual_model.round_trip(self.engine("d2c"), batch, config.dual, config.sampling, seed, config.filter.inputs, self.limits, config.execution.workers, self.gate.fingerprints(), self.store, self.gate.reasons(batch)))
+    return self.stage(name, described, 128 * n, work, dict(dual=asdict(config.dual), sampling=sampled, inputs=config.filter.inputs) | self.gate.mark, ("d2c",)) if described else []
 
 @patch
 def reworded(self: Study) -> list[dict]:
@@ -370,7 +368,7 @@ def finish(self: Study) -> dict:  # metrics
     backward = self.backward() if self.iteration else []
     counts = dict(pairs=len(self.pairs()), forward=sum(c["kept"] for c in filtered), reworded=sum(p["kept"] for p in (self.reworded() if filtered else [])), backward=sum(p["kept"] for p in backward), described=len(backward))
     metrics = dict(iteration=self.iteration, teacher=self.best if self.iteration else None, evaluation=evaluation, **self.decide(), counts=counts,
-                   funnel=filtering.funnel(filtered, config.filter.gates) if filtered else [], precision=self.precision(), seconds=self.seconds())
+                   funnel=filtering.funnel(filtered, config.filter.gates) if filtered else [], precision=self.precision(), contamination=self.gate.states if self.iteration else {}, seconds=self.seconds())
     self.link_latest(self.iteration if metrics["best"] else self.best)
     write_json(self.folder / "metrics.json", metrics)
     return metrics

@@ -1,0 +1,145 @@
+"""What a benchmark's own tests ask a function, and whether another function gives the same answers.
+
+`record` runs a reference solution under its tests and notes the calls; `agreeing` asks functions of somebody else the calls of many problems and tells
+which problems' answers they give; `expect` judges in the same way, from outside. The first two run in a locked child, behind our walls. What `agreeing` says
+a program could forge: it only chooses the pairs that are worth running the tests for, which then happens where nothing can be forged.
+"""
+import json, signal, sys, time, types
+from codec import Unsupported, decode, encode
+from observe import Slow, slow
+
+NEAR = 1e-3   # numbers this close, relatively, may be the same answer: how close they must be, only the tests know
+QUICK = 3e-3  # seconds; a call that takes the reference longer is noted only when there is no other
+LEAST = 0.02  # seconds that a call always gets
+LOADING = 1   # seconds
+HANGS = 100   # calls of one program that end by time before it is given up
+
+
+class Enough(BaseException):
+    "The tests have asked enough."
+
+
+def load(program):
+    "Execute a program's text as a module of its own."
+    module = types.ModuleType('solution')
+    sys.modules['solution'] = module
+    exec(compile(program, '<program>', 'exec'), module.__dict__)
+    return module.__dict__
+
+
+def outcome(function, given):
+    "What a call gives, or the arguments as it left them when it gives nothing, encoded."
+    result = encode(function(*given))
+    return {'left': encode(given)} if result is None else result
+
+
+def record(program, entry, context, tests, inputs, most):
+    "Note what tests, or given inputs, ask a function and what it answers: a JSON list of [arguments, answer], each encoded."
+    function, quick, late, started = load(program)[entry], {}, {}, time.process_time()
+    def note(given, kwargs):
+        asked, began = None, time.process_time()
+        if not kwargs:
+            try: asked = json.dumps(encode(list(given)))
+            except Unsupported: pass
+        if asked is None: return function(*given, **kwargs)
+        result = function(*given)
+        try: answer = encode(result) if result is not None else {'left': encode(list(given))}
+        except Unsupported: return result
+        if answer != {'left': json.loads(asked)}: (quick if time.process_time() - began < QUICK else late)[asked] = answer
+        if len(quick) >= most: raise Enough
+        return result
+    def wrapper(*given, **kwargs): return note(given, kwargs)
+    space = {'__name__': 'tests'}
+    try:
+        if inputs: [note(decode(given), {}) for given in inputs]
+        else:
+            exec(compile(context, '<context>', 'exec'), space)
+            space[entry] = wrapper
+            exec(compile(tests, '<tests>', 'exec'), space)
+    except Enough: pass
+    except Exception as error:
+        if not quick and not late: return f'its tests ask nothing: {type(error).__name__}: {error}'[:200]
+    if not quick and not late: return 'its tests ask nothing that is plain data'
+    return json.dumps([bool(quick), [[json.loads(asked), answer] for asked, answer in (quick or late).items()]])
+
+
+def agreeing(programs, probes):
+    """Find the problems whose probes the functions of programs answer.
+
+    `programs`: [text, [[function, [number of arguments, ...]], ...]] each. `probes`: [number of arguments, JSON of [[problem, patience, [[arguments, answer], ...]], ...]] each.
+    Gives for each program [[function, problem], ...], or in words why it cannot be asked.
+    """
+    tables = {count: json.loads(text) for count, text in probes}
+    signal.signal(signal.SIGPROF, slow)
+    return [answered(*program, tables) for program in programs]
+
+
+def answered(program, functions, tables):
+    found, hung, space = [], 0, timed(LOADING, loaded, program)
+    if not isinstance(space, dict): return space or 'it does not end when it is loaded'
+    for name, counts in functions:
+        function = timed(LOADING, reach, space, name)
+        if not function: continue
+        for problem, patience, calls in (row for count in counts for row in tables[count]):
+            said = timed(max(patience / 2 ** min(hung, 20), LEAST), agrees, function, calls)  # who hangs often gets little time
+            if said is None: hung += 1
+            elif said: found.append([name, problem])
+            if hung >= HANGS: return 'it hangs on most inputs'
+    return found
+
+
+def loaded(program):
+    try: return load(program)
+    except Exception as error: return f'{type(error).__name__}: {error}'[:200]
+
+
+def timed(seconds, work, *given):
+    "What some work gives; False when it raises, None when it takes too long."
+    try:
+        signal.setitimer(signal.ITIMER_PROF, seconds, 0.02)
+        try: return work(*given)
+        finally: signal.setitimer(signal.ITIMER_PROF, 0)
+    except Slow: return None
+    except BaseException: return False
+
+
+def reach(space, name):
+    "A function by its name, or the method `Class.name` of a fresh instance."
+    owner, _, method = name.rpartition('.')
+    return getattr(space[owner](), method) if owner else space[name]
+
+
+def agrees(function, calls):
+    return all(same(outcome(function, decode(asked)), wanted) for asked, wanted in calls)
+
+
+def same(answer, wanted, near=NEAR):
+    "Whether two encoded answers may count as one: numbers that are close, a list for a tuple, true for 1."
+    if answer == wanted: return True
+    if isinstance(answer, (int, float)) and isinstance(wanted, (int, float)): return abs(answer - wanted) <= near * max(1, abs(wanted))
+    if isinstance(answer, dict) and isinstance(wanted, dict):
+        if 'dict' in answer and 'dict' in wanted: return same_dict(answer['dict'], wanted['dict'], near)
+        if answer.keys() == wanted.keys(): return all(same(answer[tag], wanted[tag], near) for tag in wanted)
+    answer, wanted = (value['tuple'] if isinstance(value, dict) and 'tuple' in value else value for value in (answer, wanted))
+    return isinstance(answer, list) and isinstance(wanted, list) and len(answer) == len(wanted) and all(same(a, w, near) for a, w in zip(answer, wanted))
+
+
+def same_dict(answer, wanted, near):
+    "Whether two encoded dictionaries hold the same, in whatever order."
+    theirs, ours = ({json.dumps(key): value for key, value in zip(*parts)} for parts in (answer, wanted))
+    return theirs.keys() == ours.keys() and all(same(theirs[key], ours[key], near) for key in ours)
+
+
+def expect(function, text):
+    "Hold a function against answers that are known: the tests of a problem that comes with inputs alone. Runs in the judge."
+    calls = [(asked, wanted) for asked, wanted in json.loads(text)]
+    plain = [call for call in calls if not (isinstance(call[1], dict) and 'left' in call[1])]
+    for (_, wanted), answer in zip(plain, function.each(decode(asked) for asked, _ in plain)): hold(encode(answer), wanted)
+    for asked, wanted in (call for call in calls if call not in plain):
+        given = decode(asked)
+        function(*given)
+        hold({'left': encode(given)}, wanted)
+
+
+def hold(answer, wanted):
+    if not same(answer, wanted, 1e-6): raise AssertionError(f'{answer!r:.80} is not {wanted!r:.80}')

@@ -1,0 +1,186 @@
+"""Each way of looking finds what it is for and spares what it is not, and what could not be looked for is told."""
+import json
+import logging
+import sys
+from pathlib import Path
+
+import pytest
+
+from evoselfcode.config import Config
+from evoselfcode.evaluation import gate as gates
+from evoselfcode.evaluation.benchmark import SPLIT, Benchmark, Profile
+from evoselfcode.evaluation.contamination import AST, BEHAVIOURAL, EXACT, KINDS, TEN_GRAM, Problem, functions_of, overlap, problem_of, problems_of
+from evoselfcode.execution.execution import Limits
+from evoselfcode.io_utils import write_jsonl
+from evoselfcode.pipeline import dual_model, filtering
+from evoselfcode.prompts import normal_form
+
+PEAKS = dict(task_id="T/0", entry_point="count_peaks", prompt='from typing import List\n\n\ndef count_peaks(heights: List[int]) -> int:\n    """ Say how many of the heights are strictly larger than both of their neighbours.\n'
+             '    >>> count_peaks([1, 3, 2])\n    1\n    """\n',
+             canonical_solution="    peaks = 0\n    for place in range(1, len(heights) - 1):\n        if heights[place - 1] < heights[place] > heights[place + 1]:\n            peaks += 1\n    return peaks\n",
+             test="def check(candidate):\n    assert candidate([1, 3, 2]) == 1\n    assert candidate([]) == 0\n    assert candidate([1, 5, 1, 5, 1]) == 2\n    assert candidate([4, 4, 4]) == 0\n    assert candidate([1, 2, 3, 4]) == 0\n")
+STEP = dict(task_id=7, text="Write a function to keep every n-th item of a list, beginning with the first of them.", code="def every(items, n):\r\n    return items[::n]\r\n",
+            test_list=["assert every([1, 2, 3, 4], 2) == [1, 3]", "assert every(['a', 'b', 'c'], 3) == ['a']", "assert every([], 4) == []"])
+PROBLEMS = problems_of([PEAKS, STEP], "own")
+RENAMED = PEAKS["prompt"].split("    \"\"\"")[0].replace("count_peaks", "summits").replace("heights", "xs") + PEAKS["canonical_solution"].replace("heights", "xs").replace("peaks", "n").replace("place", "k")
+RESTYLED = "def summits(row):\n    return sum(a < b > c for a, b, c in zip(row, row[1:], row[2:]))\n"
+INNOCENT = "def rises(row):\n    return sum(a < b for a, b in zip(row, row[1:]))\n"
+
+
+def kinds(code, description="It does something.", problems=PROBLEMS) -> list[str]:
+    found = overlap(problems, [dict(id="r", description=description, code=code)], workers=1)
+    assert {f["kind"] for f in found.findings} == {k for k, n in found.counts.items() if n}
+    return [k for k in KINDS if found.counts[k]]
+
+
+@pytest.mark.parametrize("what, code, description, wanted", [
+    ("the problem itself", PEAKS["prompt"] + PEAKS["canonical_solution"], "", [EXACT, TEN_GRAM, AST, BEHAVIOURAL]),
+    ("its words, among others", "x = 1\n", "Task: say how many of the HEIGHTS are strictly larger than both of their neighbours!  Thank you.", [EXACT, TEN_GRAM]),
+    ("its solution without hints and docstring, in other spacing", "def count_peaks( heights ):\n  peaks=0\n  for place in range(1,len(heights)-1):\n    if heights[place-1]<heights[place]>heights[place+1]: peaks+=1\n  return peaks\n", "", [TEN_GRAM, AST, BEHAVIOURAL]),
+    ("a piece of its solution", "n = 0\nif heights[place - 1] < heights[place] > heights[place + 1]:\n    n = 1\n", "", [TEN_GRAM]),
+    ("other names", RENAMED, "", [AST, BEHAVIOURAL]),
+    ("other names, among other functions", "import math\nfrom typing import List\n\ndef area(r):\n    return math.pi * r * r\n\n" + RENAMED.split("\n\n\n")[1], "", [AST, BEHAVIOURAL]),
+    ("a comprehension in place of the loop", RESTYLED, "", [BEHAVIOURAL]),
+    ("a method", "class Solution:\n    def summits(self, row: list[int]) -> int:\n" + RESTYLED.split("\n", 1)[1].replace("    return", "        return"), "", [BEHAVIOURAL]),
+    ("in a fence", f"Sure:\n```python\n{RESTYLED}```\nThat is it.", "", [BEHAVIOURAL]),
+    ("one more argument, which has a default", RESTYLED.replace("(row)", "(row, least=0)"), "", [BEHAVIOURAL]),
+    ("a relative", INNOCENT, "Say how many of the heights are larger than the one before.", []),
+    ("an idiom of the solution", "def f(heights):\n    for i in range(1, len(heights) - 1):\n        print(i)\n", "", []),
+    ("no code", "", "", []),
+    ("no Python", "def def (", "", []),
+    ("a constant", "def f(row):\n    return 0\n", "", []),
+], ids=lambda v: v if isinstance(v, str) and "\n" not in v and len(v) < 70 else "")
+def test_each_kind_finds_its_own(what, code, description, wanted):
+    assert kinds(code, description) == wanted
+
+
+def test_two_arguments_in_mbpp_form_by_other_names_and_means():
+    assert kinds("def thin(things, by):\n    return [t for place, t in enumerate(things) if place % by == 0]\n") == [BEHAVIOURAL]
+    assert kinds("def thin(things, by):\n    return things[by:]\n") == []
+    assert kinds("def thin(*, things, by):\n    return things[::by]\n") == []
+
+
+def test_a_function_that_changes_its_argument_is_found():
+    clear = Problem("own", "c", code="def halve(xs):\n    xs[:] = xs[:len(xs) // 2]\n", entry_point="halve", tests="a = [1, 2, 3, 4]\nhalve(a)\nassert a == [1, 2]\nb = [9, 8]\nhalve(b)\nassert b == [9]\n")
+    assert kinds("def cut(them):\n    del them[len(them) // 2:]\n", problems=[clear]) == [BEHAVIOURAL]
+    assert kinds("def cut(them):\n    del them[1:]\n", problems=[clear]) == []
+
+
+def test_inputs_alone_and_inputs_with_answers_will_do():
+    square = dict(entry_point="square", inputs=[[3], [-2], [0.5], [10]])
+    for p in (problem_of(dict(task_id="s", code="def square(x):\n    return x * x\n", **square), "own"), problem_of(dict(task_id="s", answers=[9, 4, .25, 100], **square), "own")):
+        assert BEHAVIOURAL in kinds("def f(z):\n    return z ** 2\n", problems=[p]) and not kinds("def f(z):\n    return 3 * z\n", problems=[p])
+
+
+def test_a_run_that_many_problems_share_does_not_count():
+    line = "    result_of_all = [first_of_them + second_of_them for first_of_them, second_of_them in zip(values, values)]\n"
+    made = [problem_of(dict(task_id=i, code=f"def task_{i}(values):\n{line}    return result_of_all[{i}:]\n"), "own") for i in range(3)]
+    row = f"def other(stuff):\n    values = list(stuff)\n{line}    return len(result_of_all)\n"
+    assert kinds(row, problems=made[:2]) == [TEN_GRAM] and kinds(row, problems=made) == []
+
+
+def test_the_report_counts_rows_by_problem_and_names_the_worst():
+    rows = [dict(id="a", description="", code=RESTYLED), dict(id="b", description="", code=INNOCENT), dict(id="c", description="", code=RESTYLED), dict(description="", code=PEAKS["prompt"] + PEAKS["canonical_solution"])]
+    report = overlap(PROBLEMS, rows, workers=1)
+    table = report.frame()
+    assert table.task_id.tolist() == ["T/0"] and table[BEHAVIOURAL].tolist() == [3] and table[EXACT].tolist() == [1] and table.share.tolist() == [1.0]
+    assert list(report.offenders) == [0, 2, 3] and report.offenders[0] == "behavioural: summits passes the tests of own T/0"
+    assert len(report.frame(everything=True)) == 2 and {f["id"] for f in report.findings} == {"a", "c", "3"}
+
+
+def test_what_cannot_be_asked_is_told():
+    mute = problem_of(dict(task_id="m", text="A problem without tests."), "own")
+    rows = [dict(id="hangs", description="", code="while True: pass\n\ndef f(x): return x\n"), dict(id="leaves", description="", code="import os\nos._exit(0)\n\ndef f(x): return x\n"),
+            dict(id="lacks", description="", code="import no_such_module\n\ndef f(x): return x\n"), dict(id="found", description="", code=RESTYLED)]
+    report = overlap([*PROBLEMS, mute], rows, workers=1)
+    assert set(report.unanswered) == {"hangs", "leaves", "lacks"} and "no_such_module" in report.unanswered["lacks"]
+    assert list(report.unchecked) == [("own", "m")] and list(report.offenders) == [3]  # the neighbours in its batch do not hide it
+
+
+def test_what_a_function_did_is_asked_once(tmp_path, monkeypatch):
+    rows, store = [dict(description="", code=RESTYLED), dict(description="", code=INNOCENT)], tmp_path / "store.sqlite"
+    first = overlap(PROBLEMS, rows, 1, store)
+    monkeypatch.setattr("evoselfcode.execution.execution._Pool.feed", lambda self: pytest.fail("something was run again"))
+    assert overlap(PROBLEMS, rows, 1, store).findings == first.findings != []
+
+
+def test_benchmarks_become_problems():
+    class Own(Benchmark): key = "own"
+    assert problems_of(Own("own", Profile("p", 3.0), [PEAKS])) == PROBLEMS[:1] and Own.checkers[0] == SPLIT
+    assert PROBLEMS[0].text.startswith("Say how many") and ">>>" not in PROBLEMS[0].text and PROBLEMS[1].entry_point == "every" and PROBLEMS[1].task_id == "7"
+    lcb = problem_of(dict(question_id="q", question_content="Add.", starter_code="", metadata='{"func_name": "add"}', public_test_cases=json.dumps([dict(input="1\n2", output="3", testtype="functional")])), "lcb")
+    assert lcb.inputs == ([1, 2],) and lcb.answers == (3,) and lcb.entry_point == "add"
+    plus = problem_of({k: v for k, v in PEAKS.items() if k != "test"} | dict(base_input=[[[1, 3, 2]], [[]], [[1, 5, 1, 5, 1]]]), "humaneval+")
+    assert not plus.tests and kinds(RESTYLED, problems=[plus]) == [BEHAVIOURAL]
+
+
+def test_functions_and_how_many_arguments_they_take():
+    code = "def a(x, y=1): pass\nclass B:\n    def __init__(self, z): pass\n    def m(self): pass\nclass C:\n    def m(self, x, *xs): pass\n    @staticmethod\n    def s(x): pass\ndef k(*, key): pass\n"
+    assert functions_of(code) == [("a", 1, 2), ("C.m", 1, 98), ("C.s", 1, 1)]
+    assert filtering.normal_form is normal_form  # where it was
+
+
+# the gate
+
+def settings(folder, *names) -> Config:
+    config = Config()
+    config.paths.root, config.execution.workers, config.filter.benchmarks = str(folder), 1, list(names)
+    return config
+
+
+@pytest.mark.parametrize("name, content, why", [("humaneval", None, "HumanEval.jsonl: not in"), ("humaneval", "{", "HumanEval.jsonl: line 1"), ("humaneval", '{"task_id": 1}', "line 1"), ("pocket", None, "no such problem file")])
+def test_a_missing_or_broken_benchmark_is_told(tmp_path, name, content, why):
+    if content: (tmp_path / "data/eval").mkdir(parents=True); (tmp_path / "data/eval/HumanEval.jsonl").write_text(content)
+    problems, states = gates.gate_problems(settings(tmp_path, name))
+    assert problems == [] and states[name].startswith("not done: ") and why in states[name]
+
+
+def test_one_without_a_reader_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(gates, "LOADERS", {})
+    assert gates.gate_problems(settings(tmp_path, "lcb"))[1] == {"lcb": "not done: there is no reader for it yet"}
+
+
+def test_the_line_is_red_on_a_terminal_only(capsys, monkeypatch):
+    gates.tell(dict(a="done, 3 problems", b="not done: gone"))
+    plain = capsys.readouterr().out
+    assert "\x1b" not in plain and "warning: contamination: b: not done: gone" in plain and "contamination: a: done, 3 problems" in plain
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    gates.tell(dict(a="done, 3 problems", b="not done: gone"))
+    a, b = capsys.readouterr().out.splitlines()
+    assert "\x1b" not in a and b.startswith("\x1b[31m") and b.endswith("\x1b[0m")
+
+
+def test_the_folder_of_benchmarks_comes_first(tmp_path):
+    write_jsonl(tmp_path / "data/eval/HumanEval.jsonl", [PEAKS, PEAKS | dict(task_id="T/1")])
+    write_jsonl(tmp_path / "mine/HumanEval.jsonl", [PEAKS])
+    config = settings(tmp_path, "humaneval")
+    assert gates.gate_problems(config)[1] == {"humaneval": "done, 2 problems"}
+    config.paths.benchmarks = "mine"
+    assert gates.gate_problems(config)[1] == {"humaneval": "done, 1 problems"}
+
+
+def test_the_gate_stops_candidates_and_round_trips(tmp_path):
+    write_jsonl(tmp_path / "data/eval/HumanEval.jsonl", [PEAKS])
+    gate = gates.Gate(settings(tmp_path, "humaneval"))
+    did = dict(status="passed", fingerprint="1", errors=0, deterministic=True, detail="")
+    rows = [dict(id="bad", parents=["p"], description="Count the summits.", code=RESTYLED, entry_point="summits", scores=dict(perplexity=1., agreement=1.), behaviour=did),
+            dict(id="good", parents=["p"], description="Count the rises.", code=INNOCENT, entry_point="rises", scores=dict(perplexity=1., agreement=1.), behaviour=did)]
+    overlaps = gate.reasons(rows)
+    judged = filtering.judge(rows, Config().filter, gate.fingerprints(), overlaps)
+    assert [(c["dropped_by"], c["reason"]) for c in judged] == [("contamination", "behavioural: summits passes the tests of humaneval T/0"), ("", "")]
+    class Echo:
+        name = "echo"
+        def sample(self, prompts, n, **_): return [[type("Sample", (), dict(text="    pass\n"))] * n for _ in prompts]
+    tried = dual_model.round_trip(Echo(), rows, inputs=4, workers=1, limits=Limits(), overlaps=overlaps)
+    assert [p["dropped_by"] for p in tried] == ["contamination", "round_trip"]
+
+
+def test_the_default_gate_marks_nothing_and_asks_the_splits_alone(root):
+    config = settings(root, "pocket")
+    gate = gates.Gate(config)
+    assert gate.mark == {} and gate.reasons([dict(id="x", description="", code=RESTYLED)]) == {} and gate.states == {"pocket": "done, 400 problems"}
+    config.filter.benchmarks = ["pocket", "lcb"]
+    assert set(gates.Gate(config).mark) == {"contamination"}
+    config.filter.gates = ["syntax"]
+    assert all(state.startswith("not done: filter.gates") for state in gates.Gate(config).states.values())
