@@ -6,7 +6,7 @@ LiveCodeBench's checker is on no package index. Its figure (two processes: 25 to
 the same semantics (`harnesses/lcb.run`, every import of the harness) as that checker starts them, for each sample a server for the results and a process of its own, in a pool of as many workers.
 `bare` has loaded what the checker's own modules import, `loaded` also torch, which its command imports, too, and whose memory each fork copies the tables of.
 The baselines are UNSAFE: the programs run without walls, as you. Give this only samples that you trust; --safe leaves the baselines out.
-Each way has a process of its own; rounds are interleaved, so that a busy machine is busy for all, and ratios are those of the medians. Processor time hardly depends on who else is busy.
+Samples that run out of time are left out: they take 6 s, whoever judges. Each way has a process of its own; rounds are interleaved, so that a busy machine is busy for all, and ratios are those of the medians. Processor time hardly depends on who else is busy.
 """
 import argparse, multiprocessing, os, resource, statistics, sys, time
 from concurrent.futures import ProcessPoolExecutor
@@ -22,7 +22,8 @@ def read(options):
     from evoselfcode.evaluation.lcb import load
     benchmark = load([Path(options.file).parent], Path(options.file).name)
     records = parse_records(read_bytes(options.samples), options.samples)
-    return benchmark, [s for r in records for s in benchmark.read(r) if s["task_id"] in benchmark.by_task][:options.limit]
+    samples = [s for r in records for s in benchmark.read(r) if s["task_id"] in benchmark.by_task][:options.limit]
+    return benchmark, [s for i, s in enumerate(samples) if i not in options.late]
 
 
 def in_process(code, function, seconds, data, results, reasons):
@@ -75,14 +76,17 @@ def main():
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--safe", action="store_true", help="leave the baselines out")
     options = parser.parse_args()
+    options.late = ()
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process: rows, *_ = process.submit(judge, "official", options).result()
+    options.late = tuple(i for i, row in enumerate(rows) if row[-1] == -3)
     ways, runs, found = ["split", "official"] + [BARE, LOADED] * (not options.safe), {}, {}
     for _ in range(options.repeats):
         for way in ways:
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process: found[way], *took = process.submit(judge, way, options).result()
             runs.setdefault(way, []).append(took)
-    wall, cpu = ({way: statistics.median(took[i] for took in rows) / options.limit for way, rows in runs.items()} for i in (0, 1))
+    wall, cpu = ({way: statistics.median(took[i] for took in rows) / len(found[way]) for way, rows in runs.items()} for i in (0, 1))
     passes = {way: [all(r is True for r in result) for result in results] for way, results in found.items()}
-    print(f"{len(passes['split'])} samples, {sum(passes['split'])} pass; {options.workers} workers, {options.repeats} rounds, load {os.getloadavg()[0]:.1f}")
+    print(f"{len(passes['split'])} samples, {len(options.late)} that run out of time left out, {sum(passes['split'])} pass; {options.workers} workers, {options.repeats} rounds, load {os.getloadavg()[0]:.1f}")
     for way in ways:
         ratios = [f"{wall[base] / wall[way]:.1f} times {base} ({cpu[base] / cpu[way]:.1f} by processor time)" for base in ways[2:]] if way in ("split", "official") else []
         differ = f"; {sum(a != b for a, b in zip(passes[way], passes[LOADED]))} verdicts differ" if ratios else ""
