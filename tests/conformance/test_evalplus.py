@@ -65,4 +65,4 @@ def test_arguments_are_restored_as_evalplus_does():
     for problem in MbppPlus.load([FOLDER]).problems:
         for which in ("base_input", "plus_input"):
             theirs = [list(arguments) for arguments in evalplus.mbpp_deserialize_inputs(problem["task_id"], problem[which])]
-            assert repr(restore(problem["task_id"], problem[which])) == repr(theirs), problem["task_id"]
+            assert repr(list(map(list, restore(problem["task_id"], problem[which])))) == repr(theirs), problem["task_id"]

@@ -47,7 +47,7 @@ RESTORE = {f'Mbpp/{number}': ways for ways, numbers in ARGUMENTS for number in n
 
 def restore(task, inputs):
     "Lists of arguments as the task means them: tuples, sets and complex numbers again."
-    if task not in RESTORE: return inputs
+    if task not in RESTORE: return list(inputs)  # Mbpp/793 has an empty object where a list is meant
     *ways, last = RESTORE[task]
     return [[way(argument) for way, argument in zip(chain(ways, repeat(last)), arguments)] for arguments in inputs]
 
