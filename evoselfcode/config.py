@@ -23,9 +23,10 @@ def key(
     above=None,      # the value must be greater than this
     choices=None,    # the only words allowed
     pattern=None,    # regular expression that a text must match in full
+    form="a plain name",  # the pattern in words
 ):
     "Declare one setting: a dataclass field with its default and its range."
-    rule = dict(low=low, high=high, above=above, choices=choices, pattern=pattern)
+    rule = dict(low=low, high=high, above=above, choices=choices, pattern=pattern, form=form)
     if isinstance(default, list): return field(default_factory=lambda: list(default), metadata=rule)
     return field(default=default, metadata=rule)
 
@@ -159,10 +160,10 @@ class Benchmark:
     mbpp_set: str = key("test-500", choices=("974", "test-500", "sanitized-427", "sanitized-257"))  # which of MBPP's problems
     mbpp_profile: str = key("bigcode-harness@8fc5bae", choices=("mbpp@paper", "bigcode-harness@8fc5bae", "deepseek@2f9fd85"))  # whose prompt, prelude and time limit
     evalplus_profile: str = key("evalplus@26d6d00", choices=("evalplus@26d6d00", "evalplus@0.3.1"))  # of HumanEval+ and MBPP+
-    lcb_release: str = key("release_v5", pattern=r"release_v[1-6]|v[1-6](_v[1-6])?|.*\.jsonl(\.gz)?")  # which of LiveCodeBench's problems, or a file of its format
-    lcb_start: str = key("", pattern=r"|\d{4}-\d\d(-\d\d)?")       # first contest date that counts; "" = all
-    lcb_end: str = key("", pattern=r"|\d{4}-\d\d(-\d\d)?")         # last contest date that counts; "" = all
-    lcb_cutoff: str = key("", pattern=r"|\d{4}-\d\d(-\d\d)?")      # end of the model's training data: only younger contests count; "" = all
+    lcb_release: str = key("release_v5", pattern=r"release_v[1-6]|v[1-6](_v[1-6])?|.*\.jsonl(\.gz)?", form="release_v1 to release_v6, a range as v1_v3, or a .jsonl file")  # which of LiveCodeBench's problems, or a file of its format
+    lcb_start: str = key("", pattern=r"|\d{4}-\d\d(-\d\d)?", form="a day or a month, as 2024-08")       # first contest date that counts; "" = all
+    lcb_end: str = key("", pattern=r"|\d{4}-\d\d(-\d\d)?", form="a day or a month, as 2024-08")         # last contest date that counts; "" = all
+    lcb_cutoff: str = key("", pattern=r"|\d{4}-\d\d(-\d\d)?", form="a day or a month, as 2024-08")      # end of the model's training data: only younger contests count; "" = all
     lcb_profile: str = key("lcb@28fef95", choices=("lcb@28fef95", "lcb@051d813"))  # the second: before the change of standard input
     bigcodebench_split: str = key("complete", choices=("complete", "instruct"))  # a docstring to complete, or an instruction
     bigcodebench_subset: str = key("full", choices=("full", "hard"))  # 1,140 tasks, or the 148 hard ones
@@ -216,7 +217,7 @@ def problem(
     low, high, above, choices, pattern = (rule.get(name) for name in ("low", "high", "above", "choices", "pattern"))
     if isinstance(value, float) and not math.isfinite(value): return "must be a finite number"
     if choices and value not in choices: return f"must be one of {', '.join(choices)}"
-    if pattern and not re.fullmatch(pattern, value): return "must be a plain name" if value else "must not be empty"
+    if pattern and not re.fullmatch(pattern, value): return f"must be {rule['form']}" if value else "must not be empty"
     if low is not None and not value >= low: return f"must be at least {low}"
     if above is not None and not value > above: return f"must be greater than {above}"
     if high is not None and not value <= high: return f"must be at most {high}"

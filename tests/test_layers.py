@@ -10,7 +10,7 @@ LIB = Path(__file__).resolve().parents[1] / "evoselfcode"
 FILES = sorted(LIB.rglob("*.py"))
 FLOORS = {"ground": 0, "engine": 1, "execution": 1, "datagen": 2, "evaluation": 2, "pipeline": 3, "top": 4}
 GROUND = {"constants", "config", "io_utils", "logging_utils", "prompts", "lineage"}
-TOP = {"cli", "report", "page", "runs", "pocket"}
+TOP = {"cli", "report", "page", "runs", "scoreboard", "pocket"}
 
 
 def module(path: Path) -> tuple[str, ...]:

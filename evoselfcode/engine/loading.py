@@ -6,13 +6,16 @@ Docs: https://github.com/evoselfcode/evoselfcode/tree/main/nbs/engine/loading.ht
 
 # %% auto #0
 __all__ = ['POCKET', 'PICKLED', 'WANTED', 'resolve_model', 'check_files', 'model_folder', 'cached', 'download', 'quiet',
-           'pick_device', 'load', 'load_weights', 'load_tokenizer', 'first_line']
+           'pick_device', 'load', 'load_weights', 'load_tokenizer', 'first_line', 'model_fingerprint', 'ends_hash',
+           'resolve_checkpoint']
 
 # %% ../../nbs/engine/10_loading.ipynb #d6eb64c3
-import json, os, warnings
+import hashlib, json, os, warnings
 from contextlib import contextmanager
 from pathlib import Path
+from ..config import Config
 from ..constants import UserError, package_folder
+from ..io_utils import content_id, read_json
 from ..logging_utils import get_logger
 
 # %% ../../nbs/engine/10_loading.ipynb #e4924800
@@ -174,3 +177,29 @@ def load_tokenizer(folder: Path):
 def first_line(error: Exception) -> str:
     "Return the first line of an error's message, without its colours."
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
+
+# %% ../../nbs/engine/10_loading.ipynb #efe17221
+def model_fingerprint(
+    path: str,  # a resolved name: a folder, or a hub id
+) -> str:       # 16 hexadecimal digits; a hub id stays as it is
+    "Name a model by what it was made from."
+    made, weights = Path(path) / "training.json", sorted(Path(path).glob("*.safetensors"))
+    if made.exists(): return content_id(read_json(made)["made_from"])
+    return content_id(Path(path).name, [(w.name, w.stat().st_size, ends_hash(w)) for w in weights]) if weights else path
+
+def ends_hash(path: Path, size: int = 2**20) -> str:
+    "Hash the beginning and the end of a file."
+    with open(path, "rb") as file:
+        digest = hashlib.sha256(file.read(size))
+        file.seek(max(0, path.stat().st_size - size))
+        digest.update(file.read())
+    return digest.hexdigest()[:16]
+
+def resolve_checkpoint(
+    config: Config,
+    checkpoint: str,  # a folder, `pocket` or a hub id
+) -> str:             # for `load`
+    "Find the model that a command names; a folder counts from the project's root."
+    path = str(config.path(checkpoint).resolve()) if config.path(checkpoint).exists() else resolve_model(checkpoint)
+    if path == checkpoint and Path(path).parts[0] == config.paths.checkpoints: raise UserError(f"{path}: no such folder; `evoselfcode pipeline iterate` makes checkpoints")
+    return path

@@ -127,6 +127,10 @@ class Benchmark:
         "The sample that the benchmark's authors wrote."
         return {"task_id": problem["task_id"], self.field: problem["canonical_solution"]}
 
+    def runnable(self, workers: int = 0, store: str | Path | None = None) -> tuple["Benchmark", dict[str, str]]:
+        "This benchmark without the tasks that no solution could pass on this machine, and for each of them why; most need nothing but Python."
+        return self, {}
+
     def read(self, record: dict) -> Iterator[dict]:
         "Turn a record of the harness's sample files into samples."
         yield record

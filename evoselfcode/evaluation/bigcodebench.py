@@ -188,6 +188,8 @@ def runnable(
     kept = [problem for problem in benchmark.problems if problem["task_id"] not in reasons]
     return type(benchmark)(kept, benchmark.split, benchmark.subset, benchmark.calibrated, benchmark.profile, benchmark.md5, benchmark.libraries, benchmark.whole), reasons
 
+BigCodeBench.runnable = lambda self, workers=0, store=None: runnable(self, workers, store, f"{self.set_name}, authors")
+
 def reason(problem: dict, row: dict) -> str:
     "Say why the authors' own solution does not pass here."
     imports = [node for text in (problem["complete_prompt"], problem["test"]) for node in ast.walk(parsed(text))]
