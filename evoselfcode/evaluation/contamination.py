@@ -10,12 +10,13 @@ __all__ = ['TOKEN', 'KINDS', 'EXACT', 'TEN_GRAM', 'AST', 'BEHAVIOURAL', 'N', 'LE
            'telling', 'Texts', 'bare', 'shapes', 'Row', 'row_of', 'functions_of', 'taken', 'recorded', 'chosen',
            'plausible', 'under_test', 'Report', 'overlap']
 
-# %% ../../nbs/evaluation/46_contamination.ipynb #ac1b55e1
+# %% ../../nbs/evaluation/46_contamination.ipynb #3109094e
 import ast, builtins, hashlib, json, keyword, re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from fastcore.basics import patch
 from .benchmark import Benchmark
 from ..execution.codec import encode
 from ..execution.execution import Limits, Program, VerdictStore, call_of, mechanism, run_programs
@@ -112,7 +113,7 @@ def streams(
         else: prose += words(comment or long)
     return tokens, prose
 
-# %% ../../nbs/evaluation/46_contamination.ipynb #a306382f
+# %% ../../nbs/evaluation/46_contamination.ipynb #c936a458
 KINDS = EXACT, TEN_GRAM, AST, BEHAVIOURAL = "exact", "10-gram", "ast", "behavioural"
 N, LEAST = 10, dict(code=8, words=4)
 
@@ -124,6 +125,7 @@ def telling(run: tuple, part: str) -> bool:
     "Whether a run says more than an idiom: code with two names or values of its own."
     return part == "words" or len({t for t in run if t not in COMMON and (t.isidentifier() and len(t) > 1 or t[0] == '"' and len(t) > 4 or t[0].isdigit() and len(t) > 1)}) > 1
 
+# %% ../../nbs/evaluation/46_contamination.ipynb #ab6f4416
 class Texts:
     "An index of all runs of ten tokens in a set of problems."
     def __init__(self, problems: list[Problem]):
@@ -150,7 +152,7 @@ class Texts:
                     if (part, *run) not in self.boilerplate: shared.setdefault(i, {})[run] = at
             for i, found in shared.items(): yield i, TEN_GRAM, where, f"has `{' '.join(next(iter(found)))}` from", len(found) / self.own[i][part]
 
-# %% ../../nbs/evaluation/46_contamination.ipynb #e66708be
+# %% ../../nbs/evaluation/46_contamination.ipynb #bd61dbfd
 def bare(tree: ast.AST) -> ast.AST:
     "Take docstrings, hints and imports out of a tree, in place."
     for node in ast.walk(tree):
@@ -176,7 +178,7 @@ def shapes(code: str) -> dict[str, str]:  # hash of a tree: what it is of
         return found | ({content_id(normal_form(bare(whole))): "the program"} if len(apart.body) > 1 else {})
     except RecursionError: return {}
 
-# %% ../../nbs/evaluation/46_contamination.ipynb #f3bb3886
+# %% ../../nbs/evaluation/46_contamination.ipynb #68356142
 @dataclass
 class Row:
     "One row of training data, as it is compared."
@@ -212,7 +214,7 @@ def taken(node: ast.FunctionDef) -> tuple[int, int]:  # fewest is -1 for one tha
     most = len(a.posonlyargs + a.args)
     return -1 if any(d is None for d in a.kw_defaults) else most - len(a.defaults), 99 if a.vararg else most
 
-# %% ../../nbs/evaluation/46_contamination.ipynb #9dc0ef9a
+# %% ../../nbs/evaluation/46_contamination.ipynb #02612891
 PROBES, LONGEST = 4, 400  # per problem; characters of one
 
 def recorded(problems: list[Problem], limits: Limits, workers: int, store) -> list[tuple | str]:  # whether it is quick, [arguments, answer] each, encoded; or why there are none
@@ -236,7 +238,7 @@ def chosen(calls: list) -> list:  # the best first
     telling = sorted(kept.values(), key=lambda c: (c[1] in ([], "", 0, None, False, True, 1), -len(json.dumps(c[1]))))[:PROBES]
     return telling + [c for c in reversed(short) if c not in telling][:PROBES - len(telling)]
 
-# %% ../../nbs/evaluation/46_contamination.ipynb #31467544
+# %% ../../nbs/evaluation/46_contamination.ipynb #369019fb
 STAND_IN, BATCH, PATIENCE = "the_function_of_the_row", 16, 0.1  # programs asked by one child; seconds for the questions of one problem
 
 def plausible(codes: list[str], calls: list, limits: Limits, workers: int, store) -> list[list | str]:  # per code [function, problem] each; or why it could not be asked
@@ -268,13 +270,14 @@ def plausible(codes: list[str], calls: list, limits: Limits, workers: int, store
         left = failed
     return [found[code] for code in codes]
 
+# %% ../../nbs/evaluation/46_contamination.ipynb #2f46aeb6
 def under_test(p: Problem, calls: list, code: str, name: str) -> Program:
     "Put a function in the place of a problem's own."
     owner, _, method = name.rpartition(".")
     tests = f"{p.entry_point} = {STAND_IN}\n{p.tests}" if p.tests else f"from harnesses.probing import expect\nexpect({STAND_IN}, {json.dumps(calls[1])!r})"
     return Program(f"{code}\n\n{STAND_IN} = {f'{owner}().{method}' if owner else name}\n", tests, "", p.context)
 
-# %% ../../nbs/evaluation/46_contamination.ipynb #318c3d54
+# %% ../../nbs/evaluation/46_contamination.ipynb #24f80d35
 @dataclass
 class Report:
     "What was found, and what could not be looked for."
@@ -298,23 +301,25 @@ class Report:
             found.setdefault(f["row"], f"{f['kind']}: {f['where']} {f['detail']} {f['benchmark']} {f['task_id']}{share}")
         return found
 
-    def frame(self, everything: bool = False):  # DataFrame, one row per problem; `everything`: also those without findings
-        "Tabulate by problem how many rows each kind found."
-        rows = {(p.benchmark, p.task_id): dict.fromkeys(KINDS, 0) | dict(share=0.0, row="", unchecked=self.unchecked.get((p.benchmark, p.task_id), "")) for p in self.problems}
-        seen = set()
-        for f in self.findings:
-            at = rows[f["benchmark"], f["task_id"]]
-            at[f["kind"]] += (f["row"], f["task_id"], f["kind"]) not in seen
-            seen.add((f["row"], f["task_id"], f["kind"]))
-            if f["kind"] == TEN_GRAM: at["share"] = max(at["share"], round(f["share"], 2))
-            at["row"] = at["row"] or f["id"]
-        import pandas as pd
-        table = pd.DataFrame([dict(benchmark=b, task_id=t) | r for (b, t), r in rows.items() if everything or any(r[k] for k in KINDS)], columns=["benchmark", "task_id", *KINDS, "share", "row", "unchecked"])
-        return table if table.unchecked.any() else table.drop(columns="unchecked")
-
     def __repr__(self): return f"Report({self.rows} rows, {len(self.problems)} problems, found by: {', '.join(f'{kind} {n}' for kind, n in self.counts.items())})"
 
-# %% ../../nbs/evaluation/46_contamination.ipynb #c14c18b4
+# %% ../../nbs/evaluation/46_contamination.ipynb #ae808c31
+@patch
+def frame(self: Report, everything: bool = False):  # DataFrame, one row per problem; `everything`: also those without findings
+    "Tabulate by problem how many rows each kind found."
+    rows = {(p.benchmark, p.task_id): dict.fromkeys(KINDS, 0) | dict(share=0.0, row="", unchecked=self.unchecked.get((p.benchmark, p.task_id), "")) for p in self.problems}
+    seen = set()
+    for f in self.findings:
+        at = rows[f["benchmark"], f["task_id"]]
+        at[f["kind"]] += (f["row"], f["task_id"], f["kind"]) not in seen
+        seen.add((f["row"], f["task_id"], f["kind"]))
+        if f["kind"] == TEN_GRAM: at["share"] = max(at["share"], round(f["share"], 2))
+        at["row"] = at["row"] or f["id"]
+    import pandas as pd
+    table = pd.DataFrame([dict(benchmark=b, task_id=t) | r for (b, t), r in rows.items() if everything or any(r[k] for k in KINDS)], columns=["benchmark", "task_id", *KINDS, "share", "row", "unchecked"])
+    return table if table.unchecked.any() else table.drop(columns="unchecked")
+
+# %% ../../nbs/evaluation/46_contamination.ipynb #be32862c
 def overlap(
     problems: list[Problem],
     rows: Iterable[dict],         # records with description and code
@@ -341,6 +346,7 @@ def overlap(
     report.findings.sort(key=lambda f: (f["row"], f["benchmark"], f["task_id"], KINDS.index(f["kind"])))
     return report
 
+# %% ../../nbs/evaluation/46_contamination.ipynb #96562534
 def _behave(report: Report, by_code: dict, note: Callable, limits: Limits, workers: int, store):
     "Look for equal behaviour: probes first, then tests."
     calls = recorded(report.problems, limits, workers, store)

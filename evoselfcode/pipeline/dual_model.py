@@ -79,6 +79,7 @@ def round_trip(
     found = dict(zip([code for code, _ in programs], behaviours(programs, n_inputs=inputs, limits=limits or Limits(), workers=workers, store=store)))
     return [_judged(p, why, [found[c] for c in back.get(q, [])], found[p["code"]], settings, benchmark, (overlaps or {}).get(p["id"])) for p, q, why in zip(described, questions, refused)]
 
+# %% ../../nbs/pipeline/54_dual_model.ipynb #7566c4c4
 def _judged(pair, refused, copies, original, settings, benchmark, overlap=None) -> dict:
     "Write the round trip's outcome into a pair"
     share = sum(b.fingerprint is not None and b.fingerprint == original.fingerprint for b in copies) / len(copies) if copies else 0.
