@@ -148,6 +148,7 @@ def _evaluate(names, config, override, ckpt, samples=None, export=None, partial=
         if s.get("differing"): typer.echo(f"{s['set']}: split and official differ on {s['differing']} programs, {s['suspicious']} of them suspicious: {s['folder']}")
     typer.echo(f"{folder / 'table.md'}")
 
+# %% ../nbs/72_cli.ipynb #be1774ee
 def _command(name):
     "Make the command of one benchmark"
     def run(ckpt: Checkpoint = "checkpoints/latest", config: EvalConfig = Path("configs/evaluate.yaml"), override: Overrides = None, samples: Samples = None, export: Export = None, partial: Partial = False):

@@ -151,11 +151,12 @@ class Evaluation:
     batch: int = key(64, low=1)                                       # problems per resumable batch
     bootstrap: int = key(2000, low=1)                                 # resamples behind each interval
 
+# %% ../nbs/01_config.ipynb #d834b137
 @dataclass
 class Benchmark:
     "Public benchmarks: which set, under which harness, asked how."
     style: str = key("native", choices=("native", "d2c", "bigcode", "deepseek"))  # how HumanEval's problems are put to a base model
-    chat: str = key("auto", choices=("auto", "yes", "no"))            # ask in messages; auto: when the tokenizer has a template
+    chat: bool = False                                                # ask in messages, by the tokenizer's chat template; many base models have one, too
     checker: str = key("both", choices=("both", "split", "official"))  # split cannot be forged; official is the harness's own way
     mbpp_set: str = key("test-500", choices=("974", "test-500", "sanitized-427", "sanitized-257"))  # which of MBPP's problems
     mbpp_profile: str = key("bigcode-harness@8fc5bae", choices=("mbpp@paper", "bigcode-harness@8fc5bae", "deepseek@2f9fd85"))  # whose prompt, prelude and time limit
@@ -169,6 +170,7 @@ class Benchmark:
     bigcodebench_subset: str = key("full", choices=("full", "hard"))  # 1,140 tasks, or the 148 hard ones
     bigcodebench_calibrated: bool = True                              # put the signature before the answer, as the harness does by default
 
+# %% ../nbs/01_config.ipynb #47dd722e
 @dataclass
 class Execution:
     "Limits of one program that a model wrote."

@@ -194,7 +194,7 @@ def test_a_process_that_dies_is_replaced_and_its_programs_run_again(which):
 
 def test_broken_machinery_raises_and_is_no_verdict(monkeypatch, tmp_path):
     (tmp_path/"execution").mkdir()
-    (tmp_path/"execution"/"zygote.py").write_text("raise RuntimeError('no such machine')")
+    for name in execution.MECHANISM: (tmp_path/"execution"/name).write_text("raise RuntimeError('no such machine')")
     monkeypatch.setattr(execution, "package_folder", lambda: tmp_path)
     with pytest.raises(ExecutionFault, match="no such machine"): list(run_programs([Program("x = 1")]))
 

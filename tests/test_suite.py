@@ -121,3 +121,16 @@ def test_odd_completions_are_judged_and_counted(place):
     path = samples(place, ("HumanEval/0", "    return '\0'\n"), ("HumanEval/1", "    return x * x\n#" + "x" * 10_000_000), ("HumanEval/2", ""), *RIGHT)
     (s,), _ = run_suite(("humaneval",), settings(place), samples=path)
     assert s["statuses"] == {"failed": 2, "passed": 4} and s["differing"] == 0
+
+
+def test_a_chat_model_is_asked_in_messages(place):
+    from evoselfcode.engine.local import Engine
+    from evoselfcode.evaluation.suite import as_text, draw, is_chat
+    engine, benchmark = Engine("pocket"), HumanEval(PROBLEMS)
+    with pytest.raises(UserError, match="benchmark.chat: the tokenizer of .* has no chat template"): is_chat(settings(place, "benchmark.chat=true"), engine)
+    engine.tokenizer.chat_template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+    text = as_text(engine, benchmark.prompt(PROBLEMS[0], chat=True))
+    assert text.startswith("<user>Please continue to complete the function.") and text.endswith("```<assistant>")
+    assert as_text(engine, [dict(role="user", content="Write."), dict(role="assistant", content="def f(")]) == "<user>Write.<assistant>def f("
+    drawn = draw(engine, benchmark, PROBLEMS, settings(place, "evaluation.n=1", "evaluation.ks=[1]", "evaluation.max_new_tokens=8"), chat=True)
+    assert [s["task_id"] for s in drawn] == [p["task_id"] for p in PROBLEMS] and all(s["completion"].startswith("\n") for s in drawn)

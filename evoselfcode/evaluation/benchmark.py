@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from ..constants import PASSED, UserError
+from fastcore.basics import patch
+from ..constants import UserError
 from ..execution.execution import Limits, Program, Verdict, run_programs
 from ..io_utils import file_errors, parse_line, write_json, write_jsonl
 from ..logging_utils import progress as progress_bar
@@ -88,11 +89,14 @@ class Profile:
     memory_mb: int = 4096   # address space that a program may use
     note: str = ""          # what is special about it
 
+# %% ../../nbs/evaluation/39_benchmark.ipynb #86888bae
 class Benchmark:
     "Problems, and the rules by which one harness judges them. A subclass knows one benchmark."
     key = ""                         # its name on the command line
     checkers = (SPLIT, OFFICIAL)     # the ways of judging it has; the first is the default
     stops: tuple[str, ...] = ()      # texts that end what a base model writes
+    chat_stops: tuple[str, ...] = () # and a chat model
+    style = "base"                   # how a base model is asked, where there are several ways
     field = "completion"             # where a sample holds what is judged
     max_new_tokens = 512             # what the harness grants a model
     outputs = 16                     # KiB of printed text that are kept
@@ -114,30 +118,42 @@ class Benchmark:
         "What is executed to judge a sample; at least one program."
         raise NotImplementedError
 
-    def result(self, problem: dict, sample: dict, verdicts: list[Verdict], checker: str) -> dict:
-        "What the harness would say: passed, status, detail, and `result` in its own words."
-        worst = next((v for v in verdicts if not v.passed), verdicts[-1])
-        return dict(passed=worst.passed, status=worst.status, detail=worst.detail, result=worst.status)
+# %% ../../nbs/evaluation/39_benchmark.ipynb #82a744f3
+@patch
+def result(self: Benchmark, problem: dict, sample: dict, verdicts: list[Verdict], checker: str) -> dict:
+    "What the harness would say: passed, status, detail, and `result` in its own words."
+    worst = next((v for v in verdicts if not v.passed), verdicts[-1])
+    return dict(passed=worst.passed, status=worst.status, detail=worst.detail, result=worst.status)
 
-    def limits(self, checker: str) -> Limits:
-        "What a program may use; its time may be its own."
-        return Limits(seconds=self.profile.seconds, memory_mb=self.profile.memory_mb, output_kb=self.outputs)
+@patch
+def limits(self: Benchmark, checker: str) -> Limits:
+    "What a program may use; its time may be its own."
+    return Limits(seconds=self.profile.seconds, memory_mb=self.profile.memory_mb, output_kb=self.outputs)
 
-    def canonical(self, problem: dict) -> dict:
-        "The sample that the benchmark's authors wrote."
-        return {"task_id": problem["task_id"], self.field: problem["canonical_solution"]}
+@patch
+def canonical(self: Benchmark, problem: dict) -> dict:
+    "The sample that the benchmark's authors wrote."
+    return {"task_id": problem["task_id"], self.field: problem["canonical_solution"]}
 
-    def runnable(self, workers: int = 0, store: str | Path | None = None) -> tuple["Benchmark", dict[str, str]]:
-        "This benchmark without the tasks that no solution could pass on this machine, and for each of them why; most need nothing but Python."
-        return self, {}
+@patch
+def prompt_name(self: Benchmark, chat: bool) -> str:
+    "Name the way of asking."
+    return "chat" if chat else self.style
 
-    def read(self, record: dict) -> Iterator[dict]:
-        "Turn a record of the harness's sample files into samples."
-        yield record
+@patch
+def runnable(self: Benchmark, workers: int = 0, store: str | Path | None = None) -> tuple["Benchmark", dict[str, str]]:
+    "This benchmark without the tasks that no solution could pass on this machine, and for each of them why; most need nothing but Python."
+    return self, {}
 
-    def write(self, samples: list[dict]) -> list[dict]:
-        "Turn samples into records of the harness's sample files."
-        return [{k: s[k] for k in ("task_id", self.field)} for s in samples]
+@patch
+def read(self: Benchmark, record: dict) -> Iterator[dict]:
+    "Turn a record of the harness's sample files into samples."
+    yield record
+
+@patch
+def write(self: Benchmark, samples: list[dict]) -> list[dict]:
+    "Turn samples into records of the harness's sample files."
+    return [{k: s[k] for k in ("task_id", self.field)} for s in samples]
 
 # %% ../../nbs/evaluation/39_benchmark.ipynb #66d617ef
 def check(

@@ -211,7 +211,7 @@ def data_of(
 # %% ../../nbs/evaluation/43_lcb.ipynb #112a9eb0
 class LiveCodeBench(Benchmark):
     "Problems of programming contests, under LiveCodeBench's harness."
-    key, field, stops, max_new_tokens = "lcb", "solution", ("###",), 2000
+    key, field, stops, chat_stops, max_new_tokens = "lcb", "solution", ("###",), ("###",), 2000
 
     def __init__(self, set_name: str, problems: list[dict], profile: Profile = PROFILES["lcb@28fef95"], md5: str = "", shots: tuple[dict, str] = (OURS, "evoselfcode")):
         super().__init__(set_name, profile, problems, md5)

@@ -6,13 +6,14 @@ Docs: https://github.com/evoselfcode/evoselfcode/tree/main/nbs/evaluation/mbpp.h
 
 # %% auto #0
 __all__ = ['FULL', 'SANITIZED', 'TEST', 'SETS', 'FEW_SHOT', 'PROFILES', 'FIFTEEN', 'NUMPY', 'ASK', 'CHAT', 'CHAT_ALL',
-           'problem_of', 'asked', 'tested_name', 'Mbpp', 'load_mbpp']
+           'problem_of', 'asked', 'shown', 'tested_name', 'Mbpp', 'load_mbpp']
 
 # %% ../../nbs/evaluation/42_mbpp.ipynb #dc520f8c
 import ast
 import re
 from pathlib import Path
-from ..constants import PASSED, UserError
+from fastcore.basics import patch
+from ..constants import UserError
 from .benchmark import SPLIT, OFFICIAL, Benchmark, Profile, Source, locate, md5_of, parse_records, read_bytes
 from .extraction import code_block
 from .humaneval import BIGCODE_STOPS, official_result
@@ -48,6 +49,8 @@ CHAT_ALL = "Please refer the given examples and generate a python function for m
 
 def asked(template: str, problem: dict) -> str: return template.format(text=problem["text"], tests="\n".join(problem["tests"]))
 
+def shown(example: dict) -> str: return example["code"].replace("\t", "    ")
+
 def tested_name(problem: dict) -> str:
     "Name the function that a problem's tests are about; it may have the name of one of Python's own."
     tree, calls = parse(problem["code"]), set(re.findall(r"\b(\w+)\s*\(", "\n".join(problem["tests"])))
@@ -63,16 +66,15 @@ class Mbpp(Benchmark):
         if profile not in PROFILES: raise UserError(f"mbpp: no profile {profile!r}; there are {', '.join(PROFILES)}")
         super().__init__(f"mbpp[{name}]", PROFILES[profile], problems, md5)
         self.examples, self.harness = examples, profile.split("@")[0]
+        self.style = self.harness
         if self.harness == "bigcode-harness": self.stops = (*BIGCODE_STOPS, "\nassert", '\n"""', "\n<|/")
 
     def prompt(self, problem, chat=False):
         if chat:
-            examples = "\n\n".join(f"- Example {i}:\n{asked(CHAT, e)}\n>>> Code:\n```python\n{self.shown(e)}\n```" for i, e in enumerate(self.examples, 1))
+            examples = "\n\n".join(f"- Example {i}:\n{asked(CHAT, e)}\n>>> Code:\n```python\n{shown(e)}\n```" for i, e in enumerate(self.examples, 1))
             return [dict(role="user", content=CHAT_ALL.format(examples=examples, problem=asked(CHAT, problem)))]
         if self.harness == "bigcode-harness": return f'"""\n{problem["text"]}\n{problem["tests"][0]}\n"""\n'
-        return "".join(f"{asked(ASK, e)}{self.shown(e)}\n[DONE]\n" for e in self.examples) + asked(ASK, problem)
-
-    def shown(self, example): return example["code"].replace("\t", "    ")
+        return "".join(f"{asked(ASK, e)}{shown(e)}\n[DONE]\n" for e in self.examples) + asked(ASK, problem)
 
     def extract(self, problem, text, chat=False):
         if chat: return code_block(text)
@@ -89,11 +91,13 @@ class Mbpp(Benchmark):
 
     def canonical(self, problem): return dict(task_id=problem["task_id"], solution=problem["code"])
 
-    def read(self, record):
-        if "task_id" in record: record = record | dict(task_id=f"Mbpp/{str(record['task_id']).split('/')[-1]}")
-        yield record if "solution" in record or "completion" not in record else record | dict(solution=record["completion"])
-
 # %% ../../nbs/evaluation/42_mbpp.ipynb #60fa62f7
+@patch
+def read(self: Mbpp, record: dict):
+    "Turn a record into a sample: task ids as numbers or as `Mbpp/11`, a solution or a completion."
+    if "task_id" in record: record = record | dict(task_id=f"Mbpp/{str(record['task_id']).split('/')[-1]}")
+    yield record if "solution" in record or "completion" not in record else record | dict(solution=record["completion"])
+
 def load_mbpp(
     folders: list[Path],
     name: str = "test-500",  # one of `SETS`

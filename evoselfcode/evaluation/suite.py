@@ -51,6 +51,7 @@ def _bigcodebench(config):
     b = config.benchmark
     return BigCodeBench.load(folders_of(config), b.bigcodebench_split, b.bigcodebench_subset, b.bigcodebench_calibrated)
 
+# %% ../../nbs/evaluation/47_suite.ipynb #99a0bf3e
 BENCHMARKS: dict[str, Callable[[Config], Benchmark]] = {
     "pocket": _pocket, "humaneval": _humaneval, "humaneval+": _evalplus("humaneval+"), "mbpp": _mbpp, "mbpp+": _evalplus("mbpp+"), "lcb": _lcb, "bigcodebench": _bigcodebench}
 
@@ -64,10 +65,9 @@ def open_benchmark(
 
 # %% ../../nbs/evaluation/47_suite.ipynb #2f4bb307
 def is_chat(config: Config, engine) -> bool:
-    "Whether to ask in messages: what `benchmark.chat` says, and for `auto` whether the tokenizer has a template for them."
-    wanted, able = config.benchmark.chat, bool(getattr(engine.tokenizer, "chat_template", None))
-    if wanted == "yes" and not able: raise UserError("benchmark.chat: the model's tokenizer has no chat template; say no, or auto")
-    return able if wanted == "auto" else wanted == "yes"
+    "Whether to ask in messages."
+    if config.benchmark.chat and not getattr(engine.tokenizer, "chat_template", None): raise UserError(f"benchmark.chat: the tokenizer of {engine.name} has no chat template; say false")
+    return config.benchmark.chat
 
 def as_text(engine, prompt: str | list[dict]) -> str:
     "Write messages out by the model's template; a text stays as it is."
@@ -86,7 +86,7 @@ def draw(
     e = config.evaluation
     seed = batch_seed(config.seed, f"evaluation {benchmark.set_name}", " ".join(p["task_id"] for p in problems))
     prompts = [as_text(engine, benchmark.prompt(p, chat)) for p in problems]
-    drawn = engine.sample(prompts, n=e.n, temperature=e.temperature, top_p=e.top_p, max_new_tokens=e.max_new_tokens or benchmark.max_new_tokens, seed=seed, stop=benchmark.stops)
+    drawn = engine.sample(prompts, n=e.n, temperature=e.temperature, top_p=e.top_p, max_new_tokens=e.max_new_tokens or benchmark.max_new_tokens, seed=seed, stop=benchmark.chat_stops if chat else benchmark.stops)
     return [{"task_id": p["task_id"], benchmark.field: benchmark.extract(p, s.text, chat), "text": s.text, "sample_index": i} for p, samples in zip(problems, drawn) for i, s in enumerate(samples)]
 
 # %% ../../nbs/evaluation/47_suite.ipynb #5a0d216e
@@ -129,12 +129,12 @@ def evaluate(
 ) -> dict:                    # the summary, with `folder`
     "Evaluate a model, or given samples, on one benchmark."
     e = config.evaluation
-    sampling = dict(n=e.n, temperature=e.temperature, top_p=e.top_p, max_new_tokens=e.max_new_tokens, seed=config.seed, chat=config.benchmark.chat, style=getattr(benchmark, "style", "")) if samples is None else dict(given=content_id(samples))
+    chat = samples is None and is_chat(config, engine())
+    sampling = dict(n=e.n, temperature=e.temperature, top_p=e.top_p, max_new_tokens=e.max_new_tokens, seed=config.seed, prompt=benchmark.prompt_name(chat)) if samples is None else dict(given=content_id(samples))
     benchmark, left_out = benchmark.runnable(config.execution.workers, config.path("data/eval/verdicts.sqlite"))
     if samples is not None: samples = [s for s in samples if s["task_id"] in benchmark.by_task]
     folder = folder / f"{benchmark.key or 'own'}-{content_id(model, benchmark.set_name, benchmark.profile.name, benchmark.problems, sampling)}"
     if samples is None:
-        chat = is_chat(config, engine())
         work = lambda _, batch: draw(engine(), benchmark, batch, config, chat)
         samples = run_batches(folder / "samples.jsonl", problem_batches(benchmark.problems, e.batch), work, sampling, dict(model=model, problems=content_id(benchmark.problems)), f"sample {benchmark.set_name}")
     else: write_jsonl(folder / "samples.jsonl", samples)

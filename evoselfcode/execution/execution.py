@@ -50,6 +50,7 @@ class Limits:
     engine: str = LOCAL       # where: local | ray, a cluster
     libraries: bool = False   # whether a program may read installed packages, too; `libs` always does
 
+# %% ../../nbs/execution/20_execution.ipynb #38019035
 @dataclass(frozen=True)
 class Verdict:
     "Say what became of one program."
