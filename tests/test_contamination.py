@@ -128,16 +128,17 @@ def settings(folder, *names) -> Config:
     return config
 
 
-@pytest.mark.parametrize("name, content, why", [("humaneval", None, "HumanEval.jsonl: not in"), ("humaneval", "{", "HumanEval.jsonl: line 1"), ("humaneval", '{"task_id": 1}', "line 1"), ("pocket", None, "no such problem file")])
+@pytest.mark.parametrize("name, content, why", [("humaneval", None, "HumanEval.jsonl.gz: not in"), ("humaneval", "{", "HumanEval.jsonl: line 1"), ("humaneval", '{"task_id": 1}', "line 1"), ("pocket", None, "no such problem file")])
 def test_a_missing_or_broken_benchmark_is_told(tmp_path, name, content, why):
     if content: (tmp_path / "data/eval").mkdir(parents=True); (tmp_path / "data/eval/HumanEval.jsonl").write_text(content)
     problems, states = gates.gate_problems(settings(tmp_path, name))
     assert problems == [] and states[name].startswith("not done: ") and why in states[name]
 
 
-def test_one_without_a_reader_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(gates, "LOADERS", {})
-    assert gates.gate_problems(settings(tmp_path, "lcb"))[1] == {"lcb": "not done: there is no reader for it yet"}
+def test_every_benchmark_that_may_be_named_can_be_opened():
+    from evoselfcode.config import BENCHMARKS
+    from evoselfcode.evaluation import suite
+    assert set(BENCHMARKS) == set(suite.BENCHMARKS)
 
 
 def test_the_line_is_red_on_a_terminal_only(capsys, monkeypatch):

@@ -13,7 +13,8 @@ from evoselfcode.engine.local import Engine
 from evoselfcode.io_utils import read_json, read_jsonl, write_json, write_jsonl
 from evoselfcode.pipeline import dual_model, filtering, sampling, scoring, train_sft
 from evoselfcode.pipeline.filtering import selection_precision
-from evoselfcode.pipeline.iteration import Study, model_fingerprint, window
+from evoselfcode.engine.loading import model_fingerprint
+from evoselfcode.pipeline.iteration import Study, window
 
 TASKS = [dict(id="1", description="Return the sum of the given numbers."), dict(id="2", description="Return the length of the string."),
          dict(id="3", description="Given the list, keep the even numbers, then square every number.", entry_point="f")]
