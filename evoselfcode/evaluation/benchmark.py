@@ -6,7 +6,7 @@ Docs: https://github.com/evoselfcode/evoselfcode/tree/main/nbs/evaluation/benchm
 
 # %% auto #0
 __all__ = ['SPLIT', 'OFFICIAL', 'read_bytes', 'md5_of', 'parse_records', 'Source', 'locate', 'fetch', 'Profile', 'Benchmark',
-           'check', 'suspicious', 'read_samples', 'write_samples']
+           'with_libraries', 'check', 'suspicious', 'read_samples', 'write_samples']
 
 # %% ../../nbs/evaluation/39_benchmark.ipynb #9d4c5cbc
 import gzip, hashlib, json, zlib
@@ -17,7 +17,8 @@ from itertools import islice
 from pathlib import Path
 from fastcore.basics import patch
 from ..constants import UserError
-from ..execution.execution import Limits, Program, Verdict, run_programs
+from ..execution.execution import Limits, Program, Verdict, library_folders, run_programs
+from ..execution.harnesses.evalplus import WITH_LIBRARIES
 from ..io_utils import file_errors, parse_line, write_json, write_jsonl
 from ..logging_utils import progress as progress_bar
 
@@ -154,6 +155,13 @@ def read(self: Benchmark, record: dict) -> Iterator[dict]:
 def write(self: Benchmark, samples: list[dict]) -> list[dict]:
     "Turn samples into records of the harness's sample files."
     return [{k: s[k] for k in ("task_id", self.field)} for s in samples]
+
+# %% ../../nbs/evaluation/39_benchmark.ipynb #082f9608
+def with_libraries(
+    solution: str,  # a program
+) -> str:           # for a child that may read installed packages: `Limits(libraries=True)`
+    "Let a program that names a library find it; all others are spared the longer search for modules."
+    return f"import sys; sys.path += {library_folders()!r}\n{solution}" if WITH_LIBRARIES.search(solution) and "__future__" not in solution else solution
 
 # %% ../../nbs/evaluation/39_benchmark.ipynb #66d617ef
 def check(

@@ -6,18 +6,18 @@ Docs: https://github.com/evoselfcode/evoselfcode/tree/main/nbs/evaluation/evalpl
 
 # %% auto #0
 __all__ = ['CURRENT', 'RELEASED', 'VERSIONS', 'RELEASES', 'REQUIRED', 'ENDS', 'ASKED', 'BEGUN', 'SLACK', 'SLOW', 'Version',
-           'source_of', 'EvalPlus', 'case_of', 'programs', 'found', 'words', 'result', 'read', 'HumanEvalPlus',
-           'MbppPlus', 'load_evalplus']
+           'source_of', 'EvalPlus', 'case_of', 'programs', 'words', 'result', 'read', 'HumanEvalPlus', 'MbppPlus',
+           'load_evalplus']
 
 # %% ../../nbs/evaluation/45_evalplus.ipynb #133e815c
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from ..constants import FAILED, PASSED, TIMEOUT, UserError
-from .benchmark import OFFICIAL, Benchmark, Profile, Source, locate, md5_of, parse_records, read_bytes
+from .benchmark import OFFICIAL, Benchmark, Profile, Source, locate, md5_of, parse_records, read_bytes, with_libraries
 from .extraction import cut, sanitize
 from ..execution.execution import Limits, Program, Verdict, call_of, library_folders
-from ..execution.harnesses.evalplus import FAIL, GRACE, LATE, PARTS, PASS, WHOLE, WITH_LIBRARIES
+from ..execution.harnesses.evalplus import FAIL, GRACE, LATE, PARTS, PASS, WHOLE
 
 # %% ../../nbs/evaluation/45_evalplus.ipynb #84e717dd
 @dataclass(frozen=True)
@@ -88,12 +88,8 @@ def programs(self: EvalPlus, problem: dict, sample: dict, checker: str) -> list[
     for which in ("base", "plus"):
         case, seconds = self.case_of(problem, which), min(WHOLE, self.profile.seconds * len(problem[f"{which}_input"])) + GRACE + SLOW.get(problem["task_id"], SLACK)
         if checker == OFFICIAL: made.append(Program("from harnesses.evalplus import run", call=call_of("run", solution, library_folders()), data=case, seconds=seconds))
-        else: made.append(Program(f"{self.found(solution)}\n{PARTS}", f"judge_outputs({entry}, _in_parts, DATA)", entry, "from harnesses.evalplus import judge_outputs", seconds=seconds, data=case))
+        else: made.append(Program(f"{with_libraries(solution)}\n{PARTS}", f"judge_outputs({entry}, _in_parts, DATA)", entry, "from harnesses.evalplus import judge_outputs", seconds=seconds, data=case))
     return made
-
-def found(self: EvalPlus, solution: str) -> str:
-    "Let a solution that names a library find it."
-    return f"import sys; sys.path += {library_folders()!r}\n{solution}" if WITH_LIBRARIES.search(solution) and "__future__" not in solution else solution
 
 # %% ../../nbs/evaluation/45_evalplus.ipynb #58d8d86b
 def words(verdict: Verdict, checker: str, forgets: bool) -> tuple[str, str]:
@@ -115,7 +111,7 @@ def read(self: EvalPlus, record: dict):
     if "solution" in record or not isinstance(record.get("completion"), str): yield record
     else: yield record | dict(solution=self.by_task.get(record.get("task_id"), {}).get("prompt", "") + record["completion"])
 
-EvalPlus.case_of, EvalPlus.programs, EvalPlus.found, EvalPlus.result, EvalPlus.read = case_of, programs, found, result, read
+EvalPlus.case_of, EvalPlus.programs, EvalPlus.result, EvalPlus.read = case_of, programs, result, read
 EvalPlus.canonical = lambda self, problem: dict(task_id=problem["task_id"], solution=problem["prompt"] + problem["canonical_solution"])
 
 # %% ../../nbs/evaluation/45_evalplus.ipynb #f0aec436

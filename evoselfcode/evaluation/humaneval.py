@@ -14,15 +14,16 @@ __all__ = ['REQUIRED', 'STOPS', 'STYLES', 'HUMANEVAL', 'HUMANEVAL_DATA', 'BIGCOD
 import ast
 import inspect
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ..constants import PASSED, TIMEOUT, UserError
-from .benchmark import OFFICIAL, SPLIT, Benchmark, Profile, Source, locate, md5_of, parse_records, read_bytes
+from .benchmark import OFFICIAL, SPLIT, Benchmark, Profile, Source, locate, md5_of, parse_records, read_bytes, with_libraries
 from .extraction import code_block
 from .passk import Difference, bootstrap, paired_bootstrap, pass_at_k
-from ..execution.execution import Limits, Program, call_of, run_programs
+from ..execution.execution import Limits, Program, call_of, library_folders, run_programs
 from ..io_utils import batch_seed
 from ..prompts import d2c_prompt, find_function, parse, signature_text
 
@@ -261,9 +262,11 @@ class HumanEval(Benchmark):
         return cut_body(text) if self.style in STYLES else text
 
     def programs(self, problem, sample, checker):
-        if checker == SPLIT: return [_program(problem, sample["completion"])]
+        if checker == SPLIT: return [replace(program := _program(problem, sample["completion"]), code=with_libraries(program.code))]
         program = f"{problem['prompt']}{sample['completion']}\n{problem['test']}\ncheck({problem['entry_point']})"
-        return [Program("from harnesses.humaneval import run", call=call_of("run", program, self.profile.seconds), seconds=self.profile.seconds + 1)]
+        return [Program("from harnesses.humaneval import run", call=call_of("run", program, self.profile.seconds, library_folders()), seconds=self.profile.seconds + 1)]
+
+    def limits(self, checker): return replace(super().limits(checker), libraries=True)
 
     def result(self, problem, sample, verdicts, checker):
         if checker == OFFICIAL: return official_result(verdicts[0])

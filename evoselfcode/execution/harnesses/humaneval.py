@@ -35,9 +35,13 @@ def take_away():
     if 'subprocess' in sys.modules: sys.modules['subprocess'].Popen = None
 
 
-def run(program, seconds):
-    "The harness's result for a program that ends in its tests: `passed`, `timed out` or `failed: ...`."
+def run(program, seconds, libraries):
+    "The harness's result for a program that ends in its tests: `passed`, `timed out` or `failed: ...`. `libraries`: folders of packages."
     import subprocess  # noqa: F401  as the harness has it, before it is maimed
+    sys.path += libraries
+    if 'numpy' in program:  # which the harness has loaded, too
+        try: import numpy  # noqa: F401
+        except ImportError: pass
     take_away()
     sys.stdin, sys.stdout, sys.stderr = NoInput(), io.StringIO(), io.StringIO()
     def ring(*_): raise TimeoutException('Timed out!')
