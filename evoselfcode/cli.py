@@ -136,13 +136,14 @@ EvalConfig = Annotated[Optional[Path], typer.Option("--config", "-c", help="YAML
 def _evaluate(names, config, override, ckpt, samples=None, export=None, partial=False):
     "Evaluate on benchmarks and print the table"
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
     from evoselfcode.evaluation.suite import run_suite, table_rows
     summaries, folder = run_suite(names, _settings(config, override), ckpt, samples, export, partial)
     rows = table_rows(summaries)
     wanted = [c for c in rows[0] if any(r[c] for r in rows)]
     table = Table(*wanted)
-    for row in rows: table.add_row(*(row[c] for c in wanted), style="red" if row["pass@1"].startswith("not done") else None)
+    for row in rows: table.add_row(*(escape(row[c]) for c in wanted), style="red" if row["pass@1"].startswith("not done") else None)
     Console(width=None if sys.stdout.isatty() else 160).print(table)
     for s in summaries:
         if s.get("differing"): typer.echo(f"{s['set']}: split and official differ on {s['differing']} programs, {s['suspicious']} of them suspicious: {s['folder']}")

@@ -92,6 +92,9 @@ def test_the_commands_print_the_table(place):
     path = samples(place, *RIGHT)
     done = command(place, "humaneval", "--samples", path)
     assert done.returncode == 0 and "humaneval[3]" in done.stdout and "100.0 (100.0 to 100.0)" in done.stdout and "Traceback" not in done.stderr
+    write_jsonl(place/"data"/"eval"/"mbpp.jsonl", [dict(task_id=11, text="Double it.", code="def double(x): return 2 * x", test_list=["assert double(3) == 6"], test_setup_code="", challenge_test_list=[])])
+    done = command(place, "mbpp", "--samples", samples(place, (11, "def double(x): return x + x"), name="mbpp-samples.jsonl"))
+    assert done.returncode == 0 and "mbpp[test-500]" in done.stdout and "100.0 (" in done.stdout
     path = samples(place, *RIGHT[:1])
     done = command(place, "humaneval", "--samples", path, "--partial")
     assert done.returncode == 0 and "humaneval[3], 1 of them" in done.stdout
@@ -125,9 +128,9 @@ def test_odd_completions_are_judged_and_counted(place):
 
 def test_a_chat_model_is_asked_in_messages(place):
     from evoselfcode.engine.local import Engine
-    from evoselfcode.evaluation.suite import as_text, draw, is_chat
+    from evoselfcode.evaluation.suite import as_text, draw, must_chat
     engine, benchmark = Engine("pocket"), HumanEval(PROBLEMS)
-    with pytest.raises(UserError, match="benchmark.chat: the tokenizer of .* has no chat template"): is_chat(settings(place, "benchmark.chat=true"), engine)
+    with pytest.raises(UserError, match="benchmark.chat: the tokenizer of .* has no chat template"): must_chat(settings(place, "benchmark.chat=true"), engine)
     engine.tokenizer.chat_template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
     text = as_text(engine, benchmark.prompt(PROBLEMS[0], chat=True))
     assert text.startswith("<user>Please continue to complete the function.") and text.endswith("```<assistant>")
