@@ -72,7 +72,7 @@ def test_every_import_is_declared(facts):
     known = {"PIL": "pillow", "yaml": "pyyaml", "IPython": "ipykernel", "traitlets": "nbclient", "jupyter_client": "nbclient", "jupyter_core": "jupyter_core", "packaging": "transformers", "huggingface_hub": "transformers"}
     used = set()
     for path in (ROOT / "evoselfcode").rglob("*.py"):
-        beside = {other.stem for other in path.parent.glob("*.py")}  # the far side of execution knows its modules by their plain names
+        beside = {other.stem for folder in [path.parent, *[path.parents[1]] * (path.parent.name == "harnesses")] for other in folder.glob("*.py")}  # the far side of execution knows its modules by their plain names
         used |= {name for words in re.findall(r"^\s*(?:from|import) ([\w, ]+?)(?: import .*| as .*|)$", path.read_text(encoding="utf-8"), re.M) for name in re.split(r"[ ,]+", words)} - beside
     foreign = {name for name in used if name not in sys.stdlib_module_names and name != "evoselfcode" and not (ROOT / "evoselfcode" / name).exists()}
     assert {name for name in foreign if canonicalize_name(known.get(name, name)) not in declared} == set()

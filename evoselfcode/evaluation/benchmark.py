@@ -117,7 +117,7 @@ class Benchmark:
 
     def programs(self, problem: dict, sample: dict, checker: str) -> list[Program]:
         "What is executed to judge a sample; at least one program."
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has to say what is executed")
 
 # %% ../../nbs/evaluation/39_benchmark.ipynb #82a744f3
 @patch
@@ -145,16 +145,6 @@ def prompt_name(self: Benchmark, chat: bool) -> str:
 def runnable(self: Benchmark, workers: int = 0, store: str | Path | None = None) -> tuple["Benchmark", dict[str, str]]:
     "This benchmark without the tasks that no solution could pass on this machine, and for each of them why; most need nothing but Python."
     return self, {}
-
-@patch
-def read(self: Benchmark, record: dict) -> Iterator[dict]:
-    "Turn a record of the harness's sample files into samples."
-    yield record
-
-@patch
-def write(self: Benchmark, samples: list[dict]) -> list[dict]:
-    "Turn samples into records of the harness's sample files."
-    return [{k: s[k] for k in ("task_id", self.field)} for s in samples]
 
 # %% ../../nbs/evaluation/39_benchmark.ipynb #082f9608
 def with_libraries(
@@ -195,6 +185,17 @@ def suspicious(
 ) -> list[dict]:           # the split results of those that pass `official` only
     "Find programs that only the forgeable checker passes."
     return [s for s, o in zip(split, official, strict=True) if o["passed"] and not s["passed"]]
+
+# %% ../../nbs/evaluation/39_benchmark.ipynb #ad1dfd72
+@patch
+def read(self: Benchmark, record: dict) -> Iterator[dict]:
+    "Turn a record of the harness's sample files into samples."
+    yield record
+
+@patch
+def write(self: Benchmark, samples: list[dict]) -> list[dict]:
+    "Turn samples into records of the harness's sample files."
+    return [{k: s[k] for k in ("task_id", self.field)} for s in samples]
 
 # %% ../../nbs/evaluation/39_benchmark.ipynb #a4a7ad26
 def read_samples(
