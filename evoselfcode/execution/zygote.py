@@ -106,19 +106,19 @@ class Server:
         else: self.missing.setdefault(name, 'the kernel has none')
         return done
 
+    def bound(self):
+        "Put bounds on this process that its children shall have: set once, they need not be set in each."
+        os.chdir(self.folder)
+        for kind, most in dict(FSIZE=MAX_FILE_MB << 20, NOFILE=MAX_FILES, CORE=0, STACK=STACK_MB << 20).items(): resource.setrlimit(getattr(resource, f'RLIMIT_{kind}'), (most, most))
+
     def lock_in(self, limits):
         "Put the last walls around this process, a child, before it does anything foreign."
         os.setsid()
-        walls.die_with_parent(None if self.namespaced else self.pid)
-        os.chdir(self.folder)
-        set_limit, seconds = resource.setrlimit, int(-(-limits['seconds'] // 1))
-        set_limit(resource.RLIMIT_CPU, (seconds + 1, seconds + 2))
-        set_limit(resource.RLIMIT_AS, (self.base + (limits['memory'] << 20),) * 2)
-        set_limit(resource.RLIMIT_FSIZE, (MAX_FILE_MB << 20,) * 2)
-        set_limit(resource.RLIMIT_NOFILE, (MAX_FILES,) * 2)
-        set_limit(resource.RLIMIT_CORE, (0, 0))
-        set_limit(resource.RLIMIT_STACK, (STACK_MB << 20,) * 2)
-        if self.own_user or self.libs: set_limit(resource.RLIMIT_NPROC, (MAX_PROCESSES,) * 2)
+        if not self.namespaced: walls.die_with_parent(self.pid)  # where the server is process 1, its children end with it
+        seconds = int(-(-limits['seconds'] // 1))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds + 1, seconds + 2))
+        resource.setrlimit(resource.RLIMIT_AS, (self.base + (limits['memory'] << 20),) * 2)
+        if self.own_user or self.libs: resource.setrlimit(resource.RLIMIT_NPROC, (MAX_PROCESSES,) * 2)  # not for the server: the user may have more elsewhere
         walls.enter_domain(self.domain)
         if self.filter: seccomp.install(self.filter, os.getpid())
 
@@ -253,6 +253,7 @@ def run_server(control, settings, namespaces):
     if server.libs: load_libraries(settings['libraries'])
     warm_up()
     weak = server.wall_in(namespaces)
+    server.bound()
     gc.collect(); gc.freeze(); gc.disable()
     tried = trials.attack(server.in_child, server.profile, settings['canary'], settings['caller'], settings['thorough'])
     if broken := [name for name, (held, *_) in tried.items() if not held]: weak = weak or f"the walls do not hold: {', '.join(broken)} succeeded"
