@@ -29,6 +29,11 @@ def servers_of(pid):
     return family - {pid}
 
 
+def parent_of(pid):
+    try: return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    except (FileNotFoundError, ProcessLookupError): return None  # a program's child, which ended meanwhile
+
+
 def gone(pids, within=2.0):
     end = time.monotonic() + within
     def alive(p):
@@ -185,7 +190,7 @@ def test_nothing_survives_the_caller(signum):
 def test_a_process_that_dies_is_replaced_and_its_programs_run_again(which):
     verdicts = run_programs((Program(f"import time\ntime.sleep(0.05)\nprint({i})") for i in range(80)), Limits(), workers=2)
     first = next(verdicts)
-    parents = {p: int(Path(f"/proc/{p}/stat").read_text().rsplit(")", 1)[1].split()[1]) for p in servers_of(os.getpid())}
+    parents = {p: parent_of(p) for p in servers_of(os.getpid())}
     victim = sorted(p for p, parent in parents.items() if parents.get(parent) == os.getpid())[which]
     os.kill(victim, signal.SIGKILL)
     outputs = [first.output] + [v.output for v in verdicts]
