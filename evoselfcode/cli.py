@@ -146,6 +146,7 @@ def _evaluate(names, config, override, ckpt, samples=None, export=None, partial=
     for row in rows: table.add_row(*(escape(row[c]) for c in wanted), style="red" if row["pass@1"].startswith("not done") else None)
     Console(width=None if sys.stdout.isatty() else 160).print(table)
     for s in summaries:
+        if s.get("unasked"): typer.echo(f"{s['set']}: the prompts of {s['unasked']} problems are too long for this model; they count as unsolved")
         if s.get("differing"): typer.echo(f"{s['set']}: split and official differ on {s['differing']} programs, {s['suspicious']} of them suspicious: {s['folder']}")
     typer.echo(f"{folder / 'table.md'}")
 

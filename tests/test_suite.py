@@ -70,6 +70,15 @@ def test_a_model_is_measured_the_same_way_again(place):
     assert other["folder"] != first["folder"]
 
 
+def test_a_prompt_too_long_for_the_model_counts_as_unsolved(place):
+    long = PROBLEMS[0] | dict(prompt="# " + "a very long story " * 200 + "\n" + PROBLEMS[0]["prompt"])
+    write_jsonl(place/"data"/"eval"/"HumanEval.jsonl", [PROBLEMS[1], long, PROBLEMS[2]])
+    (s,), _ = run_suite(("humaneval",), settings(place, "evaluation.n=2", "evaluation.ks=[1]", "evaluation.max_new_tokens=10"), "pocket")
+    rows = read_jsonl(Path(s["folder"])/"results_split.jsonl")
+    assert s["unasked"] == 1 and s["problems"] == 3 and [r["task_id"] for r in rows if r.get("unasked")] == ["HumanEval/0"] * 2
+    assert not any(r["passed"] for r in rows if r.get("unasked")) and [r["sample_index"] for r in rows] == [0, 1] * 3
+
+
 def test_what_is_not_there_is_a_row_and_stops_nothing(place, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     summaries, _ = run_suite(("humaneval", "mbpp"), settings(place, "evaluation.n=1", "evaluation.ks=[1]", "evaluation.max_new_tokens=10"), "pocket")

@@ -180,6 +180,11 @@ def encode(self: Engine,
             raise UserError(f"prompt {i} has {len(tokens)} tokens, and {self.name} has room for {self.context}: {prompts[i][:40]!r}...")
     return [tokens or [self.start] for tokens in ids]
 
+@patch
+def fits(self: Engine, prompt: str) -> bool:
+    "Tell whether a prompt leaves room for an answer."
+    return len(self.tokenizer(prompt, verbose=False)["input_ids"]) < self.context
+
 # %% ../../nbs/engine/11_local.ipynb #ea3a098b
 @patch
 def in_batches(self: Engine,

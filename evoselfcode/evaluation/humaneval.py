@@ -128,7 +128,7 @@ def sample_batch(
     "Draw the samples of one batch of problems."
     own = batch_seed(seed, "evaluation", " ".join(problem["task_id"] for problem in problems))
     drawn = engine.sample([problem_prompt(problem, style) for problem in problems], n=settings.n, temperature=settings.temperature,
-                          top_p=settings.top_p, max_new_tokens=settings.max_new_tokens, seed=own, stop=STOPS)
+                          top_p=settings.top_p, max_new_tokens=settings.max_new_tokens or Benchmark.max_new_tokens, seed=own, stop=STOPS)
     return [dict(task_id=problem["task_id"], completion=cut_body(sample.text), sample_index=index)
             for problem, samples in zip(problems, drawn) for index, sample in enumerate(samples)]
 

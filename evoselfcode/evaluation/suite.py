@@ -80,13 +80,16 @@ def draw(
     problems: list[dict],  # one batch of them
     config: Config,        # section evaluation, seed
     chat: bool = False,
-) -> list[dict]:           # evaluation.n samples a problem: task_id, the benchmark's field, text, sample_index
+) -> list[dict]:           # evaluation.n samples a problem: task_id, the benchmark's field, text, sample_index; unasked where the prompt is too long
     "Let a model answer one batch of problems."
     e = config.evaluation
     seed = batch_seed(config.seed, f"evaluation {benchmark.set_name}", " ".join(p["task_id"] for p in problems))
     prompts = [as_text(engine, benchmark.prompt(p, chat)) for p in problems]
-    drawn = engine.sample(prompts, n=e.n, temperature=e.temperature, top_p=e.top_p, max_new_tokens=e.max_new_tokens or benchmark.max_new_tokens, seed=seed, stop=benchmark.chat_stops if chat else benchmark.stops)
-    return [{"task_id": p["task_id"], benchmark.field: benchmark.extract(p, s.text, chat), "text": s.text, "sample_index": i} for p, samples in zip(problems, drawn) for i, s in enumerate(samples)]
+    able = [engine.fits(prompt) for prompt in prompts]
+    drawn = iter(engine.sample([prompt for prompt, fits in zip(prompts, able) if fits], n=e.n, temperature=e.temperature, top_p=e.top_p, max_new_tokens=e.max_new_tokens or benchmark.max_new_tokens, seed=seed, stop=benchmark.chat_stops if chat else benchmark.stops))
+    texts = [[s.text for s in next(drawn)] if fits else [""] * e.n for fits in able]
+    return [{"task_id": p["task_id"], benchmark.field: benchmark.extract(p, text, chat), "text": text, "sample_index": i} | ({} if fits else dict(unasked=True))
+            for p, fits, answers in zip(problems, able, texts) for i, text in enumerate(answers)]
 
 # %% ../../nbs/evaluation/47_suite.ipynb #5a0d216e
 def judge(
@@ -114,7 +117,7 @@ def summary_of(benchmark: Benchmark, results: dict[str, list[dict]], config: Con
     return dict(benchmark=benchmark.key or benchmark.set_name, set=benchmark.set_name + of_them, profile=benchmark.profile.name, checker=first, problems=scores["problems"], n=n, **{k: v for k, v in scores.items() if k.startswith("pass@")},
                 official={k: v for k, v in summarise(results[OFFICIAL], ks, e.bootstrap, config.seed).items() if k.startswith("pass@")} if OFFICIAL in others else None,
                 differing=sum(a["passed"] != b["passed"] for o in others for a, b in zip(rows, results[o])), suspicious=len(suspicious(rows, results[OFFICIAL])) if SPLIT == first and others else 0,
-                statuses=dict(Counter(r["status"] for r in rows)), timeouts=sum(r["status"] == TIMEOUT for r in rows), infra_errors=0, seconds=round(seconds, 1), load=round(os.getloadavg()[0], 2),
+                statuses=dict(Counter(r["status"] for r in rows)), timeouts=sum(r["status"] == TIMEOUT for r in rows), unasked=len({r["task_id"] for r in rows if r.get("unasked")}), infra_errors=0, seconds=round(seconds, 1), load=round(os.getloadavg()[0], 2),
                 limits=asdict(benchmark.limits(first)), data_md5=benchmark.md5, python=platform.python_version(), sandbox=rows[0]["sandbox"], bootstrap=dict(resamples=e.bootstrap, seed=config.seed))
 
 # %% ../../nbs/evaluation/47_suite.ipynb #94d04cea
