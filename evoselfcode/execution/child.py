@@ -26,7 +26,7 @@ def serve(channel, captured, output_limit):
     def send(*messages, send=channel.send):
         if captured.news: captured.news = False; send('printed')
         send(*messages)
-    gc.enable()
+    gc.freeze(); gc.enable()  # the server's own garbage is not counted: else every child would begin with a collection
     try:
         code = receive()
         try:
@@ -44,6 +44,7 @@ def serve_tests(report, candidate):
     import examiner
     try:
         order = report.receive()
+        candidate.send(order['job']['code'])
         report.send(examiner.examine(candidate, order['job'], order['chunked']))
     finally: os._exit(0)
 
@@ -62,15 +63,17 @@ def answer(question, space, send, captured, clock=time.monotonic):
 
 
 def call_one(space, name, args, kwargs=None):
-    "Call a function of the program: [result]; one that gives nothing may have worked in place: then also the arguments as it left them."
+    """Call a function of the program: [result]; one that gives nothing may have worked in place: then also the arguments as it left them.
+
+    Without `kwargs`, the arguments are values that stand for themselves."""
     try:
-        given = decode(args)
-        named = {key: decode(value) for key, value in kwargs.items()} if kwargs else {}
-        result = known(space, name)(*given, **named)
+        function = known(space, name)
+        if kwargs is None: result = function(*args)
+        else: result = function(*(given := decode(args)), **{key: decode(value) for key, value in kwargs.items()})
         try: reply = [encode(result)]
         except Unsupported as error: return {'unsupported': str(error), 'kept': keep(space, result), 'true': type(result).__module__ == 're'}  # a match is no data, and true
     except BaseException as error: return {'error': describe(error)}
-    if reply[0] is None:
+    if result is None and kwargs is not None:
         try: left = encode(given)
         except Exception: return reply
         if left != args: reply.append(left)

@@ -12,6 +12,7 @@ LIBRARY = {'decimal': ('Decimal',), 'fractions': ('Fraction',), 'datetime': ('da
 SCALARS = {type(None), bool, float, str, int}
 TYPES = {kind.__name__: kind for kind in (int, float, str, bool, complex, list, tuple, dict, set, frozenset, bytes, bytearray, type(None))}
 LARGE = 1 << 12_000    # integers from here on go in hexadecimal: their decimal text takes quadratic time, and Python refuses it
+SMALL = -LARGE
 
 
 class Unsupported(TypeError):
@@ -36,9 +37,9 @@ class Far:
 def encode(value, depth=MAX_DEPTH):
     "Turn a value into what JSON can hold."
     kind = type(value)
-    if kind is int: return value if -LARGE < value < LARGE else {'int': hex(value)}
+    if kind is int: return value if SMALL < value < LARGE else {'int': hex(value)}
     if kind in SCALARS: return value
-    if kind is list and (kinds := set(map(type, value))) <= SCALARS and (int not in kinds or kinds == {int} and -LARGE < min(value) and max(value) < LARGE): return value[:]
+    if kind is list and (kinds := set(map(type, value))) <= SCALARS and (int not in kinds or kinds == {int} and SMALL < min(value) and max(value) < LARGE): return value[:]
     if isinstance(value, int): return encode(int.__pos__(value))
     if not depth: raise Unsupported(f'data nested deeper than {MAX_DEPTH}')
     def each(items): return [encode(item, depth - 1) for item in items]

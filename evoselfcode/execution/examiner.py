@@ -11,9 +11,9 @@ noticed (they catch exceptions, or a call changed its arguments), they are run a
 import ast, builtins, os, re, signal, sys
 from functools import lru_cache
 from itertools import chain, islice, repeat
-from codec import SCALARS, Broken, Far, Late, Unsupported, decode, encode
+from codec import LARGE, SCALARS, SMALL, Broken, Far, Late, Unsupported, decode, encode
 
-CHUNKS = (1, 8, 64, 512)  # questions in the first chunk, the second, ...: a wrong first answer should not wait for many
+CHUNKS = (1, 8, 64, 256)  # questions in the first chunk, the second, ...: a wrong first answer should not wait for many
 ENDINGS = {'StopIteration', 'StopAsyncIteration', 'GeneratorExit'}  # raised inside the tests' own iterators, these would end them as if all were said
 
 
@@ -101,19 +101,18 @@ class Questions:
         if all_of_it and self.asked: self.settle()
 
     def compare(self, ticket, notes):
-        answers = self.hear(ticket)
-        for _, expected, message, fresh in notes:
-            try:
-                answer, left = next(answers)
+        try:
+            for (_, expected, message, fresh), (answer, left) in zip(notes, self.hear(ticket)):
                 if left is not None and not fresh: self.fail('again')
                 if not answer == expected: raise assertion(message)
-            except BaseException as error:
-                self.asked = []  # what comes after counts for nothing
-                if self.careful and not isinstance(error, Interrupted): self.fail('again')  # it may meet an `except` that is not meant for it
-                raise
+        except BaseException as error:
+            self.asked = []  # what comes after counts for nothing
+            if self.careful and not isinstance(error, Interrupted): self.fail('again')  # it may meet an `except` that is not meant for it
+            raise
 
     def question(self, name, args, kwargs):
-        try: return [name, encode(list(args)), *([{key: encode(value) for key, value in kwargs.items()}] if kwargs else ())]
+        if not kwargs and are_scalars(args): return [name, args]  # most
+        try: return [name, encode(list(args)), {key: encode(value) for key, value in kwargs.items()}]
         except Unsupported as error: self.fail('unsupported', f'the tests give it more than data: {error}')
 
     def put(self, questions):
@@ -126,9 +125,13 @@ class Questions:
 
     def order(self, message, wanted):
         "Have one thing done and give the answer, which must hold what is wanted."
-        try:
-            self.channel.send(message)
-            answer = self.receive()
+        try: self.channel.send(message)
+        except EOFError: self.fail('gone')
+        return self.expect(wanted)
+
+    def expect(self, wanted):
+        "The answer to the one thing that the candidate's process has been told to do."
+        try: answer = self.receive()
         except EOFError: self.fail('gone')
         except (Broken, RecursionError) as error: self.fail('failed', f'it tampered with its answers: {error}')
         if type(answer) is dict and wanted in answer: return answer
@@ -146,6 +149,7 @@ class Questions:
                 said = self.receive()
                 if not (type(said) is list and len(said) == 2 and said[0] == ticket and type(said[1]) is list): said = [ticket, [None]]
                 for answer in said[1]:
+                    if type(answer) is list and len(answer) == 1 and type(answer[0]) in SCALARS: yield answer[0], None; continue  # most
                     if type(answer) is dict and type(answer.get('unsupported')) is type(answer.get('kept')) is str: yield Result(self, answer['kept'], answer['unsupported'], answer.get('true') is True), None; continue
                     if type(answer) is not list or len(answer) not in (1, 2): break
                     yield decode(answer[0]), decode(answer[1]) if len(answer) == 2 else None
@@ -156,6 +160,15 @@ class Questions:
                 if type(answer.get('unsupported')) is str: self.fail('unsupported', f'its result: {answer["unsupported"][:200]}')
                 if is_error(answer.get('error')): self.error = raised(answer['error']); raise self.error
             self.fail('failed', 'it tampered with its answers: not the answer to the question')
+
+
+def are_scalars(values):
+    "Whether values cross as they are."
+    for value in values:
+        if type(value) is int:
+            if not SMALL < value < LARGE: return False
+        elif type(value) not in SCALARS: return False
+    return True
 
 
 def now(value):
@@ -246,9 +259,14 @@ def names_in(code):
     return found
 
 
-def readiness(channel):
-    "Wait until a child is ready: '', or why it is not. Nothing foreign has run before, so that is the machinery's fault."
-    try: said = channel.receive()
+def deliver(channel, work=None):
+    """Give a child what it shall work on, and wait until it is ready: '', or why it is not.
+
+    Nothing foreign has run before, so that is the machinery's fault. The work is not held back until then: the child finds it waiting.
+    Without work, what comes after the child's readiness is left for others to read."""
+    try:
+        if work is not None: channel.send(work)
+        said = channel.receive()
     except EOFError: said = 'it ended'
     return '' if said == 'ready' else f'a child could not be set up: {said}'
 
@@ -276,7 +294,7 @@ def silence():
 
 
 def examine(channel, job, chunked):
-    """Load the candidate and do what the job asks: an answer with status and detail.
+    """Do what the job asks with the candidate, which is being loaded: an answer with status and detail.
 
     The status `gone` says that the candidate's process ended, `again` that the tests must be run one question at a time.
     """
@@ -289,7 +307,7 @@ def examine(channel, job, chunked):
 
 def _examine(questions, job):
     try:
-        questions.order(job['code'], 'loaded')
+        questions.expect('loaded')
         if job.get('observe'): return dict(status='passed', detail='', **seen(questions, job['observe']))
         if job.get('call'): return dict(status='passed', detail='', value=called(questions, job['call'] + ([job['data']] if 'data' in job else [])))
         if job.get('inside'): questions.order(dict(tests=job['tests']), 'ended')
@@ -327,7 +345,7 @@ def _printed(channel):
     except (EOFError, Broken): return ''
 
 
-@lru_cache(64)
+@lru_cache(1024)
 def compiled(tests, chunked):
     "Tests as code, whether they might notice a late answer, and the names they mention; once for all candidates of a problem."
     tree = ast.parse(tests)
@@ -336,10 +354,14 @@ def compiled(tests, chunked):
     return code, careful, names_in(code)
 
 
+@lru_cache(1024)
+def context_code(text): return compile(text, '<context>', 'exec')
+
+
 def _run(questions, job):
     code, questions.careful, names = compiled(job['tests'], questions.chunked)
     space = {'__name__': 'tests', '__note__': questions.note, **({'DATA': job['data']} if 'data' in job else {})}
-    if job['context']: exec(compile(job['context'], '<context>', 'exec'), space)
+    if job['context']: exec(context_code(job['context']), space)
     space |= far_names(names, space, job, questions)
     try: exec(code, space)
     finally: questions.settle()  # after an exception, too: what was asserted before it may have failed, or changed what it was about

@@ -6,7 +6,7 @@ A forked copy of the server's first process, outside its walls, with the rights 
 import json, math, re, resource, socket
 from functools import lru_cache
 from codec import Broken, Channel
-from examiner import examine, readiness, within
+from examiner import deliver, examine, within
 
 MAX_MEMORY = 4 << 30  # address space of the judge: an answer may be large, and so may what tests make of it
 RUNS_TEXT = re.compile(r'\b(eval|exec|compile|__import__|import_module|runpy|system|popen\w*|subprocess|pickle|marshal|loads)\b', re.I)
@@ -14,7 +14,7 @@ HARNESS = re.compile(r'from (harnesses\.\w+) import ')  # how a program that is 
 STATUSES = ('passed', 'failed', 'timeout', 'memory', 'unsupported', 'gone', 'again')  # what tests in a child of their own may report
 
 
-@lru_cache(64)
+@lru_cache(1024)
 def runs_text(tests):
     "Whether tests could execute an answer."
     return RUNS_TEXT.search(tests) is not None
@@ -24,7 +24,7 @@ def judge(caller, server):
     "Answer jobs until the caller hangs up. `caller` and `server` are sockets."
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
     channel, children = Channel(caller.fileno()), Children(server)
-    channel.send(children.heard())
+    channel.send(children.hello)
     while True:
         job = channel.receive()
         bound_computing(job['seconds'])
@@ -43,16 +43,23 @@ def bound_computing(seconds):
 
 
 class Children:
-    "The children that the server forks. Jobs of one caller are alike, so the next child is started while this one's verdict is on its way."
-    def __init__(self, server): self.server, self.ahead = server, {}
+    """The children that the server forks. Jobs of one caller are alike, so children are started ahead of their jobs.
+
+    One, while the verdict on the last is on its way; two where children can be ended singly, so that one is ready when its job comes."""
+    def __init__(self, server):
+        self.server, self.order, self.ahead = server, '', []
+        self.hello = self.heard()
+        self.most = 2 if self.hello.get('childless') else 1
 
     def candidate(self, job):
         "Our end of a connection to a fresh child."
-        order = self.order('candidate', job)
-        if order not in self.ahead: self.end('passed', job)
-        return self.ahead.pop(order)
+        order = self.ordered('candidate', job)
+        if order != self.order:
+            self.order, self.ahead = order, [self.start(self.ordered('candidate', job, end='all', tell=False))]
+            while len(self.ahead) < self.most: self.ahead.append(self.start(order))
+        return self.ahead.pop(0)
 
-    def order(self, role, job, **more):
+    def ordered(self, role, job, **more):
         if ours := HARNESS.match(job['code']): more['harness'] = ours[1]
         return json.dumps(dict(role=role, **{key: job[key] for key in ('seconds', 'memory', 'output', 'seed')}, **more))
 
@@ -63,9 +70,9 @@ class Children:
         return ours
 
     def end(self, status, job):
-        "Have the children ended and the next one started; tell how they ended where the verdict hangs on it."
+        "Have the job's children ended and another one started; tell how they ended where the verdict hangs on it."
         tell = status in ('gone', 'timeout', 'infra-error')
-        self.ahead = {self.order('candidate', job): self.start(self.order('candidate', job, end=status, tell=tell))}
+        self.ahead.append(self.start(self.ordered('candidate', job, end=status, tell=tell)))
         return self.heard() if tell else {}
 
     def heard(self):
@@ -78,10 +85,10 @@ class Children:
 def judge_once(job, children, chunked):
     "Examine a candidate in a child of its own, and have all children of the job ended."
     with children.candidate(job) as ours:
-        channel = Channel(ours.fileno())
-        if fault := readiness(channel): answer = dict(status='infra-error', detail=fault, output='')
-        elif job['trusted'] and not runs_text(job['context'] + job['tests']): answer = examine(channel, job, chunked)
-        else: answer = examine_elsewhere(ours, job, children, chunked)  # what could execute an answer must not do so here
+        channel, here = Channel(ours.fileno()), job['trusted'] and not runs_text(job['context'] + job['tests'])  # what could execute an answer must not do so here
+        if fault := deliver(channel, job['code'] if here else None): answer = dict(status='infra-error', detail=fault, output='')
+        elif here: answer = examine(channel, job, chunked)
+        else: answer = examine_elsewhere(ours, job, children, chunked)
     ended = children.end(answer['status'], job)
     if 'fault' in ended: return dict(status='infra-error', detail=ended['fault'], output='')
     if ended: answer['cpu'] = sum(cpu for _, cpu in ended['children'])
@@ -90,14 +97,11 @@ def judge_once(job, children, chunked):
 
 def examine_elsewhere(candidate, job, children, chunked):
     "Tests that a model wrote run in a child of their own, as locked in as the candidate; what it says concerns only its own tests."
-    with children.start(children.order('tests', job), candidate) as ours:
+    with children.start(children.ordered('tests', job), candidate) as ours:
         channel = Channel(ours.fileno())
-        if fault := readiness(channel): return dict(status='infra-error', detail=fault, output='')
+        if fault := deliver(channel, dict(job=job, chunked=chunked)): return dict(status='infra-error', detail=fault, output='')
         candidate.close()  # its connection is the tests' alone
-        def ask():
-            channel.send(dict(job=job, chunked=chunked))
-            return channel.receive()
-        try: answer, late = within(job['seconds'] + 0.5, ask)
+        try: answer, late = within(job['seconds'] + 0.5, channel.receive)
         except (EOFError, Broken, RecursionError): return dict(status='failed', detail='the process of the tests ended before they did', output='')
     if late: return dict(status='timeout', detail=f"no end within {job['seconds']:g} s", output='')
     texts = [answer.get(key) for key in ('status', 'detail', 'output')] if type(answer) is dict else []

@@ -32,7 +32,7 @@ class Server:
     def __init__(self, control, settings):
         self.settings, self.profile, self.seed = settings, settings['profile'], None
         self.files, self.libs = self.profile != 'pure', self.profile == 'libs'
-        self.children, self.fault, self.standing, self.missing = [], '', {}, {}
+        self.candidates, self.tests, self.standing, self.missing = [], [], {}, {}  # children: the first candidate and the tests are at work
         # opened while they can be: /proc/self and /dev/null are out of reach behind the walls
         self.pid, self.null = os.getpid(), os.open('/dev/null', os.O_RDWR)
         self.control = socket.socket(fileno=os.dup2(control.fileno(), 10, inheritable=False))
@@ -95,6 +95,7 @@ class Server:
         self.domain = -1
         version = self.build('landlock', landlock)
         self.filter = self.build('seccomp', filter_program)
+        self.childless = bool(self.filter) and not self.files
         return version
 
     def build(self, name, work):
@@ -131,12 +132,16 @@ class Server:
         while True:
             data, control, _, _ = self.control.recvmsg(1 << 12, socket.CMSG_SPACE(2 * FD.size), socket.MSG_CMSG_CLOEXEC)
             if not data: return
-            message, fds = parsed(data), [fd for _, _, numbers in control for fd, in FD.iter_unpack(numbers)]
+            message, fds, ending = parsed(data), [fd for _, _, numbers in control for fd, in FD.iter_unpack(numbers)], []
             if 'end' in message:
-                ended = self.end(patient=message['end'] == 'gone')
-                if message['tell']: self.control.send(json.dumps(ended).encode())
+                count = len(self.candidates) if message['end'] == 'all' else 1
+                doomed, self.candidates, self.tests = [*self.candidates[:count], *self.tests], self.candidates[count:], []
+                if message['tell']: self.control.send(json.dumps(self.end(doomed, patient=message['end'] == 'gone')).encode())
+                elif self.childless: ending = self.kill(doomed)
+                else: self.end(doomed)
             self.start(message, fds)
             for fd in fds: os.close(fd)
+            for pid in ending: os.waitpid(pid, 0)  # the kernel takes them down while the next one starts
 
     def start(self, message, fds):
         "Fork a child that keeps the given sockets."
@@ -144,8 +149,8 @@ class Server:
         if 'harness' in message: load_harness(message['harness'])
         if message['seed'] != self.seed: self.seed = message['seed']; random.seed(self.seed)
         try: pid = os.fork()
-        except OSError as error: self.fault = f'fork: {error}'; return
-        if pid: self.children.append(pid); return
+        except OSError as error: pid = f'fork: {error}'  # stands in the child's place
+        if pid: (self.tests if message['role'] == 'tests' else self.candidates).append(pid); return
         try:
             os.dup2(self.null, 2)
             self.lock_in(message)
@@ -172,26 +177,37 @@ class Server:
         os.waitpid(pid, 0)
         with open(reading, 'rb') as f: return json.loads(f.read() or b'null')
 
-    def end(self, patient):
-        """Kill the children and all they started, and tell how each ended: a signal's name or an exit code, and seconds of processor time.
+    def kill(self, doomed):
+        "Kill children; return those that there are to wait for."
+        pids = [pid for pid in doomed if type(pid) is int]
+        for pid in pids: os.kill(pid, signal.SIGKILL)
+        return pids
 
-        patient: the candidate seems to be gone; give it a moment to become so, for its end to be its own."""
+    def end(self, doomed, patient=False):
+        """Kill children and all they started, and tell how each ended: a signal's name or an exit code, and seconds of processor time.
+
+        patient: the candidate, the first, seems to be gone; give it a moment to become so, for its end to be its own."""
         ends, alive = {}, False
-        if patient and self.children:
+        if patient and type(doomed[0]) is int:
             for pause in (0, .001, .005, .02, .05, .1):
                 time.sleep(pause)
-                if not (alive := os.waitid(os.P_PID, self.children[0], os.WEXITED | os.WNOHANG | os.WNOWAIT) is None): break
-        while True:
-            for target in [-1] if self.namespaced else [*(-pid for pid in self.children), *self.descendants()]:
-                try: os.kill(target, signal.SIGKILL)
-                except (ProcessLookupError, PermissionError): pass
-            try: pid, status, used = os.wait4(-1, 0)
+                if not (alive := os.waitid(os.P_PID, doomed[0], os.WEXITED | os.WNOHANG | os.WNOWAIT) is None): break
+        pids = self.kill(doomed)
+        while pids if self.childless else self.sweep(pids):
+            try: pid, status, used = os.wait4(pids.pop() if self.childless else -1, 0)
             except ChildProcessError: break
             ends[pid] = (signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime)
-        children, fault, self.children, self.fault = self.children, self.fault, [], ''
-        if alive: ends[children[0]] = ('hung up', ends[children[0]][1])
+        if alive: ends[doomed[0]] = ('hung up', ends[doomed[0]][1])
         if self.files: wipe(self.folder)
-        return dict(fault=fault) if fault else dict(children=[ends[pid] for pid in children])
+        if faults := [fault for fault in doomed if type(fault) is str]: return dict(fault=faults[0])
+        return dict(children=[ends[pid] for pid in doomed])
+
+    def sweep(self, pids):
+        "Kill all that these children started, orphans among them."
+        for target in [-1] if self.namespaced else [*(-pid for pid in pids), *self.descendants()]:
+            try: os.kill(target, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError): pass
+        return True
 
     def descendants(self):
         "Children of this process, orphans of its children among them."
@@ -257,7 +273,7 @@ def run_server(control, settings, namespaces):
     gc.collect(); gc.freeze(); gc.disable()
     tried = trials.attack(server.in_child, server.profile, settings['canary'], settings['caller'], settings['thorough'])
     if broken := [name for name, (held, *_) in tried.items() if not held]: weak = weak or f"the walls do not hold: {', '.join(broken)} succeeded"
-    hello = dict(walls=dict(profile=server.profile, standing=server.standing, missing=server.missing, trials=tried, weak=weak))
+    hello = dict(childless=server.childless, walls=dict(profile=server.profile, standing=server.standing, missing=server.missing, trials=tried, weak=weak))
     if weak and not settings['weak_walls']: hello = dict(refused=weak, **hello)
     server.control.send(json.dumps(hello).encode())
     if 'refused' not in hello: return server.serve()
