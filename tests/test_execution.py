@@ -280,6 +280,19 @@ def test_tests_see_the_functions_of_the_program(tests, status, detail, trusted):
     assert (verdict.status, detail in verdict.detail) == (status, True), verdict
 
 
+def test_programs_do_not_feel_how_many_came_before():
+    "What the server has allocated does not bring a program's first garbage collection nearer."
+    counting = [Program(f"import gc\ncount = gc.get_count()\ndef f(): return count  # {i}", call=call_of("f")) for i in range(300)]
+    assert max(v.value for v in run_programs(counting, workers=1)) < (50, 0, 0)
+
+
+def test_a_worker_for_each_core_keeps_to_it():
+    cores = os.sched_getaffinity(0)
+    where = [Program(f"import os\ndef f(): return sorted(os.sched_getaffinity(0))  # {i}", call=call_of("f")) for i in range(8 * len(cores))]
+    assert {tuple(v.value) for v in run_programs(where, workers=len(cores))} <= {(core,) for core in cores}
+    if len(cores) > 1: assert {tuple(v.value) for v in run_programs(where, workers=1)} == {tuple(sorted(cores))}
+
+
 def test_a_call_brings_its_value_back():
     value = {"a": [1, (2, 3.5), {4}], 5: b"x", "deep": [1 << 20_000]}
     calls = {call_of("f", value, 1): value, call_of("f", 0, 1): 0, call_of("f"): None, call_of("g", 1): None, call_of("h"): None, call_of("loop"): None}

@@ -26,7 +26,7 @@ def serve(channel, captured, output_limit):
     def send(*messages, send=channel.send):
         if captured.news: captured.news = False; send('printed')
         send(*messages)
-    gc.freeze(); gc.enable()  # the server's own garbage is not counted: else every child would begin with a collection
+    gc.freeze(); gc.enable()  # allocations are counted from here: what the server left is not this program's to collect
     try:
         code = receive()
         try:

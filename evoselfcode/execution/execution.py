@@ -89,8 +89,8 @@ def library_folders() -> list[str]:
 
 class _Worker:
     "Hold one worker: its process, its socket, and the jobs it has not answered yet."
-    def __init__(self, limits: Limits = Limits(), lane: int = 0, thorough: bool = False):  # workers of different lanes order sets of strings differently
-        self.lane, self.walls, self.fault = lane, {}, ""
+    def __init__(self, limits: Limits = Limits(), lane: int = 0, thorough: bool = False, core: int | None = None):  # workers of different lanes order sets of strings differently
+        self.lane, self.core, self.walls, self.fault = lane, core, {}, ""
         self.jobs, self.inbox, self.outbox, self.since = deque(), bytearray(), bytearray(), time.monotonic()
         self.sock, theirs = socket.socketpair()
         self.errors, self.home = tempfile.TemporaryFile(), Path(tempfile.mkdtemp(prefix=f"evoselfcode-{os.getpid()}-"))
@@ -99,7 +99,7 @@ class _Worker:
         (self.home/"private").mkdir(mode=0o700)
         without = [name for name in os.environ.get("EVOSELFCODE_WITHOUT", "").split(",") if name]  # walls left out, to see what happens then
         settings = dict(profile=limits.profile, weak_walls=limits.weak_walls, home=str(self.home/"private"), canary=str(self.home/"canary"), without=without,
-                        thorough=thorough, libraries=library_folders() if limits.libraries or limits.profile == LIBS else [])
+                        thorough=thorough, core=core, libraries=library_folders() if limits.libraries or limits.profile == LIBS else [])
         command = [sys.executable, "-P", "-s", "-S", str(package_folder()/"execution"/"zygote.py"), json.dumps(settings)]
         self.process = subprocess.Popen(command, stdin=theirs, stdout=subprocess.DEVNULL, stderr=self.errors, cwd="/", env=_environment(lane), start_new_session=True)
         theirs.close()
@@ -194,9 +194,15 @@ class _Pool:
     "Hand jobs to workers, started when there is work for them."
     def __init__(self, limits: Limits, workers: int, lanes: int):
         _require_linux()
-        self.size = workers or len(os.sched_getaffinity(0))
+        self.cores = sorted(os.sched_getaffinity(0))
+        self.size = workers or len(self.cores)
         self.limits, self.workers, self.most, self.waiting = limits, [], max(self.size, lanes), [deque() for _ in range(lanes)]
         self.faults, self.alone, self.retried = {}, deque(), set()
+
+    def core(self) -> int | None:
+        "The core that a new worker shall keep to."
+        if self.limits.profile != PURE or self.most < len(self.cores): return None
+        return min(self.cores, key=[w.core for w in self.workers].count)
 
     def feed(self):
         "Give every waiting job that a worker can take to the least busy one, starting workers as needed."
@@ -206,7 +212,7 @@ class _Pool:
             while queue:
                 mine = [w for w in self.workers if w.lane == lane]
                 worker = min(mine, key=lambda w: len(w.jobs), default=None)
-                if (worker is None or worker.jobs) and len(mine) < share: self.workers.append(worker := _Worker(self.limits, lane))
+                if (worker is None or worker.jobs) and len(mine) < share: self.workers.append(worker := _Worker(self.limits, lane, core=self.core()))
                 if len(worker.jobs) >= 2: break
                 worker.send(*queue.popleft())
 

@@ -284,6 +284,7 @@ def main(settings):
     "Split into the watcher, the judge and the server."
     caller, watcher = os.getppid(), os.getpid()
     settings.update(caller=caller, number=watcher)
+    if settings['core'] is not None: os.sched_setaffinity(0, [settings['core']])
     os.umask(0o077)
     walls.oom_first()
     walls.subreaper()
