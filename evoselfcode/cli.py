@@ -45,9 +45,12 @@ def _study(config, overrides, iteration):
 @datagen.command("generate-names")
 def generate_names(config: ConfigOption = Path("configs/datagen.yaml"), override: Overrides = None):
     "Invent function names with the base model."
+    from evoselfcode.datagen.names import arm_table, plot_names
     study = _study(config, override, 0)
-    names = study.names()
-    typer.echo(f"{len(names)} names in {study.folder / 'names.jsonl'}")
+    names, draws = study.names(), study.draws()
+    typer.echo(arm_table(draws).to_string(index=False))
+    plot_names(draws).savefig(study.folder / "names.png", dpi=120)
+    typer.echo(f"{len(names)} names in {study.folder / 'names.jsonl'}; the yield over the draws in {study.folder / 'names.png'}")
 
 @datagen.command("generate-functions")
 def generate_functions(config: ConfigOption = Path("configs/datagen.yaml"), override: Overrides = None):

@@ -42,6 +42,7 @@ class Paths:
 @dataclass
 class Data:
     "Input files, JSON lines."
+    seed: str = key("raw", choices=("raw", "generated", "both"))  # what Model0 learns from: `seed_pairs`, what the base model invents, or both
     seed_pairs: str = "data/raw/seed_pairs.jsonl"                # labelled pairs (description, code); "" = none
     descriptions: str = "data/raw/descriptions.jsonl"            # descriptions without code, for the forward cycle; "" = none
     unlabelled_code: str = "data/raw/unlabelled_code.jsonl"      # functions without description, for the backward cycle; "" = none
@@ -54,12 +55,14 @@ class Data:
 class Names:
     "Inventing function names."
     number: int = key(200, low=1)                                     # names wanted
-    arm: str = key("auto", choices=("auto", "fim", "l2r"))            # fill in the middle, left to right, or whichever works
+    arm: str = key("auto", choices=("auto", "fim", "l2r", "both"))    # fill in the middle, left to right, whichever brings more, or both in turn
     temperature: float = key(1.0, low=0)                              # sampling temperature; 0 = greedy
     top_p: float = key(1.0, above=0, high=1)                          # nucleus: smallest set of tokens with this probability
     batch: int = key(100, low=1)                                      # names drawn per resumable batch
     floor: int = key(20, low=0, high=1000)                            # stop when fewer new names than this come per 1,000 drawn
     context: str = "# this is an algorithm function\n"                # the text before `def`
+    topics: list[str] = field(default_factory=list)                   # words put above the context in turn, against monotony
+    fim_tokens: list[str] = field(default_factory=list)               # prefix, suffix and middle token, for a model that is not in the table
 
 @dataclass
 class Functions:

@@ -200,7 +200,7 @@ def resume_point(
 def run_batches(
     path: str | Path,          # JSON lines to write, and to go on with
     batches: list[tuple],      # (key, payload) of each batch, in order
-    work,                      # work(key, payload) -> list of records; random numbers only from `batch_seed`
+    work,                      # work(key, payload) -> list of records, None = the stage ends here; random numbers only from `batch_seed`
     settings,                  # dataclass or dictionary: the settings that change the result
     inputs=(),                 # paths of input files and folders, or {name: path or text}
     note: str = "",            # what to call the stage on the progress bar; the file's name when empty
@@ -217,14 +217,17 @@ def run_batches(
         file.truncate(meta["bytes"])
         for number, (key, payload) in enumerate(progress(todo, name, unit="batch"), done + 1):
             start = time.perf_counter()
-            lines = b"".join(map(dump_line, work(key, payload)))
+            records = work(key, payload)
+            keys = [key] if records is not None else [key for key, _ in batches[number - 1:]]
+            lines = b"".join(map(dump_line, records or ()))
             with file_errors(path):
                 rest = memoryview(lines)
                 while rest: rest = rest[file.write(rest):]
                 os.fsync(file.fileno())
-            meta.update(done=number, keys=keys_hash([key], meta["keys"]), bytes=meta["bytes"] + len(lines),
+            meta.update(done=number - 1 + len(keys), keys=keys_hash(keys, meta["keys"]), bytes=meta["bytes"] + len(lines),
                         seconds=round(meta["seconds"] + time.perf_counter() - start, 3))
             write_json(meta_path(path), meta)
+            if records is None: break
     return read_jsonl(path, empty_ok=True)
 
 # %% ../nbs/02_io_utils.ipynb #55fd3bb5

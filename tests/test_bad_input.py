@@ -221,7 +221,7 @@ def test_two_commands_on_one_run(place):
     process = start(place, *ITERATE, "-o", "run=twice", "-o", "paths.checkpoints=twice-checkpoints")
     try:
         folder = place / "data/generated/twice"
-        assert wait_until((folder / "iter-000/names.meta.json").exists, 600, process)
+        assert wait_until((folder / "iter-000/draws.meta.json").exists, 600, process)
         config = (folder / "config.yaml").read_bytes()
         done = command(place, *ITERATE, "-o", "run=twice", "-o", "paths.checkpoints=twice-checkpoints", "-o", "seed=5")
         assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1

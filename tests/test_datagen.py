@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from evoselfcode.config import Functions, Names
 from evoselfcode.datagen.functions import cut_function, draw_functions, generate_functions, idle, make_pair
-from evoselfcode.datagen.names import choose_arm, entropy, generate_names, name_batches, refusal, yield_table
+from evoselfcode.datagen.names import arm_table, choose_arms, entropy, generate_names, name_batches, name_prompt, name_records, refusal, yield_table
 from evoselfcode.engine.fim import probe
 from evoselfcode.engine.local import Engine, Sample
 
@@ -68,18 +68,49 @@ def test_drawing_stops_when_it_runs_dry(pocket):
     assert (table.drawn == table.new + table[[why for why in ("not a name", "keyword or builtin", "weak", "duplicate") if why in table]].sum(axis=1)).all()
     assert (table["yield"] == 1000*table.new/table.drawn).all() and table["yield"].iloc[-1] < table["yield"].iloc[0]
     greedy = list(name_batches(pocket, Names(number=50, batch=300, temperature=0), seed=1))
-    assert sum(b.drawn for b in greedy) == 1200 and len(greedy[0].kept) <= 1 and greedy[0].entropy == 0
+    assert sum(b.drawn for b in greedy) == 1200 and len(greedy[0].new) <= 1 and greedy[0].entropy == 0
+
+
+def test_both_arms_take_turns_and_are_compared(pocket):
+    asked = Names(number=120, batch=100, arm="both")
+    batches = list(name_batches(pocket, asked, seed=3))
+    assert [b.arm for b in batches[:4]] == ["fim", "l2r", "fim", "l2r"]
+    for arm in ("fim", "l2r"):
+        names = [name for b in batches if b.arm == arm for name in b.new]
+        assert len(names) == len(set(names))                                 # new to the arm, whatever the other drew
+    records = name_records(batches, asked.number, "pocket")
+    assert len({r["name"] for r in records}) == len(records) == 120
+    table = arm_table(batches).set_index("arm")
+    assert table.new["fim"] == sum(len(b.new) for b in batches if b.arm == "fim") and table.drawn["l2r"] == 100*sum(b.arm == "l2r" for b in batches)
+    overlap = {name for b in batches if b.arm == "fim" for name in b.new} & {name for b in batches if b.arm == "l2r" for name in b.new}
+    assert table["found by others, too"]["l2r"] == f"{len(overlap)/table.new['l2r']:.0%}"
+
+
+@pytest.mark.parametrize("at", [0, 1, 3])
+def test_drawing_goes_on_as_if_it_had_not_stopped(pocket, at):
+    asked = Names(number=90, batch=30, arm="both", topics=["strings", "numbers"])
+    whole = list(name_batches(pocket, asked, seed=4))
+    assert [b.topic for b in whole[:5]] == ["strings", "strings", "numbers", "numbers", "strings"]
+    assert list(name_batches(pocket, asked, seed=4, earlier=whole[:at])) == whole[at:] != []
+
+
+def test_a_topic_stands_above_the_context():
+    assert name_prompt("# an algorithm\n", topic="graphs") == "# graphs\n# an algorithm\ndef"
 
 
 def test_the_arm_follows_the_model_and_the_settings(pocket, blank):
-    assert choose_arm(pocket, Names(arm="l2r"))[0] is None
-    assert choose_arm(pocket, Names(arm="fim"))[0] == probe(pocket).family != None
-    family, reason = choose_arm(pocket, Names())
+    family = probe(pocket).family
+    assert choose_arms(pocket, Names(arm="l2r"))[0] == {"l2r": None}
+    assert choose_arms(pocket, Names(arm="fim"))[0] == {"fim": family} and family is not None
+    assert choose_arms(pocket, Names(arm="both"))[0] == {"fim": family, "l2r": None}
+    arms, reason = choose_arms(pocket, Names())
     counts = [int(count) for count in re.findall(r"(\d+) of 100", reason)]
-    assert len(counts) == 2 and (family is not None) == (counts[0] >= counts[1]) and "\n" not in reason
-    family, reason = choose_arm(blank, Names())
-    assert family is None and "left to right" in reason
-    assert choose_arm(blank, Names(arm="fim"))[0] == probe(blank).family
+    assert len(counts) == 2 and ("fim" in arms) == (counts[0] >= counts[1]) and len(arms) == 1 and "\n" not in reason
+    arms, reason = choose_arms(blank, Names())
+    assert arms == {"l2r": None} and "left to right" in reason
+    assert choose_arms(blank, Names(arm="fim"))[0] == {"fim": probe(blank).family}
+    by_hand = Names(arm="fim", fim_tokens=[family.prefix, family.suffix, family.middle])
+    assert choose_arms(pocket, by_hand)[0]["fim"].name == "as given" and len(generate_names(pocket, by_hand)) == by_hand.number
 
 
 def test_entropy():

@@ -10,6 +10,7 @@ import pytest
 import torch
 import transformers as tf
 
+from evoselfcode.constants import UserError
 from evoselfcode.engine import fim, loading
 from evoselfcode.engine.local import Engine, as_tree, draw, nucleus
 
@@ -303,6 +304,46 @@ def byte_level():
     inner = Tokenizer(models.BPE({letter: i for i, letter in enumerate(alphabet)}, []))
     inner.pre_tokenizer, inner.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     return inner
+
+
+ARCHITECTURES = {  # of each family, one that real models of it have
+    "Qwen-Coder, CodeGemma, pocket": ("Qwen2Config", "GemmaConfig"), "StarCoder, StarCoder2": ("Starcoder2Config", "GPTBigCodeConfig"),
+    "SantaCoder": ("GPTBigCodeConfig",), "CodeLlama": ("LlamaConfig",), "DeepSeek-Coder": ("LlamaConfig",)}
+
+
+@pytest.mark.parametrize("family, architecture", [(f, a) for f in fim.FAMILIES for a in ARCHITECTURES[f.name]], ids=lambda x: getattr(x, "name", x))
+def test_every_family_is_proved_on_its_architecture(family, architecture):
+    "A small model with random weights has the tokens only; taught the six holes, it has the skill, and the probe says so."
+    from tokenizers import AddedToken
+    tokenizer = tf.PreTrainedTokenizerFast(tokenizer_object=byte_level(), eos_token="<end>", pad_token="<end>")
+    tokenizer.add_tokens([AddedToken(token, special=True) for token in (family.prefix, family.suffix, family.middle)])
+    torch.manual_seed(1)
+    size = dict(vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, bos_token_id=None, pad_token_id=tokenizer.pad_token_id)
+    if architecture == "GPTBigCodeConfig": size |= dict(n_embd=64, n_layer=2, n_head=4, n_positions=256, attn_pdrop=0., resid_pdrop=0., embd_pdrop=0., initializer_range=0.1)
+    else: size |= dict(hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=16, max_position_embeddings=256, initializer_range=0.1)
+    model = tf.AutoModelForCausalLM.from_config(getattr(tf, architecture)(**size))
+    engine = Engine(model, tokenizer)
+    before = fim.probe(engine)
+    assert before.family == family and not before.works and "writes left to right" in before.reason
+    texts = [fim.fim_prompt(family, fim.BEFORE, after) + middle + tokenizer.eos_token for middle, after in fim.HOLES.items()]
+    batch = tokenizer(texts, return_tensors="pt", padding=True)
+    labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
+    for row, middle in zip(labels, fim.HOLES): row[:int((row != -100).sum()) - len(middle) - 1] = -100  # the middle and the end are to be learnt
+    optimizer = torch.optim.AdamW(model.train().parameters(), lr=6e-3)
+    for _ in range(300):
+        if (loss := model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], labels=labels).loss) < 0.05: break
+        loss.backward(); optimizer.step(); optimizer.zero_grad()
+    after = fim.probe(Engine(model, tokenizer))
+    assert after.works and "fills in the middle" in after.reason, after
+
+
+def test_control_tokens_by_hand(pocket):
+    family = fim.FAMILIES[0]
+    given = [family.prefix, family.suffix, family.middle]
+    assert fim.probe(pocket, given).works and fim.probe(pocket, given).family.name == "as given"
+    assert not fim.probe(pocket, given[::-1]).works                                    # known to the tokenizer, and in the wrong places
+    with pytest.raises(UserError, match="names.fim_tokens: must be three tokens.* not 2"): fim.detect(pocket.tokenizer, given[:2])
+    with pytest.raises(UserError, match="names.fim_tokens: '<PRE>' is not one token of this model"): fim.detect(pocket.tokenizer, ["<PRE>", *given[1:]])
 
 
 def test_the_probe_tells_skill_from_vocabulary(pocket):

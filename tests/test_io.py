@@ -122,6 +122,15 @@ def test_no_batches_and_no_records_are_fine(tmp_path):
     assert run_batches(tmp_path / "b.jsonl", [("0", 0)], draw, {}) == [] and finished(tmp_path / "b.jsonl")
 
 
+def test_a_stage_may_end_before_its_last_batch(tmp_path):
+    path, asked = tmp_path / "draw.jsonl", []
+    def ends(key, payload): asked.append(key); return draw(key, payload) if len(asked) < 4 else None
+    first = run_batches(path, BATCHES, ends, {})
+    assert asked == ["000", "001", "002", "003"] and finished(path) and first == [r for key, payload in BATCHES[:3] for r in draw(key, payload)]
+    assert run_batches(path, BATCHES, ends, {}) == first and len(asked) == 4
+    with pytest.raises(UserError, match="other batches"): run_batches(path, BATCHES[:5], ends, {})
+
+
 def test_an_exception_keeps_whole_batches(tmp_path):
     path, seen = tmp_path / "draw.jsonl", []
     def breaks(key, payload):

@@ -3,12 +3,14 @@ import math
 import random
 import shutil
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from evoselfcode.config import Config, Data, Dual, Evaluation, Filter, Iterate, Paths, Sampling, Select, Train
+from evoselfcode.config import Config, Data, Dual, Evaluation, Filter, Iterate, Names, Paths, Sampling, Select, Train
+from evoselfcode.constants import UserError
 from evoselfcode.engine.local import Engine
 from evoselfcode.io_utils import read_json, read_jsonl, write_json, write_jsonl
 from evoselfcode.pipeline import dual_model, filtering, sampling, scoring, train_sft
@@ -323,6 +325,25 @@ def study(workspace, iteration, **changes):
     config = Config(run="r", paths=Paths(root=str(workspace)), evaluation=Evaluation(n=2, ks=[1], bootstrap=100))
     for key, value in changes.items(): setattr(config, key, value)
     return Study(config, iteration)
+
+
+@pytest.mark.timeout(600)
+def test_a_study_starts_from_what_the_base_model_invents(workspace):
+    raw = workspace / "data/raw/seed_pairs.jsonl"
+    given = study(workspace, 0).seed()
+    data = lambda seed: replace(Data(), seed=seed)
+    names = Names(number=24, batch=40)
+    own = study(workspace, 0, data=data("generated"), names=names)
+    invented = own.seed()
+    assert 0 < len(invented) < 24 and {p["source"] for p in invented} <= {"fim", "l2r"} and own.pairs() == invented
+    rows = read_jsonl(own.folder / "functions.jsonl")
+    assert [r["id"] for r in rows if r["kept"]] == [p["id"] for p in invented] and len(rows) == 24
+    assert all(r["behaviour"]["status"] == "passed" and r["behaviour"]["fingerprint"] not in own.gate.fingerprints() for r in rows if r["kept"])
+    assert all(r["reason"] for r in rows if not r["kept"])
+    assert study(workspace, 0, data=data("both"), names=names).seed() == given + invented and given
+    raw.unlink()
+    assert study(workspace, 0, data=data("generated"), names=names).seed() == invented
+    with pytest.raises(UserError, match="seed_pairs.jsonl: not found"): study(workspace, 0)
 
 
 def write_iteration(workspace, number, passed, best, decision):

@@ -13,7 +13,7 @@ from tiny_study import ITERATE, alive, descendants, finished_study, is_kernel, l
 pytestmark = pytest.mark.timeout(1500)
 FIRST, ROUND = "data/generated/tiny/iter-000", "data/generated/tiny/iter-001"
 # stage -> the file whose appearance says that it has begun; the stage is killed before it is done
-BEGINNING = {"names": f"{FIRST}/names.meta.json", "functions": f"{FIRST}/functions.meta.json", "training of D2C": "checkpoints/tiny/iter-000/d2c.partial",
+BEGINNING = {"names": f"{FIRST}/draws.meta.json", "functions": f"{FIRST}/functions.meta.json", "training of D2C": "checkpoints/tiny/iter-000/d2c.partial",
              "training of C2D": "checkpoints/tiny/iter-000/c2d.partial", "samples": f"{FIRST}/samples_validation.meta.json", "results": f"{FIRST}/results_validation.meta.json",
              "samples of the base model": f"{FIRST}/samples_base_test.meta.json"}
 A_ROUND = {"candidates": f"{ROUND}/candidates.meta.json", "scores": f"{ROUND}/scored.meta.json", "selection": f"{ROUND}/filtered.meta.json", "rewording": f"{ROUND}/reworded_described.meta.json",

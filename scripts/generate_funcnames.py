@@ -1,0 +1,21 @@
+"""Function names out of nothing, by the library.
+
+    .venv/bin/python scripts/generate_funcnames.py [KEY=VALUE ...]        # such as names.number=500 names.arm=both model=pocket
+"""
+import sys
+from pathlib import Path
+from evoselfcode.config import load_config
+from evoselfcode.constants import UserError
+from evoselfcode.datagen.names import arm_table
+from evoselfcode.pipeline.iteration import Study
+
+
+def main():
+    study = Study(load_config(Path(__file__).parents[1] / "configs/datagen.yaml", sys.argv[1:]))
+    for record in study.names(): print(record["name"])
+    print(arm_table(study.draws()).to_string(index=False), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    try: main()
+    except UserError as error: sys.exit(f"error: {error}")
