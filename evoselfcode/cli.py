@@ -6,9 +6,9 @@ Docs: https://github.com/evoselfcode/evoselfcode/tree/main/nbs/cli.html.md"""
 
 # %% auto #0
 __all__ = ['app', 'datagen', 'pipeline', 'evaluate', 'pocket', 'ConfigOption', 'Overrides', 'Iteration', 'Checkpoint', 'Samples',
-           'Export', 'Partial', 'EvalConfig', 'TITLES', 'generate_names', 'generate_functions', 'generate', 'score',
-           'filter_', 'train_d2c', 'train_c2d', 'iterate', 'compare', 'report', 'eval_pocket', 'eval_all', 'why',
-           'init', 'doctor', 'settings', 'build_data', 'build_model', 'main']
+           'Export', 'Partial', 'EvalConfig', 'TITLES', 'generate_names', 'generate_functions', 'harvest_code',
+           'generate', 'score', 'filter_', 'train_d2c', 'train_c2d', 'iterate', 'compare', 'report', 'eval_pocket',
+           'eval_all', 'why', 'init', 'doctor', 'settings', 'build_data', 'build_model', 'main']
 
 # %% ../nbs/72_cli.ipynb #89eed087
 import re, sys
@@ -58,6 +58,15 @@ def generate_functions(config: ConfigOption = Path("configs/datagen.yaml"), over
     study = _study(config, override, 0)
     functions = study.functions()
     typer.echo(f"{sum(f['kept'] for f in functions)} of {len(functions)} functions kept in {study.folder / 'functions.jsonl'}")
+
+@datagen.command("harvest")
+def harvest_code(config: ConfigOption = Path("configs/datagen.yaml"), override: Overrides = None):
+    "Gather functions from a folder or an installed package (-o harvest.source=...), without running any."
+    from evoselfcode.datagen.harvest import harvest
+    settings = _settings(config, override)
+    folder = settings.run_folder() / "harvest"
+    functions = harvest(settings.harvest, folder)["functions"]
+    typer.echo(f"{functions['kept']} of {functions['found']} functions kept, {functions['described']} with a description, in {folder / 'functions.jsonl'}; the others' reasons in summary.json")
 
 # %% ../nbs/72_cli.ipynb #99d718af
 @pipeline.command()

@@ -6,8 +6,8 @@ Docs: https://github.com/evoselfcode/evoselfcode/tree/main/nbs/config.html.md"""
 
 # %% auto #0
 __all__ = ['GATES', 'BENCHMARKS', 'key', 'Paths', 'Data', 'Names', 'Functions', 'Sampling', 'Scoring', 'Filter', 'Select',
-           'Train', 'Dual', 'Iterate', 'Evaluation', 'Benchmark', 'Execution', 'Config', 'problem', 'problems',
-           'load_yaml', 'merge', 'load_config', 'to_yaml', 'describe']
+           'Train', 'Dual', 'Iterate', 'Evaluation', 'Benchmark', 'Execution', 'Harvest', 'Server', 'Config', 'problem',
+           'problems', 'load_yaml', 'merge', 'load_config', 'to_yaml', 'describe']
 
 # %% ../nbs/01_config.ipynb #d78d783f
 import math, re
@@ -183,6 +183,40 @@ class Execution:
     engine: str = key("local", choices=("local", "ray"))              # where they run: this machine, or a Ray cluster
     weak_walls: bool = False                                          # run programs even where a wall is missing that cannot be done without
 
+# %% ../nbs/01_config.ipynb #a2f00c4c
+@dataclass
+class Harvest:
+    "Functions of real code, for the backward cycle."
+    source: str = ""                                                  # a folder, or the import name of an installed package
+    min_lines: int = key(2, low=1)                                    # of the code, its docstring and imports not counted
+    max_lines: int = key(60, low=1)                                   # of the same
+    max_characters: int = key(6000, low=1)                            # of the code; twice as many with its docstring
+    max_complexity: int = key(12, low=1)                              # McCabe's: 1 + the number of decisions
+    imports: str = key("none", choices=("none", "needed"))            # only functions that need no import, or also those whose imports can be put in front of them
+    duplicate: float = key(0.8, above=0, high=1)                      # similarity from which two functions count as one
+    permutations: int = key(128, low=1)                               # length of the signatures by which similarity is estimated
+    max_kilobytes: int = key(512, low=1)                              # larger files are left out
+    workers: int = key(0, low=0)                                      # processes; 0 = one per core
+
+# %% ../nbs/01_config.ipynb #9fa10acd
+@dataclass
+class Server:
+    "Where the server of `backend: openai` is, and how to treat it."
+    base_url: str = "http://127.0.0.1:8000/v1"                        # address with its /v1; not read when `command` starts the server
+    model: str = ""                                                   # what the server calls the model; "" = the only one it lists, or the folder for a server that we start
+    key_env: str = "OPENAI_API_KEY"                                   # environment variable with the key; a key stands in no file
+    concurrency: int = key(16, low=1)                                 # requests under way at once
+    retries: int = key(6, low=0)                                      # times to ask again after a failure that may pass
+    timeout: float = key(600.0, above=0)                              # seconds that one answer may take
+    command: str = ""                                                 # starts a server for each checkpoint, with {model} and {port}; "" = one that runs already
+    wait: float = key(600.0, above=0)                                 # seconds until a server that we start must be ready
+    fim: str = key("raw", choices=("raw", "suffix"))                  # fill in the middle by control tokens in the prompt, or by the field `suffix`
+    scoring: str = key("auto", choices=("auto", "echo", "prompt_logprobs", "local"))  # log-probabilities by the server or in this process; auto = the first that works
+    check: str = key("strict", choices=("strict", "warn", "off"))     # compare with the model in this process at the start: strict = stop on other texts, warn = only say so
+    tolerance: float = key(1e-3, above=0)                             # largest difference of a log-probability, in nats, that counts as equal
+    device: str = "cpu"                                               # where this process compares and, if need be, scores; the GPUs belong to the server
+    extra: dict = field(default_factory=dict)                         # further fields of each request, such as {top_k: -1} for vLLM
+
 # %% ../nbs/01_config.ipynb #272c57c5
 @dataclass
 class Config:
@@ -190,7 +224,7 @@ class Config:
     run: str = key("pocket", pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*")   # name of the run; its folders carry it
     seed: int = key(0, low=0)                                         # all randomness follows from it
     model: str = key("pocket", pattern=r"(?s).*\S.*")                 # base model: `pocket`, a folder, or a hub id
-    backend: str = key("transformers", choices=("transformers",))     # what computes text and log-probabilities
+    backend: str = key("transformers", choices=("transformers", "openai"))  # what computes text and log-probabilities: this process, or a server
     device: str = "auto"                                              # auto, cpu, cuda, cuda:1, mps
     threads: int = key(0, low=0)                                      # processor threads of torch; 0 = its own choice
     paths: Paths = field(default_factory=Paths)
@@ -208,6 +242,8 @@ class Config:
     evaluation: Evaluation = field(default_factory=Evaluation)
     benchmark: Benchmark = field(default_factory=Benchmark)
     execution: Execution = field(default_factory=Execution)
+    harvest: Harvest = field(default_factory=Harvest)
+    server: Server = field(default_factory=Server)
 
     def path(self, text: str) -> Path: return project_root()/Path(self.paths.root).expanduser()/Path(text).expanduser()
     def run_folder(self) -> Path: return self.path(self.paths.generated)/self.run

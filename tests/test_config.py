@@ -28,7 +28,7 @@ def test_result_is_dataclasses_all_the_way(workspace):
 def test_shipped_configurations_are_valid(root, workspace):
     names = sorted(path.name for path in (root / "configs").glob("*.yaml"))
     assert {"base.yaml", "pocket.yaml", "tiny.yaml", "iterate.yaml", "datagen.yaml", "generation.yaml", "train_d2c.yaml", "train_c2d.yaml"} <= set(names)
-    for name in names: assert load_config(f"configs/{name}").backend == "transformers"
+    for name in names: assert load_config(f"configs/{name}").backend == ("openai" if name.startswith("server_") else "transformers")
 
 
 def test_path_from_a_subfolder_means_the_same(workspace, monkeypatch):
@@ -62,11 +62,15 @@ def test_yaml_round_trip(workspace):
     ("select: {selector: best}\n", ["select.selector: must be one of low_perplexity, random, not 'best'"]),
     ("filter: {gates: [syntax, sintax]}\n", ["filter.gates[1]: must be one of", "'sintax'"]),
     ("filter: {gates: [syntax, syntax]}\n", ["filter.gates: must not repeat"]),
+    ("harvest: {imports: all}\n", ["harvest.imports: must be one of none, needed"]),
+    ("harvest: {duplicate: 0}\n", ["harvest.duplicate: must be greater than 0"]),
+    ("harvest: {max_lines: 0}\n", ["harvest.max_lines: must be at least 1"]),
+    ("server: {scoring: chat}\n", ["server.scoring: must be one of auto, echo, prompt_logprobs, local"]),
     ("filter: {gates: syntax}\n", ["filter.gates:"]),
     ("filter: {gates: []}\n", ["filter.gates: must not be empty"]),
     ("evaluation: {ks: [1, 0]}\n", ["evaluation.ks[1]: must be at least 1"]),
     ("evaluation: {n: 4, ks: [1, 8]}\n", ["evaluation.ks: must not ask for more than evaluation.n = 4"]),
-    ("backend: openai\n", ["backend: must be one of transformers"]),
+    ("backend: vllm\n", ["backend: must be one of transformers, openai"]),
     ("run: ../other\n", ["run: must be a plain name"]),
     ("run: ''\n", ["run: must not be empty"]),
     ("model: ' '\n", ["model:"]),

@@ -166,6 +166,8 @@ class Engine:
 
     def __repr__(self): return f"Engine({self.name}, {self.model.device}, {self.model.dtype})"
 
+    def close(self): "Let go of what is outside of this process: nothing here, a server elsewhere."
+
 # %% ../../nbs/engine/11_local.ipynb #b9a9130a
 @patch
 def encode(self: Engine,

@@ -16,7 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from ..config import Config
 from ..constants import TIMEOUT, UserError
-from ..engine.loading import model_fingerprint, resolve_checkpoint
+from ..engine.loading import resolve_checkpoint
+from ..engine.remote import engine_fingerprint, open_engine
 from .benchmark import OFFICIAL, SPLIT, Benchmark, check, read_samples, suspicious, write_samples
 from .extraction import code_block, sanitize
 from .humaneval import HumanEval, load_humaneval, load_problems, per_problem, problem_batches, summarise
@@ -162,9 +163,7 @@ def run_suite(
     root, loaded, summaries = config.path(config.paths.generated) / "evaluations", [], []
     if (samples or export) and len(names) > 1: raise UserError("--samples and --export go with one benchmark")
     path = resolve_checkpoint(config, checkpoint) if samples is None else ""
-    def engine():
-        from evoselfcode.engine.local import Engine
-        return loaded[0] if loaded else loaded.append(Engine(path, device=config.device)) or loaded[0]
+    def engine(): return loaded[0] if loaded else loaded.append(open_engine(path, config)) or loaded[0]
     for name in names:
         try: benchmark = open_benchmark(name, config)
         except UserError as error:
@@ -172,7 +171,7 @@ def run_suite(
             summaries.append(dict(benchmark=name, missing=str(error)))
             continue
         given = read_samples(samples, benchmark, partial) if samples else None
-        summaries.append(evaluate(benchmark, config, root, engine, model_fingerprint(path) if path else "", given))
+        summaries.append(evaluate(benchmark, config, root, engine, engine_fingerprint(path, config) if path else "", given))
         if export: write_samples(export, benchmark, read_jsonl(Path(summaries[-1]["folder"]) / "samples.jsonl"))
     folder = root / f"table-{content_id(path, names, [s.get('folder') for s in summaries])}"
     write_table(folder, summaries)

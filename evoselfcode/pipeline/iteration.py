@@ -15,7 +15,8 @@ from pathlib import Path
 from fastcore.basics import patch
 from ..config import Config, to_yaml
 from ..constants import UserError
-from ..engine.loading import model_fingerprint, model_folder, resolve_checkpoint, resolve_model
+from ..engine.loading import model_folder, resolve_checkpoint, resolve_model
+from ..engine.remote import engine_fingerprint, open_engine
 from ..datagen.functions import generate_functions
 from ..datagen.names import NameBatch, name_records, stored_batches
 from ..evaluation import humaneval
@@ -50,7 +51,7 @@ class Study:
     def __repr__(self): return f"Study({self.config.run}, iteration {self.iteration})"
 
 # %% ../../nbs/pipeline/55_iteration.ipynb #86c103ca
-FREE = ("iterate.", "paths.", "threads", "device", "execution.workers")  # settings that a run may change on its way
+FREE = ("iterate.", "paths.", "threads", "device", "execution.workers", "server.")  # settings that a run may change on its way
 
 @patch
 def check(self: Study):
@@ -74,16 +75,16 @@ def model_path(self: Study, name: str) -> str:  # for the engine
 @patch
 def engine(self: Study, name: str):
     "Load a model, and let go of the one before"
-    from evoselfcode.engine.local import Engine
     path = self.model_path(name)
-    if getattr(self, "_loaded", (None,))[0] != path:
-        self._loaded = (path, None)
-        self._loaded = (path, Engine(path, device=self.config.device))
+    if getattr(self, "_loaded", (None, None))[0] != path:
+        if getattr(self, "_loaded", (None, None))[1]: self._loaded[1].close()
+        self._loaded = (None, None)
+        self._loaded = (path, open_engine(path, self.config, self.run / "server.log"))
         if name != "base": self._loaded[1].name = os.path.relpath(path, self.root)
     return self._loaded[1]
 
 @patch
-def fingerprint(self: Study, name: str) -> str: return model_fingerprint(resolve_model(self.model_path(name)))
+def fingerprint(self: Study, name: str) -> str: return engine_fingerprint(resolve_model(self.model_path(name)), self.config)
 
 # %% ../../nbs/pipeline/55_iteration.ipynb #0a7b8761
 @patch
@@ -315,11 +316,10 @@ def evaluate_checkpoint(
     split: str = "test",  # test | validation
 ) -> tuple[dict, Path]:  # pass@k, folder with samples and results
     "Measure any model on the problems of a split"
-    from evoselfcode.engine.local import Engine
     if split not in ("test", "validation"): raise UserError(f"--split {split}: must be test or validation")
     path = resolve_checkpoint(config, checkpoint)
-    model, loaded = model_fingerprint(path), []
-    def engine(): return loaded[0] if loaded else loaded.append(Engine(path, device=config.device)) or loaded[0]
+    model, loaded = engine_fingerprint(path, config), []
+    def engine(): return loaded[0] if loaded else loaded.append(open_engine(path, config)) or loaded[0]
     folder = config.path(config.paths.generated) / "evaluations" / content_id(model, split, asdict(config.evaluation), config.seed)
     if not finished(folder / f"samples_{split}.jsonl"): engine()  # a model that cannot be loaded is told before anything is written
     return measure(folder, split, engine, model, humaneval.load_problems(config.path(getattr(config.data, split))), config), folder
