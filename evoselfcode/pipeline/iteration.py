@@ -161,7 +161,7 @@ def gate(self: Study) -> Gate:
 @patch
 def draws(self: Study) -> list[NameBatch]:
     "Draw function names with the base model, until there are enough or no new ones come"
-    return stored_batches(self.folder / "draws.jsonl", lambda: self.engine("base"), self.config.names, batch_seed(self.config.seed, "names", "draws"), self.fingerprint("base"))
+    return stored_batches(self.folder / "draws.jsonl", lambda: self.engine("base"), self.config.names, batch_seed(self.config.seed, f"{self.iteration} names", "0"), self.fingerprint("base"))
 
 @patch
 def names(self: Study) -> list[dict]:
