@@ -284,7 +284,9 @@ def main(settings):
     "Split into the watcher, the judge and the server."
     caller, watcher = os.getppid(), os.getpid()
     settings.update(caller=caller, number=watcher)
-    if settings['core'] is not None: os.sched_setaffinity(0, [settings['core']])
+    if settings['core'] is not None:
+        try: os.sched_setaffinity(0, [settings['core']])
+        except OSError: pass  # then the kernel chooses
     os.umask(0o077)
     walls.oom_first()
     walls.subreaper()
