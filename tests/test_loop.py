@@ -16,7 +16,7 @@ from evoselfcode.io_utils import read_json, read_jsonl, write_jsonl
 from tiny_study import ITERATE, MIN_STEPS, SIZES, TINY, command, computed, finished_study, state  # noqa: F401  the last but one is a fixture
 
 pytestmark = pytest.mark.timeout(1500)
-STAGES = {0: ["functions", "names", "results_base_test", "results_base_validation", "results_test", "results_validation",
+STAGES = {0: ["draws", "functions", "names", "results_base_test", "results_base_validation", "results_test", "results_validation",
               "samples_base_test", "samples_base_validation", "samples_test", "samples_validation"],
           1: ["backward", "backward_described", "candidates", "filtered", "results_test", "results_validation", "reworded", "reworded_described",
               "samples_test", "samples_validation", "scored"]}

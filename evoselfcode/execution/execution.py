@@ -216,15 +216,18 @@ class _Pool:
                 if len(worker.jobs) >= 2: break
                 worker.send(*queue.popleft())
 
-    def replace(self, worker: _Worker) -> list:  # (key, answer) of its job, should that have been the cause
-        "Replace a worker that died or broke; raise when its job has seen two of them fail."
-        self.workers.remove(worker)
-        words, (key, job), ended = worker.end(), worker.jobs[0] if worker.jobs else (None, None), []
-        self.faults[key] = self.faults.get(key, 0) + 1
-        if HUNG in words and job: ended.append((worker.jobs.popleft()[0], dict(status=TIMEOUT, detail="the tests did not end", output="", sandbox=sandbox_name(worker.walls))))
-        elif not worker.walls or self.faults[key] > 1: raise ExecutionFault(f"the execution worker broke: {words}")
-        self.waiting[worker.lane].extendleft(reversed(worker.jobs))
-        return ended
+# %% ../../nbs/execution/20_execution.ipynb #a9a3a040
+def _replace(self: _Pool, worker: _Worker) -> list:  # (key, answer) of its job, should that have been the cause
+    "Replace a worker that died or broke; raise when its job has seen two of them fail."
+    self.workers.remove(worker)
+    words, (key, job), ended = worker.end(), worker.jobs[0] if worker.jobs else (None, None), []
+    self.faults[key] = self.faults.get(key, 0) + 1
+    if HUNG in words and job: ended.append((worker.jobs.popleft()[0], dict(status=TIMEOUT, detail="the tests did not end", output="", sandbox=sandbox_name(worker.walls))))
+    elif not worker.walls or self.faults[key] > 1: raise ExecutionFault(f"the execution worker broke: {words}")
+    self.waiting[worker.lane].extendleft(reversed(worker.jobs))
+    return ended
+
+_Pool.replace = _replace
 
 # %% ../../nbs/execution/20_execution.ipynb #d9dc7899
 def _step(self: _Pool) -> list:  # (key, answer) of the jobs that ended
