@@ -106,7 +106,7 @@ def _draw_batch(engine, settings, number, arm, family, topic, seen, seed) -> Nam
     names = draw_names(engine, settings, family, settings.batch, batch_seed(seed, "names", f"{arm} {number}"), topic)
     new, refused = {}, Counter()
     for name in names:
-        if why := refusal(name, new.keys() | seen if name in new else seen): refused[why] += 1
+        if why := refusal(name, new if name in new else seen): refused[why] += 1
         else: new[name] = True
     return NameBatch(number, arm, topic, len(names), list(new), dict(refused), entropy(filter(PATTERN.fullmatch, names)))
 
