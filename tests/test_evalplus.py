@@ -14,7 +14,7 @@ from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, check, read_sample
 from evoselfcode.evaluation.evalplus import CURRENT, RELEASED, HumanEvalPlus, MbppPlus, load_evalplus
 from evoselfcode.execution import execution
 from evoselfcode.execution.harnesses import evalplus as harness
-from evoselfcode.execution.harnesses.evalplus import ARGUMENTS, Comparison, Reference, allclose, restore, weight
+from evoselfcode.execution.harnesses.evalplus import ARGUMENTS, Comparison, Expected, Reference, allclose, digest, restore, weight
 
 
 def record(task="HumanEval/0", name="f", body="    return x + 1\n", base=((1,), (2,)), plus=((3,), (-1,)), atol=0, head="x"):
@@ -152,7 +152,7 @@ def test_matches_need_not_be_data():
     assert judged(problem, "import re\ndef check_str(x): return re.search('^a', x)", "def check_str(x): return x[:1] == 'a'", "import re\ndef check_str(x): return re.search('b', x)", kind=MbppPlus) == [("pass", "pass"), ("pass", "pass"), ("pass", "fail")]
 
 
-def test_large_outputs_are_compared_in_parts():
+def test_large_outputs_are_compared_by_digest_and_else_in_parts():
     body = "    return [(i, str(i)) for i in range(n)]\n"
     problem = record(body=body, base=((3,),), plus=((400_000,), (2,)), head="n")
     assert weight([(i, str(i)) for i in range(400_000)]) > 16 << 20
@@ -162,11 +162,33 @@ def test_large_outputs_are_compared_in_parts():
         ("pass", "pass"), ("pass", "fail"), ("pass", "fail"), ("pass", "pass"), ("fail", "fail")]
 
 
-def test_a_judge_keeps_small_outputs_and_not_large_ones():
+def test_large_outputs_that_are_not_the_same_may_be_right():
+    problem = record(body="    return [1.0 * i for i in range(n)]\n", base=((3,),), plus=((50_000,),), head="n")
+    near, far, own = (f"{head}\ndef f(n): return {text}" for head, text in (("", "[i + 1e-9 for i in range(n)]"), ("", "[i + 1e-3 for i in range(n)]"), ("class Own(list): pass", "Own(map(float, range(n)))")))
+    assert judged(problem, near, far, own, "def f(n): return tuple(map(float, range(n)))") == [("pass", "pass"), ("fail", "fail"), ("pass", "pass"), ("fail", "fail")]
+    text = record(body="    return 'ab' * n\n", base=((3,),), plus=((50_000,),), head="n")
+    assert judged(text, "def f(n): return 'ab' * n", "def f(n): return 'ab' * n if n < 9 else 'ba' * n", "def f(n): return 'ab' * n if n < 9 else 'ab'") == [("pass", "pass"), ("pass", "fail"), ("pass", "fail")]
+    as_set = record("Mbpp/1", "Diff", "    return tuple(range(n))\n", ((3,),), ((50_000,),), head="n")
+    assert judged(as_set, "def Diff(n): return [*range(n), *range(n)]", "def Diff(n): return [*range(n), n]", kind=MbppPlus) == [("pass", "pass"), ("fail", "fail")]
+
+
+def test_the_reference_solution_is_asked_once_for_all_that_gives_the_same():
     case = dict(task="HumanEval/0", dataset="humaneval", entry="f", atol=0, reference="asked = []\ndef f(n):\n    asked.append(n)\n    return 'x' * n", inputs="[[5], [7], [5000], [6]]", least=1.0, forgets=False)
-    reference = Reference(case, room=1000)
-    for _ in range(2): assert [len(output) for output, _ in reference.outputs()] == [5, 7, 5000, 6]
-    assert reference.function.__globals__["asked"] == [5, 7, 5000, 6, 5000, 6] and reference.weight < 1000
+    reference = Reference(case)
+    for _ in range(2): assert [known.size for known in map(Expected(reference).__getitem__, range(4))] == [5, 7, 5000, 6]
+    assert Expected(reference).value(2) == "x" * 5000
+    assert reference.function.__globals__["asked"] == [5, 7, 5000, 6, 5000] and sum(len(known.digest) for known in reference.known) < 200
+
+
+@pytest.mark.parametrize("one, other", [(1, True), (1, 1.0), (0.0, -0.0), ([1], (1,)), ("1", 1), ("a", b"a"), ([], [[]]), (2**70, 2**70 + 1), (None, False)])
+def test_digests_tell_types_and_values_apart(one, other):
+    assert digest(one) != digest(other) and digest([one] * 99) != digest([other] * 99)
+
+
+def test_digests_do_not_hang_on_how_a_value_was_made():
+    name = "".join(["ab", "c"])
+    assert digest([name, name]) == digest(["abc", "".join("abc")]) and digest({"abc": 1}) == digest({name: 1}) and digest([[name] * 50, 2**90]) == digest([["abc" for _ in range(50)], 2**90])
+    assert digest(SimpleNamespace()) is None
 
 
 def test_the_released_version_cannot_solve_find_zero():

@@ -3,19 +3,21 @@
 `judge_outputs` runs in the judge: the reference solution is executed there, which is the benchmark's own text and as trusted as its tests would be; the candidate stays in its locked child.
 `run` is the official way: reference, comparison and candidate in one process, a locked child, where a candidate could forge what it likes.
 
-No expected output is kept longer than it is needed, since those of one task may take hundreds of megabytes; the judge keeps small ones for the next samples of the same task.
+No expected output is kept longer than it is needed, since those of one task may take hundreds of megabytes; the judge keeps their digests for the next samples of the same task.
 Facts (tasks, tolerances, limits) are those of evalplus at 26d6d00; where 0.3.1 differs, the case says so.
 """
-import cmath, json, math, re, signal, sys, time
-from collections import OrderedDict
+import cmath, json, marshal, math, re, signal, sys, time
+from collections import namedtuple
+from functools import lru_cache
+from hashlib import sha256
 from itertools import chain, islice, repeat
 
 WHOLE, GRACE = 60.0, 2.0          # seconds for all inputs together, and until evalplus kills the process
 SLOWER = 4.0                      # times as long as the reference solution may one call take
 RTOL, FLOAT_ATOL = 1e-7, 1e-6     # relative tolerance; absolute one where the expected output is made of floats
 GROUPS = (1, 8, 64, 512)          # inputs whose outputs are expected at a time, at first, then, ...
-HELD, LARGE, KEPT = 8 << 20, 16 << 20, 64 << 20  # bytes: expected outputs held at a time; one that is compared in parts; kept by the judge
-PART = 20_000                     # items of a large output that are compared at a time
+HELD, LARGE = 8 << 20, 64 << 10   # bytes: expected outputs held at a time; one whose digest is asked for
+PART = 20_000                     # items of a large output that are fetched at a time
 PASS, FAIL, LATE = 'pass', 'fail', 'timeout'
 
 # ---------------------------------------------------------------- inputs, which the data file holds as JSON
@@ -69,18 +71,23 @@ def digit_distance(a, b):
 
 class Comparison:
     "Compare outputs for the inputs of one set, in order: a float among the expected ones loosens the tolerance from there on."
-    def __init__(self, case): self.mbpp, self.entry, self.atol = case['dataset'] == 'mbpp', case['entry'], case['atol']
+    def __init__(self, case):
+        self.mbpp, self.entry, self.atol = case['dataset'] == 'mbpp', case['entry'], case['atol']
+        self.as_sets = self.mbpp and self.entry in AS_SETS
 
     def holds(self, arguments, output, expected):
         "Whether an output is right. Raises whatever comparing raises, which is a failure, too."
         if self.mbpp and self.entry == 'are_equivalent': return True
         if self.mbpp and self.entry in NOT_NONE: return output == expected if isinstance(output, bool) else expected == (output is not None)
         if not self.mbpp and self.entry == 'find_zero': return abs(polynomial(*arguments, output)) <= self.atol
-        right = set(output) == set(expected) if self.mbpp and self.entry in AS_SETS else output == expected or self.also_right(arguments, output)
-        if self.atol == 0 and is_floats(expected): self.atol = FLOAT_ATOL
+        right = set(output) == set(expected) if self.as_sets else output == expected or self.also_right(arguments, output)
+        self.loosen(is_floats(expected))
         if right or self.atol == 0: return right
         if type(output) is not type(expected) or isinstance(expected, (list, tuple)) and len(output) != len(expected): return False
         return allclose(output, expected, self.atol)
+
+    def loosen(self, floats):
+        if floats and self.atol == 0: self.atol = FLOAT_ATOL
 
     def also_right(self, arguments, output):
         if not self.mbpp: return False
@@ -133,29 +140,55 @@ def pairs(a, b, missing):
 # ---------------------------------------------------------------- the reference solution
 
 class Reference:
-    "The reference solution of a task on the inputs of one set; it keeps its first outputs, up to `room` bytes."
-    def __init__(self, case, room=0):
-        self.case, self.room, self.kept, self.weight = case, room, [], 0
-        space = {}
+    "The reference solution of a task on the inputs of one set."
+    def __init__(self, case):
+        self.case, self.known, space = case, [], {}  # known: what is expected for the first inputs, as far as it has been asked for
         exec(compile(case['reference'], '<reference>', 'exec'), space)
         self.function, self.as_flags = space[case['entry']], case['dataset'] == 'mbpp' and case['entry'] in NOT_NONE
+        self.by_value = case['dataset'] == 'humaneval' and case['entry'] == 'find_zero'  # where no output is right by being the same
 
     def inputs(self): return restore(self.case['task'], json.loads(self.case['inputs']))  # fresh ones: programs may change them
 
-    def outputs(self):
-        "Yield, for each input in turn, what is expected, and how long the reference solution took for it."
-        fresh = self.inputs()
-        for i, arguments in enumerate(fresh):
-            if i < len(self.kept): yield self.kept[i]; continue
-            since = time.perf_counter()
-            output = self.function(*arguments)
-            took = time.perf_counter() - since
-            fresh[i] = None
-            found = (output is not None if self.as_flags else output), took
-            if i == len(self.kept) and (size := weight(output)) <= self.room - self.weight: self.kept.append(found); self.weight += size
-            yield found
+    def output(self, arguments):
+        "What is expected for an input, and how long the reference solution took for it."
+        since = time.perf_counter()
+        output = self.function(*arguments)
+        took = time.perf_counter() - since
+        return (output is not None if self.as_flags else output), took
 
     def limit(self, took): return max(self.case['least'], SLOWER * took)  # of one call
+
+
+class Expected:
+    """What is expected for each input, in order. The reference solution is asked once for all samples of a task: what stays of an output is its digest,
+    which tells nearly always that a candidate's is the same; where it does not, the reference solution is asked again."""
+    def __init__(self, reference): self.reference, self.fresh, self.values = reference, [], {}
+
+    def __getitem__(self, i):
+        known = self.reference.known
+        if i == len(known):
+            value, took = self.ask(i)
+            known.append(Known(took, weight(value), type(value), len(value) if isinstance(value, SEQUENCES) else 0, is_floats(value), None if self.reference.by_value else digest(value)))
+            self.values[i] = value
+        return known[i]
+
+    def ask(self, i):
+        if not self.fresh: self.fresh = self.reference.inputs()
+        arguments, self.fresh[i] = self.fresh[i], None
+        return self.reference.output(arguments)
+
+    def value(self, i): return self.values.pop(i) if i in self.values else self.ask(i)[0]
+
+
+Known = namedtuple('Known', 'took weight kind size floats digest')  # seconds, bytes, type, items, whether they are floats
+SEQUENCES = (str, list, tuple)
+
+
+def digest(value):
+    "A few bytes that are the same only for values of the same types and content; None for what has none."
+    try: data = marshal.dumps(value, 2)  # of this version: the same bytes for what is the same
+    except ValueError: return None
+    return data if len(data) < 32 else sha256(data).hexdigest()
 
 
 def weight(value, samples=8):
@@ -169,68 +202,70 @@ def weight(value, samples=8):
 
 # ---------------------------------------------------------------- in the judge
 
-references = OrderedDict()  # of the last tasks that this judge has met
-
-
+@lru_cache(64)
 def reference_of(packed):
-    "The reference for a case, a JSON text, with what is known of its outputs; least recently used ones make room."
-    references[packed] = found = references.pop(packed, None) or Reference(json.loads(packed), room=KEPT // 4)
-    while len(references) > 1 and sum(reference.weight + 4 * len(text) for text, reference in references.items()) > KEPT: references.popitem(last=False)
-    return found
+    "The reference for a case, a JSON text; samples of one task come one after another."
+    return Reference(json.loads(packed))
 
 
 def judge_outputs(function, in_parts, packed):
     "Ask the candidate for the outputs of all inputs; raise at the first that is wrong. `in_parts`: its `PARTS`."
-    reference, started, own = reference_of(packed), time.perf_counter(), 0.0
-    inputs, outputs, comparison = reference.inputs(), reference.outputs(), Comparison(reference.case)
+    reference, started, own, clock = reference_of(packed), time.perf_counter(), 0.0, time.perf_counter
+    inputs, expected, comparison = reference.inputs(), Expected(reference), Comparison(reference.case)
     position, budget = 0, reference.case['least'] * len(inputs)
     if not inputs and not in_parts(function.__name__, None): raise AssertionError(f'it has no function {function.__name__}')
     for size in chain(GROUPS, repeat(GROUPS[-1])):
         if position == len(inputs): return
-        since, expected, held = time.perf_counter(), [], 0
-        while len(expected) < min(size, len(inputs) - position) and held < HELD:
-            expected.append(next(outputs))
-            held += weight(expected[-1][0])
-        limits = [reference.limit(took) for _, took in expected]
+        since, group, held, large = clock(), [], 0, False
+        while len(group) < min(size, len(inputs) - position) and held < HELD and not large:
+            group.append(known := expected[position + len(group)])
+            held += known.weight
+            large = known.weight > LARGE and known.kind in SEQUENCES and not comparison.as_sets
+        limits = [reference.limit(known.took) for known in group]
         budget += sum(limit - reference.case['least'] for limit in limits)
-        own += time.perf_counter() - since
-        group = inputs[position:position + len(expected)]
-        large = weight(expected[-1][0]) > LARGE and isinstance(expected[-1][0], (list, tuple))
-        answers = function.each(group[:len(group) - large], max(limits))
-        for arguments, (wanted, _) in zip(group, expected):
-            if large and wanted is expected[-1][0]: own += same_in_parts(in_parts, function.__name__, arguments, wanted, limits[-1], position)
-            elif not comparison.holds(arguments, answer := next(answers), wanted): raise AssertionError(f'input {position}: {told(answer)} is not {told(wanted)}')
+        own += clock() - since
+        answers = function.each(inputs[position:position + len(group) - large], max(limits))
+        for known in group:
+            arguments = inputs[position]
+            if large and known is group[-1]: answer = same_in_parts(in_parts, function.__name__, arguments, known, limits[-1], position)
+            else: answer = next(answers)
+            if answer is SAME or known.digest and digest(answer) == known.digest: comparison.loosen(known.floats)
+            else:
+                since = clock()
+                wanted = expected.value(position)
+                own += clock() - since
+                if not comparison.holds(arguments, answer, wanted): raise AssertionError(f'input {position}: {told(answer)} is not {told(wanted)}')
+            expected.values.pop(position, None)
             inputs[position] = None
             position += 1
-            if time.perf_counter() - started - own > min(WHOLE, budget) + GRACE: function.questions.fail('timeout', f'no end within {min(WHOLE, budget) + GRACE:g} s for all inputs')
+            if clock() - started - own > min(WHOLE, budget) + GRACE: function.questions.fail('timeout', f'no end within {min(WHOLE, budget) + GRACE:g} s for all inputs')
 
 
 WITH_LIBRARIES = re.compile(r'\b(numpy|scipy|pandas|sympy|sklearn|networkx)\b')  # programs that shall find installed packages, as they do with evalplus
 
 PARTS = '''
 pass
-def _in_parts(name, arguments, first=None, last=None, digest=True, kept=[]):
+def _in_parts(name, arguments, first=None, last=None, kept=[]):
     if arguments is None: return name in globals()
-    if first is None:
-        kept[:] = [globals()[name](*arguments)]
-        return [type(kept[0]).__name__, len(kept[0])]
-    if not digest: return kept[0][first:last]
-    import hashlib
-    return hashlib.sha256(repr(kept[0][first:last]).encode()).hexdigest()
-'''  # goes below a candidate: no message could hold an output of hundreds of megabytes; a digest of what is right is only known to who has it
-
-
-def same_in_parts(in_parts, name, arguments, wanted, limit, position):
-    "Compare an output that is too large for one message; return the seconds that this took beside the call itself."
-    said, = in_parts.each([[name, arguments]], limit)
-    since = time.perf_counter()
-    if said != [type(wanted).__name__, len(wanted)]: raise AssertionError(f'input {position}: {told(said)} is not {[type(wanted).__name__, len(wanted)]}')
+    if first is not None: return kept[0][first:last]
+    kept[:] = [globals()[name](*arguments)]
     from hashlib import sha256
-    for first in range(0, len(wanted), PART):
-        part = wanted[first:first + PART]
-        if in_parts(name, [], first, first + PART) == sha256(repr(part).encode()).hexdigest(): continue
-        if in_parts(name, [], first, first + PART, False) != part: raise AssertionError(f'input {position}: its items from {first} on are not what is expected')
-    return time.perf_counter() - since
+    from marshal import dumps
+    try: mark = sha256(dumps(kept[0], 2)).hexdigest()
+    except ValueError: mark = None
+    return [type(kept[0]).__name__, len(kept[0]), mark]
+'''  # goes below a candidate: an output of hundreds of megabytes fits no message, and a digest of what is right is only known to who has it
+SAME = object()
+
+
+def same_in_parts(in_parts, name, arguments, known, limit, position):
+    "Have the candidate make a large output: `SAME` where its digest is the expected one's, or else the output."
+    said, = in_parts.each([[name, arguments]], limit)
+    if known.digest and said == [known.kind.__name__, known.size, known.digest]: return SAME
+    if type(said) is not list or said[1] != known.size: raise AssertionError(f'input {position}: {told(said)} is not {told([known.kind.__name__, known.size])}')
+    value, *parts = (in_parts(name, [], first, first + PART) for first in range(0, known.size, PART))
+    for part in parts: value += part
+    return value
 
 
 def told(value):
@@ -262,7 +297,7 @@ def run(solution, libraries, packed):
         try: __import__(name)
         except ImportError: pass
     reference, comparison = Reference(case), Comparison(case)
-    inputs, outputs, position, own = reference.inputs(), reference.outputs(), 0, 0.0
+    inputs, fresh, position, own = reference.inputs(), iter(reference.inputs()), 0, 0.0
     clock, limit, budget, whole = time.perf_counter, reference.limit, case['least'] * len(inputs), WHOLE
     for name, removed in REMOVED.items():
         module = __import__(name)
@@ -275,7 +310,7 @@ def run(solution, libraries, packed):
         function = space[case['entry']]
         for position, arguments in enumerate(inputs):
             since = clock()
-            expected, took = next(outputs)
+            expected, took = reference.output(next(fresh))
             own, budget = own + clock() - since, budget + limit(took) - case['least']
             output = silently(function, *arguments, seconds=limit(took))
             if not comparison.holds(arguments, output, expected): return [FAIL, f'input {position}: {told(output)} is not {told(expected)}']
