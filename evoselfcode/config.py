@@ -71,7 +71,9 @@ class Functions:
     top_p: float = key(0.95, above=0, high=1)                         # nucleus probability
     max_new_tokens: int = key(160, low=1)                             # longest function, in tokens
     per_name: int = key(1, low=1)                                     # functions written per name
-    stop: list[str] = key(["\ndef ", "\nclass ", "\nif __name__", "\n#", "\nprint("])  # texts that end a function
+    stop: list[str] = field(default_factory=list)                     # texts that end a function, beside its own end, which is found by parsing
+    min_words: int = key(2, low=1)                                    # shortest description
+    max_words: int = key(200, low=1)                                  # longest description
 
 # %% ../nbs/01_config.ipynb #6bc44d14
 GATES = ("syntax", "entry_point", "lint", "execution", "determinism", "contamination", "duplicates")

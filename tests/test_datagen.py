@@ -10,7 +10,7 @@ import transformers as tf
 from hypothesis import given, settings, strategies as st
 
 from evoselfcode.config import Functions, Names
-from evoselfcode.datagen.functions import cut_function, draw_functions, generate_functions, idle, make_pair
+from evoselfcode.datagen.functions import BROKEN, cut_function, draw_functions, function_end, generate_functions, idle, make_pair, no_description, state
 from evoselfcode.datagen.names import arm_table, choose_arms, entropy, generate_names, name_batches, name_prompt, name_records, refusal, yield_table
 from evoselfcode.engine.fim import probe
 from evoselfcode.engine.local import Engine, Sample
@@ -151,10 +151,49 @@ def test_idle(body, does):
     assert idle(f"def f(x):\n    {body}\n") == does
 
 
+@pytest.mark.parametrize("text, end", [
+    ("    return x\n\n\ny = 1", "    return x\n\n\n"), ("    return x\n@cache\n", "    return x\n"), ("    return x\n", None), ("    return x\n\n", None), ("    return x", None),
+    ('    y = """\nprint(1)\n', None), ('    y = """\nprint(1)\n"""\nprint(2)', '    y = """\nprint(1)\n"""\n'), ("    y = [\n1,\n]\n", None), ("    if x:\n", None), ("    if x:\ny\n", "    if x:\ny\n"),
+    ("    y = x\n# a remark\n    return y\n", None), ("    try: return 1\n", None), ("    return x +\n", "    return x +\n"), ("\tx = 1\n        y = 2\n", "\tx = 1\n        y = 2\n"), ("    return '\0'\n", "    return '\0'\n")])
+def test_a_function_is_over_when_the_parser_says_so(text, end):
+    found = function_end("def f(x):\n", text)
+    assert (None if found is None else text[:found]) == end
+    for size in range(len(text)):  # it grows: what is over stays so, and nothing ends before its time
+        early = function_end("def f(x):\n", text[:size])
+        assert early is None or early == found
+
+
+def test_real_functions_are_never_thought_broken_while_they_grow():
+    import inspect, textwrap, statistics
+    for function in vars(statistics).values():
+        if not inspect.isfunction(function) or function.__module__ != "statistics": continue
+        lines = textwrap.dedent(inspect.getsource(function)).splitlines(keepends=True)
+        assert all(state("".join(lines[:size])) != BROKEN for size in range(len(lines) + 1))
+        if lines[0].startswith("def"): assert function_end(lines[0], "".join(lines[1:]) + "x = 1") == sum(map(len, lines[1:]))
+
+
+def test_rows_leave_their_batch_when_their_function_is_over(pocket):
+    free = draw_functions(pocket, ["count_vowels", "squares"]*4, Functions(max_new_tokens=150), seed=3)
+    assert all(s.finished and cut_function(s.text)[1] == "" for s in free)
+    prompt, steps = "def squares(numbers):\n", []
+    samples = pocket.sample([prompt], 8, 1., 1., 120, seed=1, over=lambda prompt, text: steps.append(text) or (0 if text.count("\n") > 1 else None))
+    assert all(s.finished and (s.text, s.tokens) == ("", 0) for s in samples[0] if s.text.count("\n") != 1) and max(text.count("\n") for text in steps) < 12
+    assert any(function_end(prompt, s.text + "x") for s in pocket.sample([prompt], 8, 1., 1., 120, seed=1, over=function_end)[0])
+
+
+@pytest.mark.parametrize("text, why", [
+    ("Count the vowels in a text.", ""), ("Count vowels", "description is the name"), ("count_vowels(text)", "description is code"), ("count_vowels", "description is the name"), ("return x", "description is code"), ("x = 1", "description is code"),
+    (">>> count_vowels('a')\n... 1", "description is code"), ("Count.", "description is too short"), ("word " * 201, "description is too long"), ("vowels in text", ""), ("Count vowels.\n\n>>> count_vowels('a')\n1", "")])
+def test_a_docstring_need_not_describe(text, why):
+    assert no_description(text, "count_vowels", Functions()) == why
+    pair, dropped = make_pair(Sample(f'def count_vowels(x):\n    """{text}"""\n    return 1\n', 9, True, 0.), "count_vowels")
+    assert dropped == why and (pair is None) == bool(why)
+
+
 def test_reasons():
     whole = 'def f(x: int) -> int:\n    """Add one.\n\n    More."""\n    return x + 1\n'
     pair, why = make_pair(Sample(whole + "\n\nprint(f(", 9, True, 0.), "f")
-    assert why == "" and pair == dict(description="Add one.\n\nMore.", code="def f(x: int) -> int:\n    return x + 1\n", entry_point="f")
+    assert why == "" and pair == dict(description="Add one.\n\nMore.", code="def f(x: int) -> int:\n    return x + 1\n", entry_point="f", signature="def f(x: int) -> int:\n", imports="", docstring="Add one.\n\n    More.")
     assert make_pair(Sample(whole, 9, True, 0.), "g") == make_pair(Sample("def fg(x):", 9, True, 0.), "f") == (None, "other name")
     assert make_pair(Sample(whole, 9, False, 0.), "f") == (None, "truncated")
     assert make_pair(Sample("def f(x):\n    return x\n", 9, True, 0.), "f") == (None, "no docstring")

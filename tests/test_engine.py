@@ -12,7 +12,7 @@ import transformers as tf
 
 from evoselfcode.constants import UserError
 from evoselfcode.engine import fim, loading
-from evoselfcode.engine.local import Engine, as_tree, draw, nucleus
+from evoselfcode.engine.local import Engine, as_tree, cache_room, draw, nucleus
 
 PROMPTS = ["def count_vowels(text: str) -> int:\n", "def f(", "from math import prod\n\n\ndef product_of_evens(numbers: list[int]) -> int:\n    evens = ",
            "# Return the sum of the numbers above zero in the list.\n", "def f("]
@@ -72,6 +72,19 @@ def test_same_call_same_samples_whatever_the_batches(engine):
     finally: engine.rows, _ = rows, engine.model.float()
     assert [[s.text for s in samples] for samples in large] == [[s.text for s in samples] for samples in small]
     assert len({s.text for s in first[1] + first[4]}) > 2   # equal prompts, each with draws of its own
+
+
+def test_batches_keep_to_rows_and_to_tokens(pocket, monkeypatch):
+    monkeypatch.setattr(pocket, "room", 1000)
+    sizes = []
+    def work(items): sizes.append(len(items)); return items
+    widths = [10]*30 + [100]*25 + [400]*3 + [2000]
+    assert pocket.in_batches(widths, work, 20, widths) == widths and sum(sizes) == len(widths)
+    done = 0
+    for size in sizes: assert size == 1 or size*widths[done + size - 1] <= 1000; done += size
+    assert len(sizes) < 15 and max(sizes) <= 20
+    config = pocket.model.config
+    assert cache_room(pocket.model) == (4 << 30)//(2*config.num_hidden_layers*config.num_key_value_heads*config.head_dim*4)
 
 
 def test_a_longer_limit_only_continues(pocket):
