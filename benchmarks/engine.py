@@ -7,17 +7,21 @@ Run it from the project's folder; with the pocket model it takes a minute or two
 
 Sampling: one `generate` call per sample, one call per prompt (`num_return_sequences`), and `Engine.sample`.
 Perplexity: one forward pass per candidate, and `Engine.perplexity`.
-Both with prompts of about 200 tokens and with short ones, `--n` candidates each. The plain ways run on the first
+Judging: transformers' `DecisionPipeline`, one prompt at a time, and `decide`, with one question per text and with six.
+The first two with prompts of about 200 tokens and with short ones, `--n` candidates each. The plain ways run on the first
 `--baseline` prompts and are given per second, since on all of them they would take minutes.
-At the end: greedy texts of both ways are equal, and so are the log-probabilities of the same texts.
+At the end: greedy texts of both ways are equal, and so are the log-probabilities of the same texts and the answers of the judge.
 """
 import argparse
+import copy
 from time import perf_counter
 
 import numpy as np
 import torch
 
+from evoselfcode.engine.decisions import decide, decision_settings
 from evoselfcode.engine.local import Engine
+from evoselfcode.pipeline.judge import JUDGE, RATINGS
 
 TASKS = [
     "the sum of the squares of the even numbers in the list", "the largest word of the given words",
@@ -90,6 +94,24 @@ def line(what: str, count: int, seconds: float, base: float | None = None) -> fl
     return rate
 
 
+def judging(engine: Engine, count: int, baseline: int, repeats: int) -> tuple[float, list]:
+    "Measure typed questions both ways; return the largest difference of a probability, and the ratios."
+    from transformers.pipelines import DecisionPipeline
+    config, worst, ratios = decision_settings(engine), 0.0, []
+    pipeline = DecisionPipeline(model=engine.model, tokenizer=copy.deepcopy(engine.tokenizer), decision_config=config)
+    for name, questions in (("one question", dict(judge=JUDGE)), ("six questions", dict(judge=JUDGE) | RATINGS)):
+        requests = [dict(state=f"# Case {i}. Return {TASKS[i % len(TASKS)]}.\n{SHOWN.rstrip().splitlines()[-3]}\n    return xs[{i}:]\n", questions=questions) for i in range(count)]
+        few, each = requests[:baseline], len(questions)
+        print(f"\njudge: {name} per text")
+        theirs, seconds = timed(lambda: [pipeline(request) for request in few], repeats)
+        found, ours = timed(lambda: decide(engine, requests), repeats)
+        base = line("judge: DecisionPipeline, one by one", len(few) * each, seconds)
+        ratios.append((name, line("judge: decide, in batches", count * each, ours, base) / base))
+        read = lambda answer: [answer["noul"]] if "noul" in answer else list(answer["probabilities"].values())
+        worst = max([worst, *(abs(x - y) for a, b in zip(theirs, found) for k in questions for x, y in zip(read(a[k]), read(b[k])))])
+    return worst, ratios
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="pocket", help="pocket, a folder or a Hugging Face id")
@@ -125,10 +147,13 @@ def main():
         worst = max([worst, *(np.abs(a - b).max() for a, b in zip(single, shared))])
         greedy = [samples[0].text for samples in engine.sample(few, 1, 0, 1, args.new)]
         assert greedy == [generate(engine, p, 1, args.new, 0)[0] for p in few], "greedy texts differ"
+    apart, judged = judging(engine, args.prompts * args.n, args.baseline * args.n, args.repeats)
     limit = 1e-4 if engine.model.dtype == torch.float32 else .2
     assert worst < limit, f"log-probabilities differ by {worst:.1e}"
-    print(f"\ngreedy texts are equal; log-probabilities of the same texts differ by at most {worst:.1e} ({limit:.0e} allowed)")
-    print("against the plain way: " + ", ".join(f"{what} x {ratio:.1f} ({'long' if tokens else 'short'} prompts)" for what, tokens, ratio in ratios))
+    assert apart < limit, f"probabilities of answers differ by {apart:.1e}"
+    print(f"\ngreedy texts are equal; log-probabilities of the same texts differ by at most {worst:.1e}, probabilities of answers by {apart:.1e} ({limit:.0e} allowed)")
+    print("against the plain way: " + ", ".join(f"{what} x {ratio:.1f} ({'long' if tokens else 'short'} prompts)" for what, tokens, ratio in ratios)
+          + "".join(f", judging x {ratio:.1f} ({name})" for name, ratio in judged))
 
 
 if __name__ == "__main__":

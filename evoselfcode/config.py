@@ -7,7 +7,7 @@ Docs: https://github.com/evoselfcode/evoselfcode/tree/main/nbs/config.html.md"""
 # %% auto #0
 __all__ = ['GATES', 'BENCHMARKS', 'key', 'Paths', 'Data', 'Names', 'Functions', 'Sampling', 'Scoring', 'Filter', 'Select',
            'Train', 'Dual', 'Iterate', 'Evaluation', 'Benchmark', 'Execution', 'Harvest', 'Server', 'Config', 'problem',
-           'problems', 'load_yaml', 'merge', 'load_config', 'to_yaml', 'describe']
+           'problems', 'load_yaml', 'merge', 'load_config', 'to_yaml', 'with_defaults', 'describe']
 
 # %% ../nbs/01_config.ipynb #d78d783f
 import math, re
@@ -92,6 +92,8 @@ class Sampling:
 class Scoring:
     "Scoring candidates."
     batch: int = key(256, low=1)                                      # candidates per resumable batch
+    judge: str = key("off", choices=("off", "yes_no", "ratings"))     # ask a model whether each candidate is right; `ratings` asks for five levels, too
+    judge_model: str = ""                                             # who is asked: `pocket`, a folder or a hub id; "" = the base model
 
 @dataclass
 class Filter:
@@ -360,6 +362,15 @@ def to_yaml(
     "Write all settings of `cfg` as YAML."
     import yaml
     return yaml.safe_dump(asdict(cfg), sort_keys=False, allow_unicode=True, width=120)
+
+def with_defaults(
+    settings: dict,                # as an earlier version wrote them
+    defaults: dict | None = None,  # of the same section; None = of all
+) -> dict:
+    "Add the keys that did not exist yet."
+    defaults = asdict(Config()) if defaults is None else defaults
+    both = {k: with_defaults(settings[k], v) for k, v in defaults.items() if isinstance(v, dict) and isinstance(settings.get(k), dict)}
+    return defaults | settings | both
 
 # %% ../nbs/01_config.ipynb #3ef3ae03
 def describe() -> list[dict]:  # one row per key: key, type, default, meaning

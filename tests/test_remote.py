@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ import pytest
 
 from evoselfcode.constants import UserError
 from evoselfcode.engine import fim
+from evoselfcode.engine.decisions import decide, decision_settings, options
 from evoselfcode.engine.loading import model_folder
 from evoselfcode.engine.local import Engine
 from evoselfcode.engine.remote import Remote, ServerSettings, check_settings, pause, said
@@ -29,6 +30,8 @@ PROMPTS = ["def count_vowels(text: str) -> int:\n", "# Return the sum of the num
            "def square_numbers(numbers: list[int]) -> list[int]:\n"]
 SERVE = f"{sys.executable} -m transformers.cli.transformers serve {{model}} --port {{port}} --device cpu"
 KEY = "sk-secret-0123456789"
+ASKED = [dict(state=prompt + "    return 0\n", questions=dict(right=dict(type="noul", instructions="Is the code right?"),
+                                                           level=dict(type="score", instructions="How good is it?", criteria=["bad", "good", "fine"]))) for prompt in PROMPTS]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ def served(pocket, tmp_path_factory):
 
 def test_what_transformers_serve_has_and_lacks(served):
     assert {name for name, has in served.can.items() if has} == {"temperature", "seed", "stop", "same text"}
-    assert {name for name, has in served.can.items() if not has} == {"n", "logprobs", "echo", "prompt_logprobs", "token prompts", "stop_token_ids", "suffix"}
+    assert {name for name, has in served.can.items() if not has} == {"n", "logprobs", "echo", "prompt_logprobs", "token prompts", "stop_token_ids", "suffix", "systemone"}
     assert "generation_config" in served.fields and all(f.detail for f in served.features if not f.has) and served.scoring == "local"
 
 
@@ -96,6 +99,23 @@ def test_scoring_that_the_server_lacks_is_refused_or_done_here(served, pocket, m
         assert strict.can["seed"] or "server.concurrency=1" in strict.why("seed")  # its seeds disturb each other, if they meet
 
 
+def answered(answers): return [share for answer in answers for part in answer.values() for share in options(part)]
+
+
+def test_typed_questions_are_answered_here_unless_the_server_knows_how_to_ask(served, pocket, logs, tmp_path, monkeypatch):
+    "The pocket model has no chat template: `transformers serve` answers for it only with a file that says how to ask."
+    here = decide(pocket, ASKED)
+    assert decide(served, ASKED) == here and any("in this process; server: the request was refused, it answered 400: Cannot use chat template" in line for line in logs)
+    (tmp_path/"decision.json").write_text(json.dumps(asdict(decision_settings(pocket))))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    settings = ServerSettings(command=f"{SERVE} --decision-config {tmp_path/'decision.json'}", concurrency=1, wait=120)
+    with Remote("pocket", settings, log=tmp_path/"log") as remote:
+        assert remote.can["systemone"] and remote.can["same systemone"]
+        remote._local, long = None, dict(state="x = 1\n"*400, questions=ASKED[0]["questions"])
+        there = decide(remote, [ASKED[0], long, *ASKED[1:]])
+        assert remote._local is None and there[1] == dict(right=None, level=None) and np.allclose(answered(there[:1] + there[2:]), answered(here), atol=1e-4)
+
+
 def test_holes_are_filled_through_the_server(served, pocket):
     here, there = fim.probe(pocket), fim.probe(served)
     assert there.works and [row["filled"] for row in here.table] == [row["filled"] for row in there.table]
@@ -119,6 +139,7 @@ class Web(http.server.ThreadingHTTPServer):
 
     def __init__(self, answer, port=0):
         self.answer, self.trouble, self.bodies, self.keys, self.under_way, self.most = answer, [], [], set(), 0, 0
+        self.decides = lambda body: (404, dict(detail="Not Found"))
         super().__init__(("127.0.0.1", port), Handler)
         threading.Thread(target=self.serve_forever, kwargs=dict(poll_interval=.02), daemon=True).start()
 
@@ -148,6 +169,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body, web = json.loads(self.rfile.read(int(self.headers["Content-Length"]))), self.server
+        if self.path == "/v1/systemone": return self.reply(*web.decides(body))
         with self.lock:
             web.bodies.append(body)
             web.keys.add(self.headers.get("Authorization"))
@@ -202,6 +224,7 @@ def complete(engine, shift=0):
 
 def test_a_complete_server_gives_what_the_local_engine_gives(web, pocket):
     place = web(complete(pocket))
+    place.decides = lambda body: (200, dict(answers=decide(pocket, [body])[0]))
     with Remote("pocket", ServerSettings(base_url=place.url, fim="suffix")) as remote:
         assert all(remote.can.values()) and remote.scoring == "echo" and remote.served == "it" and remote._local is None
         for a, b in zip(*(engine.sample(PROMPTS, temperature=0, max_new_tokens=70, stop=("\n#",)) for engine in (pocket, remote))):
@@ -233,6 +256,32 @@ def test_wrong_log_probabilities_are_not_used(web, pocket, message):
         assert np.allclose(remote.logprobs(PROMPTS[:1], ["    return 1\n"])[0], pocket.logprobs(PROMPTS[:1], ["    return 1\n"])[0], atol=1e-4)
         remote.scoring = "prompt_logprobs"
         assert "wrong" in message(remote.logprobs, PROMPTS[:1], ["    return 1\n"])
+
+
+def test_a_server_that_asks_in_another_way_is_not_asked(web, pocket, logs):
+    place, other = web(complete(pocket)), decision_settings(pocket)
+    other = replace(other, labels=dict(other.labels, noul=["N", "Y"]))
+    place.decides = lambda body: (200, dict(answers=decide(pocket, [body], other)[0]))
+    with Remote("pocket", ServerSettings(base_url=place.url)) as remote:
+        assert not remote.can["systemone"] and "its values are wrong" in remote.why("systemone")
+        assert decide(remote, ASKED) == decide(pocket, ASKED) and any("server: its values are wrong" in line for line in logs)
+    with Remote("pocket", ServerSettings(base_url=place.url, check="off")) as remote: assert remote.can["systemone"]
+
+
+def test_decisions_are_asked_again_until_they_are_whole_and_equal_ones_once(web, connect, pocket, message):
+    place, bodies, good = web(simple), [], decide(pocket, ASKED)
+    trouble = [(503, {}), (200, b"<html>"), (200, dict(answers={})), (200, dict(answers=dict(good[0], right=dict(type="noul", noul="yes"))))]
+    def decides(body):
+        bodies.append(body)
+        return trouble.pop(0) if trouble else (200, dict(answers=decide(pocket, [body])[0]))
+    place.decides = decides
+    remote = connect(place.url, concurrency=1)
+    remote.can["systemone"] = True
+    assert np.allclose(answered(decide(remote, ASKED*2)), answered(good*2), atol=1e-5) and len(bodies) == 4 + len(ASKED)
+    assert all(set(body) == {"model", "state", "questions"} for body in bodies)           # a real server refuses any other field
+    assert answered(decide(remote, ASKED, decision_settings(pocket))) == answered(good) and len(bodies) == 4 + len(ASKED)
+    trouble = [(422, dict(detail="no such type"))]*9
+    assert "it answered 422: no such type" in message(decide, remote, ASKED)
 
 
 def test_pairs_that_only_token_ids_can_ask_for_are_scored_here(web, pocket, message):

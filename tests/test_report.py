@@ -1,6 +1,7 @@
 "What a report says of run folders that are whole, torn, or poor."
 import json
 import re
+import shutil
 import struct
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from evoselfcode import page, report
 from evoselfcode.constants import UserError
 from evoselfcode.evaluation.humaneval import check_samples, summarise
-from evoselfcode.io_utils import write_json, write_jsonl
+from evoselfcode.io_utils import read_jsonl, write_json, write_jsonl
 
 ROOT = Path(__file__).resolve().parents[1]
 HOSTILE = "def f(x):\n    return '<script src=\"https://example.org/x.js\"></script><img src=x>'\n"
@@ -206,6 +207,29 @@ def test_pictures_are_small_and_fit_the_page(whole, draw):
     png = draw(report.load_run(whole)).png()
     width, height = size(png)
     assert png[:8] == b"\x89PNG\r\n\x1a\n" and 500 < width <= 800 and height < 420 and len(png) < 40_000
+
+
+def test_a_picture_says_which_side_is_good(whole, tmp_path, monkeypatch):
+    folder = Path(shutil.copytree(whole, tmp_path / "r"))
+    for path in folder.rglob("filtered.jsonl"):
+        records = read_jsonl(path)
+        for r in records: r["scores"]["judge"] = None if r["id"].endswith("0") else round(1 - r["scores"]["perplexity"] / 10, 4)
+        write_jsonl(path, records)
+    titles = {}
+    def drawn(draw, *size):
+        import matplotlib.pyplot as plt
+        figure, axes = plt.subplots(1, 1, squeeze=False)
+        draw(axes[0])
+        titles[len(titles)] = axes[0][0].get_title()
+        plt.close(figure)
+    monkeypatch.setattr(report, "plot", drawn)
+    run = report.load_run(folder)
+    for score in ("perplexity", "judge"): report.plot_scores(run, score)
+    assert "scores lower in" in titles[0] and "scores higher in" in titles[1]
+    known = report.scores(run, "judge")
+    assert not known.id.str.endswith("-0").any() and len(known) < len(report.scores(run))
+    share = np.mean([(a > b) + (a == b)/2 for a in known.judge[known.right] for b in known.judge[~known.right]])
+    assert f"in {100*share:.0f} % of" in titles[1]
 
 
 def test_no_picture_without_records(whole):

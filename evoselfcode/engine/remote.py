@@ -19,8 +19,10 @@ from fastcore.basics import patch
 from ..config import Config, Server as ServerSettings, problems
 from ..constants import UserError
 from . import fim
+from .decisions import read_answers
 from .loading import load_tokenizer, model_fingerprint, model_folder
-from .local import Engine, Sample
+from .local import Engine, Sample, cut_at
+from ..logging_utils import tally
 from .selftest import self_test
 from .server import Server, last_line
 from ..io_utils import batch_seed
@@ -126,13 +128,14 @@ async def one(self: Client,
               body: dict,                 # fields of the request
               retries: int | None = None, # the setting's when None
              ) -> dict:                   # a whole answer
-    "Put one request until it is answered or refused, or patience ends."
+    "Put one request until it is answered or refused, or patience ends; one with `questions` is a request for decisions."
     import openai
     fields = {name: value for name, value in body.items() if name not in ("model", "prompt")}
     retries = self.settings.retries if retries is None else retries
     for attempt in range(retries + 1):
         told = None
         try:
+            if "questions" in body: return read_answers(await self.openai.post("/systemone", cast_to=str, body=body), body["questions"])
             reply = await self.openai.completions.with_raw_response.create(model=body["model"], prompt=body["prompt"], extra_body=fields)
             return whole(reply.text, body.get("n", 1))
         except openai.APIStatusError as error:
@@ -140,7 +143,7 @@ async def one(self: Client,
             if error.status_code == 501 or error.status_code < 500 and error.status_code not in (408, 409, 429):
                 raise Refused(self.wipe(f"{self.base_url}: the request was refused, {what}")) from None
         except openai.APIConnectionError as error: what = f"no answer ({type(error.__cause__ or error).__name__})"
-        except Broken as error: what = str(error)
+        except (Broken, ValueError) as error: what = str(error)
         if ended := self.died(): raise UserError(self.wipe(f"{self.base_url}: the server {ended}; run the same command again, it goes on where it was"))
         if attempt < retries: await asyncio.sleep(pause(attempt, told))
     raise UserError(self.wipe(f"{self.base_url}: {what}; asked {retries + 1} times; when the server is well, run the same command again, it goes on where it was"))
@@ -271,7 +274,7 @@ def fields_of(self: Remote, prompt: str) -> dict:
 
 @patch
 def sample(self: Remote, prompts: list[str], n: int = 1, temperature: float = 0.8, top_p: float = 0.95, max_new_tokens: int = 160,
-           seed: int = 0, stop: tuple = ()) -> list[list[Sample]]:  # as in `Engine.sample`
+           seed: int = 0, stop: tuple = (), over=None) -> list[list[Sample]]:  # as in `Engine.sample`; a server hears nothing of `over`
     "Draw `n` continuations of each prompt."
     if n < 1 or max_new_tokens < 1: raise UserError(f"n and max_new_tokens must be at least 1, not {n} and {max_new_tokens}")
     if temperature < 0 or not 0 < top_p <= 1: raise UserError(f"temperature must not be negative, top_p within 0..1, not {temperature} and {top_p}")
@@ -283,7 +286,9 @@ def sample(self: Remote, prompts: list[str], n: int = 1, temperature: float = 0.
                                             seed=batch_seed(seed, "sample", f"{i}.{first}") >> 32)
               | (dict(n=step) if step > 1 else {}) | (dict(logprobs=1) if self.can.get("logprobs") else {}) | (dict(stop=list(stop[:STOPS])) if stop else {})
               for i, (prompt, tokens) in enumerate(zip(prompts, ids)) for first in range(0, draws, step)]
-    found = [self.finish(choice, stop) for reply in self.ask(bodies) for choice in reply["choices"]]
+    asked = [prompt for prompt in prompts for _ in range(0, draws, step)]
+    found = [self.finish(choice, stop, over, prompt) for prompt, reply in zip(asked, self.ask(bodies)) for choice in reply["choices"]]
+    tally["tokens"] += sum(sample.tokens for sample in found)
     return [found[i*draws:(i + 1)*draws]*(n//draws) for i in range(len(ids))]
 
 # %% ../../nbs/engine/14_remote.ipynb #c5cbc738
@@ -291,10 +296,11 @@ def sample(self: Remote, prompts: list[str], n: int = 1, temperature: float = 0.
 def finish(self: Remote,
            choice: dict,  # of a whole answer
            stop: tuple,   # strings that end a sample
+           over=None, prompt: str = "",  # as for `sample`
           ) -> Sample:
     "Make a `Sample` of one choice."
     text = choice["text"]
-    cut = min((at for s in (*stop, *self.marks) if (at := text.find(s)) >= 0), default=None)
+    cut = cut_at(prompt, text, (*stop, *self.marks), over)
     text = text[:cut]
     finished = cut is not None or choice["finish_reason"] == "stop"
     told = choice.get("logprobs") or {}

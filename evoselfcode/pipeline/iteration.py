@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from fastcore.basics import patch
-from ..config import Config, to_yaml
+from ..config import Config, to_yaml, with_defaults
 from ..constants import UserError
 from ..engine.loading import model_folder, resolve_checkpoint, resolve_model
 from ..engine.remote import engine_fingerprint, open_engine
@@ -25,7 +25,7 @@ from ..evaluation.passk import paired_bootstrap
 from ..execution.behaviour import behaviours
 from ..execution.execution import limits_of
 from ..io_utils import batch_seed, content_id, difference, finished, read_json, read_jsonl, run_batches, run_lock, write_bytes, write_json, write_jsonl
-from . import dual_model, filtering, sampling, scoring, train_sft
+from . import dual_model, filtering, judge, sampling, scoring, train_sft
 from ..prompts import defined_function
 
 # %% ../../nbs/pipeline/55_iteration.ipynb #710dc11d
@@ -60,16 +60,17 @@ def check(self: Study):
     if self.config.data.seed != "generated": self.seed_pairs()
     for key, fields in dict(descriptions=("description",), unlabelled_code=("code",), truth=("description", "code")).items(): self.raw(key, fields)
     for split in ("validation", "test"): self.problems(split)
-    model_folder(self.model_path("base"))
+    for name in ("base", "judge")[:1 + (self.config.scoring.judge != "off")]: model_folder(self.model_path(name))
     if not (self.run / "config.yaml").exists() or not any(self.run.glob("iter-*/metrics.json")): return
-    changed = [d for d in difference(yaml.safe_load((self.run / "config.yaml").read_text(encoding="utf-8")), asdict(self.config)) if not d.startswith(FREE)]
+    changed = [d for d in difference(with_defaults(yaml.safe_load((self.run / "config.yaml").read_text(encoding="utf-8"))), asdict(self.config)) if not d.startswith(FREE)]
     if changed: raise UserError(f"{self.run}: was made with other settings ({'; '.join(changed)}); give the new one another run name (-o run=NAME)")
 
 # %% ../../nbs/pipeline/55_iteration.ipynb #5fc43b2b
 @patch
 def model_path(self: Study, name: str) -> str:  # for the engine
-    "Find a model: `base`, or `d2c` or `c2d` of this iteration's teacher; `d2c!` is this iteration's own"
-    if name == "base": return str(self.config.path(self.config.model)) if self.config.path(self.config.model).is_dir() else self.config.model
+    "Find a model: `base` or `judge`, or `d2c` or `c2d` of this iteration's teacher; `d2c!` is this iteration's own"
+    given = dict(base=self.config.model, judge=self.config.scoring.judge_model or self.config.model).get(name)
+    if given: return str(self.config.path(given)) if self.config.path(given).is_dir() else given
     return str((self.models if name.endswith("!") else self.teacher) / name.rstrip("!"))
 
 @patch
@@ -80,7 +81,7 @@ def engine(self: Study, name: str):
         if getattr(self, "_loaded", (None, None))[1]: self._loaded[1].close()
         self._loaded = (None, None)
         self._loaded = (path, open_engine(path, self.config, self.run / "server.log"))
-        if name != "base": self._loaded[1].name = os.path.relpath(path, self.root)
+        if name not in ("base", "judge"): self._loaded[1].name = os.path.relpath(path, self.root)
     return self._loaded[1]
 
 @patch
@@ -219,10 +220,11 @@ def candidates(self: Study) -> list[dict]:
 def scored(self: Study) -> list[dict]:
     "Score this round's candidates; a batch holds whole descriptions"
     candidates, n = self.candidates(), self.config.sampling.n
-    size = max(1, self.config.scoring.batch // n) * n
-    execution = self.config.execution
+    size, execution, how = max(1, self.config.scoring.batch // n) * n, self.config.execution, self.config.scoring.judge
     work = lambda batch, _: scoring.score(self.engine("base"), batch, self.config.filter.inputs, self.limits, execution.workers, self.store)
-    return self.stage("scored", candidates, size, work, dict(inputs=self.config.filter.inputs, seconds=execution.seconds, memory_mb=execution.memory_mb), ("base",)) if candidates else []
+    found = self.stage("scored", candidates, size, work, dict(inputs=self.config.filter.inputs, seconds=execution.seconds, memory_mb=execution.memory_mb), ("base",)) if candidates else []
+    if how == "off" or not found: return found
+    return judge.with_opinions(found, self.stage("judged", found, size, lambda batch, _: judge.opinions(self.engine("judge"), batch, how == "ratings"), dict(judge=how), ("judge",)))
 
 @patch
 def filtered(self: Study) -> list[dict]:
