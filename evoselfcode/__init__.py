@@ -3,6 +3,7 @@
 Modules:
 
 - `evoselfcode.engine.cache`: A key/value cache that grows in place.
+- `evoselfcode.engine.shared`: Attention over a prompt that many rows continue, its keys and values kept once.
 - `evoselfcode.execution.codec`: What crosses between candidate and judge: data written as JSON, and nothing that could act when it is read.
 - `evoselfcode.execution.examiner`: Run tests against a candidate that lives in another process.
 - `evoselfcode.execution.harnesses.bigcodebench`: BigCodeBench's way of judging: a program and its unittest tests in one process, as they are in its harness at commit 47eff25.

@@ -74,6 +74,41 @@ def test_same_call_same_samples_whatever_the_batches(engine):
     assert len({s.text for s in first[1] + first[4]}) > 2   # equal prompts, each with draws of its own
 
 
+def test_prompts_kept_once_give_what_copies_give(engine):
+    assert engine._once() == ("Mistral" not in type(engine.model).__name__)  # whose window is sliding
+    long = "def sum_of(numbers: list[int]) -> int:\n    total = 0\n"*4
+    prompts = [*PROMPTS, long, long + "    for", "def f(", ""]
+    engine.model.double()
+    try:
+        once, engine._shares = engine.sample(prompts, 7, .9, .95, 40, seed=4), False
+        copied = engine.sample(prompts, 7, .9, .95, 40, seed=4)
+    finally:
+        del engine._shares
+        engine.model.float()
+    assert [[s.text for s in samples] for samples in once] == [[s.text for s in samples] for samples in copied]
+    np.testing.assert_allclose([s.logprob for s in sum(once, [])], [s.logprob for s in sum(copied, [])], atol=1e-6)
+    assert len({s.tokens for s in sum(once, [])}) > 1  # rows left on the way
+
+
+@pytest.mark.parametrize("make", [
+    lambda: tf.Starcoder2Config(**SMALL, sliding_window=None), lambda: tf.GemmaConfig(**SMALL, head_dim=16), lambda: tf.Qwen3Config(**SMALL, head_dim=16), lambda: tf.Gemma2Config(**SMALL, head_dim=16),
+    lambda: tf.GPTBigCodeConfig(vocab_size=1200, n_embd=48, n_layer=2, n_head=4, n_positions=256, bos_token_id=0, eos_token_id=0), lambda: tf.GPTNeoXConfig(**{k: v for k, v in SMALL.items() if k != "num_key_value_heads"})])
+def test_other_architectures_give_the_same_however_prompts_are_kept(pocket, make):
+    torch.manual_seed(1)
+    engine = Engine(tf.AutoModelForCausalLM.from_config(make()).double(), pocket.tokenizer)
+    found = engine.sample(PROMPTS, 4, .9, .95, 20, seed=4)
+    engine._shares = False
+    assert [[s.text for s in samples] for samples in found] == [[s.text for s in samples] for samples in engine.sample(PROMPTS, 4, .9, .95, 20, seed=4)]
+
+
+def test_a_model_that_attends_otherwise_is_found_out(pocket, monkeypatch):
+    from evoselfcode.engine import shared
+    monkeypatch.setattr(shared, "attend", lambda query, keys, values, scaling, hidden=None, plain=shared.attend: plain(query*1.1, keys, values, scaling, hidden))
+    monkeypatch.delattr(pocket, "_shares", raising=False)
+    with torch.inference_mode(): assert not pocket._once()
+    del pocket._shares
+
+
 def test_batches_keep_to_rows_and_to_tokens(pocket, monkeypatch):
     monkeypatch.setattr(pocket, "room", 1000)
     sizes = []

@@ -10,6 +10,7 @@ __all__ = ['LOOK', 'WIDE', 'Sample', 'invert', 'draw', 'nucleus', 'prefill', 'Ro
 
 # %% ../../nbs/engine/11_local.ipynb #04616725
 import math, re
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -83,30 +84,39 @@ def prefill(
 
 # %% ../../nbs/engine/11_local.ipynb #c5ea1ab3
 class Rows:
-    "Rows that advance together: a growing cache, and the logits of the next token of each row."
+    "Rows that advance together: what each has seen, and the logits of its next token."
     def __init__(self,
                  model, prompts: list[list[int]], pad: int,  # as in `prefill`, prompts distinct
                  owner: list[int],                           # for each row, the prompt it continues
-                 steps: int):                                # most new tokens
+                 steps: int,                                 # most new tokens
+                 once: bool = False):                        # keep each prompt once, for all its rows; False = a copy for each
         import torch
-        from evoselfcode.engine.cache import grow_in_place
+        from evoselfcode.engine import cache, shared
         self.model, (logits, self.cache, mask) = model, prefill(model, prompts, pad)
         self.padded, self.width, self.position = not mask.all(), mask.shape[1], mask.sum(1)
-        self.logits, self.mask = logits, torch.cat([mask, mask.new_ones(len(mask), steps)], 1)
-        self.keep(torch.tensor(owner, device=logits.device))
-        grow_in_place(self.cache)
+        self.logits, self.mask, self.shared = logits, torch.cat([mask, mask.new_ones(len(mask), steps)], 1), None
+        owner = torch.tensor(owner, device=logits.device)
+        if once:
+            self.shared, self.padded = shared.Prompts(model, self.cache, mask, owner), False
+            self.cache = self.shared.rows
+        else:
+            self.cache.batch_select_indices(owner)
+            cache.grow_in_place(self.cache)
+        self.select(owner)
 
-    def keep(self, rows):  # row numbers; one may appear several times
-        "Keep the given rows only."
-        self.cache.batch_select_indices(rows)
-        self.logits, self.mask, self.position = self.logits[rows], self.mask[rows], self.position[rows]
+    def select(self, rows): self.logits, self.mask, self.position = self.logits[rows], self.mask[rows], self.position[rows]
+
+    def keep(self, rows):  # row numbers, the only ones that stay
+        (self.shared.keep if self.shared else self.cache.batch_select_indices)(rows)
+        self.select(rows)
 
     def feed(self, token):  # one token id per row
         "Append a token to each row and compute the logits of the next."
         self.width += 1
-        self.logits = self.model(
-            input_ids=token[:, None], attention_mask=self.mask[:, :self.width] if self.padded else None,
-            position_ids=self.position[:, None], past_key_values=self.cache, use_cache=True).logits[:, -1]
+        with self.shared.attended() if self.shared else nullcontext():
+            self.logits = self.model(
+                input_ids=token[:, None], attention_mask=self.mask[:, :self.width] if self.padded else None,
+                position_ids=self.position[:, None], past_key_values=self.cache, use_cache=True).logits[:, -1]
         self.position = self.position + 1
 
 # %% ../../nbs/engine/11_local.ipynb #ea0886e9
@@ -223,6 +233,22 @@ def in_batches(self: Engine,
         torch.cuda.empty_cache()
     return results
 
+# %% ../../nbs/engine/11_local.ipynb #3b8305f8
+@patch
+def _branching(self: Engine) -> bool:
+    "Say whether the model takes a mask of our own: only full attention, in an implementation that reads one."
+    from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer
+    layers = DynamicCache(config=self.model.config).layers
+    return self.model.config._attn_implementation in ("sdpa", "eager") and all(type(layer) is DynamicLayer for layer in layers)
+
+@patch
+def _once(self: Engine) -> bool:
+    "Say whether prompts can be kept once for all their rows: tried, not believed."
+    from evoselfcode.engine.shared import works
+    if not hasattr(self, "_shares"): self._shares = self._branching() and works(self.model, prefill, self.tokenizer.pad_token_id)
+    return self._shares
+
 # %% ../../nbs/engine/11_local.ipynb #7f69d06a
 @patch
 def sample(self: Engine,
@@ -267,7 +293,7 @@ def _sample_rows(self: Engine, texts, prompts, seeds, temperature, top_p, max_ne
         ends = self.tokenizer.batch_decode(ids[:, -tail:])
         return [any(s in end for s in stop) or bool(over) and "\n" in end and over(texts[row], self._text(prompts[row][-1], tokens)) is not None
                 for row, end, tokens in zip(rows, ends, ids.tolist())]
-    batch = Rows(self.model, [list(p) for p in distinct], self.tokenizer.pad_token_id, [place[tuple(p)] for p in prompts], steps)
+    batch = Rows(self.model, [list(p) for p in distinct], self.tokenizer.pad_token_id, [place[tuple(p)] for p in prompts], steps, self._once())
     tokens, logprobs, lengths = advance(batch, limits, lambda logits, rows, step: draw(logits, uniform[rows, step], temperature, top_p), self.ends,
                                         stopped if stop or over else None)
     return [self._finish(text, prompt[-1], ids[:length], logprob[:length], length < limit, stop, over) for text, prompt, ids, logprob, length, limit
@@ -340,14 +366,6 @@ def split_by_size(
         parts[-1].append(item)
         total += size
     return parts
-
-@patch
-def _branching(self: Engine) -> bool:
-    "Say whether the model takes a mask of our own: only full attention, in an implementation that reads one."
-    from transformers import DynamicCache
-    from transformers.cache_utils import DynamicLayer
-    layers = DynamicCache(config=self.model.config).layers
-    return self.model.config._attn_implementation in ("sdpa", "eager") and all(type(layer) is DynamicLayer for layer in layers)
 
 @patch
 def _score(self: Engine, items: list[tuple], branching: bool) -> list[np.ndarray]:
