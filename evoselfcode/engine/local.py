@@ -87,8 +87,7 @@ class Rows:
     "Rows that advance together: what each has seen, and the logits of its next token."
     def __init__(self,
                  model, prompts: list[list[int]], pad: int,  # as in `prefill`, prompts distinct
-                 owner: list[int],                           # for each row, the prompt it continues
-                 steps: int,                                 # most new tokens
+                 owner: list[int], steps: int,               # for each row, the prompt it continues; most new tokens
                  once: bool = False):                        # keep each prompt once, for all its rows; False = a copy for each
         import torch
         from evoselfcode.engine import cache, shared
