@@ -108,7 +108,6 @@ def prompts_of(
     config,                # a `DecisionConfig`
 ) -> list[Prompt]:
     "Let transformers write the prompts of requests."
-    from jinja2 import TemplateError
     from transformers.decision import label_token_ids
     tokenizer, found, known = decision_tokenizer(engine), [], {}
     for number, request in enumerate(requests):
@@ -121,7 +120,9 @@ def prompts_of(
                     if (words := tuple(question.labels)) not in known: known[words] = tuple(label_token_ids(tokenizer, words))
                 state = json.dumps(request["state"], default=str) if isinstance(request, dict) else request
                 found.append(Prompt(number, ids, [mark - 1 for mark in marks], questions, [known[tuple(q.labels)] for q in questions], state))
-        except (ValueError, TemplateError) as error: raise UserError(f"{engine.name}: request {number}: {' '.join(str(error).split())[:300]}") from None
+        except Exception as error:  # a template can fail in any way
+            why = " ".join(str(error).split())[:300] if isinstance(error, ValueError) else first_line(error)
+            raise UserError(f"{engine.name}: request {number}: {why}") from None
     return found
 
 # %% ../../nbs/engine/17_decisions.ipynb #17f17a08
