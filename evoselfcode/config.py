@@ -70,6 +70,7 @@ class Functions:
     temperature: float = key(0.8, low=0)                              # sampling temperature; 0 = greedy
     top_p: float = key(0.95, above=0, high=1)                         # nucleus probability
     max_new_tokens: int = key(160, low=1)                             # longest function, in tokens
+    names: int = key(0, low=0)                                        # names that get functions, the first ones; 0 = all
     per_name: int = key(1, low=1)                                     # functions written per name
     stop: list[str] = field(default_factory=list)                     # texts that end a function, beside its own end, which is found by parsing
     min_words: int = key(2, low=1)                                    # shortest description

@@ -179,7 +179,7 @@ def functions(self: Study) -> list[dict]:  # pairs, with kept and reason
         scored = scoring.score(self.engine("base"), pairs, config.filter.inputs, self.limits, config.execution.workers, self.store) if pairs else []
         judged = filtering.judge(scored, config.filter, self.gate.fingerprints(), self.gate.reasons(pairs))
         return [r | dict(kept=not r["dropped_by"]) for r in judged] + [r | dict(kept=False) for r in dropped]
-    return self.stage("functions", self.names(), 64, work, dict(functions=asdict(config.functions), filter=asdict(config.filter)) | self.gate.mark, ("base",))
+    return self.stage("functions", self.names()[:config.functions.names or None], 64, work, dict(functions=asdict(config.functions), filter=asdict(config.filter)) | self.gate.mark, ("base",))
 
 PAIR = ("id", "description", "code", "entry_point", "source", "iteration", "parents", "model")
 
