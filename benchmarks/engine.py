@@ -5,23 +5,24 @@ Run it from the project's folder; with the pocket model it takes a minute or two
     python benchmarks/engine.py
     python benchmarks/engine.py --model Qwen/Qwen2.5-Coder-0.5B --device cuda --prompts 64
 
-Sampling: one `generate` call per sample, one call per prompt (`num_return_sequences`), and `Engine.sample`.
+Sampling, in tokens per second: one `generate` call per sample, one call per prompt (`num_return_sequences`), transformers' continuous batching
+(`generate_batch`), and `Engine.sample`, beside the bound that the device's memory sets: all weights are read once per step, and each row's keys and values.
 Perplexity: one forward pass per candidate, and `Engine.perplexity`.
 Judging: transformers' `DecisionPipeline`, one prompt at a time, and `decide`, with one question per text and with six.
 The first two with prompts of about 200 tokens and with short ones, `--n` candidates each. The plain ways run on the first
-`--baseline` prompts and are given per second, since on all of them they would take minutes.
+`--baseline` prompts, since on all of them they would take minutes.
 At the end: greedy texts of both ways are equal, and so are the log-probabilities of the same texts and the answers of the judge.
 """
 import argparse
 import copy
+import resource
 from time import perf_counter
 
-import numpy as np
-import torch
-
-from evoselfcode.engine.decisions import decide, decision_settings
+from evoselfcode.engine.decisions import decide, decision_settings  # ours before torch: it says how torch's threads wait for each other
 from evoselfcode.engine.local import Engine
 from evoselfcode.pipeline.judge import JUDGE, RATINGS
+import numpy as np
+import torch
 
 TASKS = [
     "the sum of the squares of the even numbers in the list", "the largest word of the given words",
@@ -69,14 +70,42 @@ def timed(work, repeats: int):
     return result, min(seconds)
 
 
-def generate(engine: Engine, prompt: str, n: int, new: int, temperature: float) -> list[str]:
-    "The plain way to sample: transformers' own `generate` on one prompt."
+def generate(engine: Engine, prompt: str, n: int, new: int, temperature: float) -> list[tuple]:
+    "The plain way to sample: transformers' own `generate` on one prompt. For each sample its text and its number of tokens."
     ids = engine.tokenizer(prompt, return_tensors="pt")["input_ids"].to(engine.model.device)
     how = dict(do_sample=True, temperature=temperature, top_p=.95, top_k=0, num_return_sequences=n) if temperature else dict(do_sample=False)
     with torch.inference_mode():
         out = engine.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=new,
-                                    eos_token_id=engine.ends.tolist(), pad_token_id=engine.tokenizer.pad_token_id, **how)
-    return [engine.tokenizer.decode(row[ids.shape[1]:], skip_special_tokens=True) for row in out]
+                                    eos_token_id=engine.ends.tolist(), pad_token_id=engine.pad, **how)[:, ids.shape[1]:]
+    return [(engine.tokenizer.decode(row, skip_special_tokens=True), int((~torch.isin(row, engine.ends)).sum())) for row in out]
+
+
+def continuous(engine: Engine, prompts: list[str], n: int, new: int, temperature: float) -> list[int]:
+    "Sample by transformers' continuous batching: the number of tokens of each sample."
+    from transformers import GenerationConfig
+    config = GenerationConfig(do_sample=True, temperature=temperature, top_p=.95, top_k=0, max_new_tokens=new, num_return_sequences=n, eos_token_id=engine.ends.tolist(), pad_token_id=engine.pad)
+    found = engine.model.generate_batch([ids for ids in engine.encode(prompts)], generation_config=config)
+    return [sum(token not in engine.ends for token in output.generated_tokens) for output in found.values()]
+
+
+def bandwidth(device, size: int = 1 << 28) -> float:
+    "Bytes per second that the device's memory reads and writes, by copying."
+    a = torch.zeros(size, dtype=torch.uint8, device=device)
+    b = torch.empty_like(a)
+    def copy():
+        b.copy_(a)
+        if a.is_cuda: torch.cuda.synchronize()
+    return 2*size/timed(copy, 5)[1]
+
+
+def least_seconds(engine: Engine, prompts: list[str], drawn: list, speed: float) -> float:
+    "Time to read what decoding has to read: the weights once per step, a prompt's keys and values once per step, and a row's own."
+    config, size = engine.model.config.get_text_config(), engine.model.dtype.itemsize
+    head = getattr(config, "head_dim", None) or config.hidden_size//config.num_attention_heads
+    each = 2*config.num_hidden_layers*(getattr(config, "num_key_value_heads", None) or config.num_attention_heads)*head*size
+    steps = [max(s.tokens for s in samples) for samples in drawn]
+    own = sum(s.tokens**2/2 for samples in drawn for s in samples) + sum(step*len(ids) for step, ids in zip(steps, engine.encode(prompts)))
+    return (max(steps)*engine.model.num_parameters()*size + own*each)/speed
 
 
 def plain_logprobs(engine: Engine, prompt: str, text: str) -> np.ndarray:
@@ -117,25 +146,32 @@ def main():
     parser.add_argument("--model", default="pocket", help="pocket, a folder or a Hugging Face id")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--prompts", type=int, default=32, help="prompts of the batched ways")
-    parser.add_argument("--baseline", type=int, default=4, help="prompts of the plain ways")
+    parser.add_argument("--baseline", type=int, default=8, help="prompts of the plain ways")
     parser.add_argument("--n", type=int, default=8, help="candidates per prompt")
     parser.add_argument("--new", type=int, default=128, help="most new tokens")
     parser.add_argument("--repeats", type=int, default=3, help="each way is run so often and its fastest run counts")
     args = parser.parse_args()
     engine = Engine(args.model, device=args.device)
     print(f"{engine}: {engine.model.num_parameters():,} parameters, {torch.get_num_threads()} threads")
+    speed = bandwidth(engine.model.device)
+    print(f"memory: {speed / 1e9:.0f} GB/s")
     worst, ratios = 0.0, []
     for tokens in (200, 0):
         prompts = prompts_of(engine, args.prompts, tokens)
         few, length = prompts[:args.baseline], np.mean([len(engine.tokenizer(p)["input_ids"]) for p in prompts])
         engine.sample(few, 1, .8, .95, 8, seed=0)
         print(f"\nprompts of {length:.0f} tokens, {args.n} candidates each, up to {args.new} new tokens")
-        _, each = timed(lambda: [generate(engine, p, 1, args.new, .8) for p in few for _ in range(args.n)], args.repeats)
-        _, many = timed(lambda: [generate(engine, p, args.n, args.new, .8) for p in few], args.repeats)
+        singly, each = timed(lambda: [torch.manual_seed(0), *(s for p in few for _ in range(args.n) for s in generate(engine, p, 1, args.new, .8))][1:], args.repeats)
+        grouped, many = timed(lambda: [torch.manual_seed(0), *(s for p in few for s in generate(engine, p, args.n, args.new, .8))][1:], args.repeats)
         drawn, ours = timed(lambda: engine.sample(prompts, args.n, .8, .95, args.new, seed=1), args.repeats)
-        base = line("sample: generate, one call per sample", len(few) * args.n, each)
-        line("sample: generate, one call per prompt", len(few) * args.n, many, base)
-        ratios.append(("sampling", tokens, line("sample: Engine.sample", len(prompts) * args.n, ours, base) / base))
+        base = line("tokens: generate, one call per sample", sum(size for _, size in singly), each)
+        prompt = line("tokens: generate, one call per prompt", sum(size for _, size in grouped), many, base)
+        together, seconds = timed(lambda: continuous(engine, few, args.n, args.new, .8), 1)
+        line("tokens: generate_batch, continuous", sum(together), seconds, base)
+        rate = line("tokens: Engine.sample", sum(s.tokens for samples in drawn for s in samples), ours, base)
+        ratios += [("sampling", tokens, rate / base), ("sampling against one call per prompt", tokens, rate / prompt)]
+        least = least_seconds(engine, prompts, drawn, speed)
+        print(f"  {'the bound of memory':42} {sum(s.tokens for samples in drawn for s in samples) / least:9.1f} per second; Engine.sample takes {ours / least:.0f} times its time")
         print(f"  ({np.mean([s.tokens for samples in drawn for s in samples]):.0f} tokens per sample, "
               f"{np.mean([len({s.text for s in samples}) for samples in drawn]):.1f} different samples of {args.n})")
         pairs = [(p, s.text) for p, samples in zip(prompts, drawn) for s in samples if s.text]
@@ -146,8 +182,10 @@ def main():
         ratios.append(("perplexity", tokens, line("perplexity: Engine.perplexity", len(pairs), ours, base) / base))
         worst = max([worst, *(np.abs(a - b).max() for a, b in zip(single, shared))])
         greedy = [samples[0].text for samples in engine.sample(few, 1, 0, 1, args.new)]
-        assert greedy == [generate(engine, p, 1, args.new, 0)[0] for p in few], "greedy texts differ"
+        assert greedy == [generate(engine, p, 1, args.new, 0)[0][0] for p in few], "greedy texts differ"
     apart, judged = judging(engine, args.prompts * args.n, args.baseline * args.n, args.repeats)
+    most = torch.cuda.max_memory_allocated() if engine.model.device.type == "cuda" else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*1024
+    print(f"\nmost memory: {most / 2**20:,.0f} MiB, of which the model takes {engine.model.get_memory_footprint() / 2**20:,.0f}")
     limit = 1e-4 if engine.model.dtype == torch.float32 else .2
     assert worst < limit, f"log-probabilities differ by {worst:.1e}"
     assert apart < limit, f"probabilities of answers differ by {apart:.1e}"

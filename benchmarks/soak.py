@@ -2,10 +2,12 @@
 
     python benchmarks/soak.py [--names 100000] [--functions 10000] [-o names.temperature=1.3 ...]
 
-Runs `evoselfcode datagen generate-functions` in two fresh workspaces. The second is killed (SIGKILL, with all its children) once among the names and once
-among the functions, and started again each time. The resident memory of the process is read twice a second.
+Runs `evoselfcode datagen generate-functions` in two fresh workspaces, side by side on one thread each. The second is killed (SIGKILL, with all its children)
+once among the names and once among the functions, and started again each time. The resident memory of the process is read twice a second.
 """
-import argparse, hashlib, json, os, signal, subprocess, sys, tempfile, time
+import argparse, json, os, signal, subprocess, sys, tempfile, time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
 from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "evoselfcode.cli"]
@@ -44,24 +46,27 @@ def main():
     asked.add_argument("--functions", type=int, default=10_000)
     asked.add_argument("-o", dest="more", action="append", default=[], help="further settings")
     given = asked.parse_args()
-    settings = ["run=soak", f"names.number={given.names}", f"functions.names={given.functions}", "names.batch=1000", *given.more]
-    found = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, kills in (("undisturbed", ()), ("killed twice", (("draws", .002), ("functions", .5)))):
-            workspace = Path(folder)/name.replace(" ", "-")
-            subprocess.run([*COMMAND, "init", str(workspace)], check=True, stdout=subprocess.DEVNULL)
-            seconds, starts = run(workspace, [part for setting in settings for part in ("-o", setting)], kills)
+    settings = ["run=soak", f"names.number={given.names}", f"functions.names={given.functions}", "names.batch=1000", "threads=1", "execution.workers=1", *given.more]
+    options, ways, found = [part for setting in settings for part in ("-o", setting)], {"undisturbed": (), "killed twice": (("draws", .002), ("functions", .5))}, {}
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as both:
+        for name in ways: subprocess.run([*COMMAND, "init", f"{folder}/{name}"], check=True, stdout=subprocess.DEVNULL)
+        runs = {name: both.submit(run, Path(folder)/name, options, kills) for name, kills in ways.items()}
+        for name, result in runs.items():
+            workspace, (seconds, starts) = Path(folder)/name, result.result()
             files = sorted((workspace/"data/generated/soak/iter-000").glob("*.jsonl"))
-            found[name] = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-            lines = {file.name: file.read_bytes().count(b"\n") for file in files}
-            print(f"{name}: {seconds:.0f} s; {', '.join(f'{count:,} lines in {file}' for file, count in lines.items())}")
+            found[name] = {file.name: file.read_bytes().splitlines() for file in files}
+            print(f"{name}: {seconds:.0f} s; {', '.join(f'{len(lines):,} lines in {file}' for file, lines in found[name].items())}")
             for seen in starts:
                 for stage in dict.fromkeys(stage for stage, _ in seen):
                     memory = [size for at, size in seen if at == stage]
                     quarter = max(1, len(memory)//4)
                     print(f"  {stage:10} {len(memory)/2:5.0f} s   most memory in each quarter: {', '.join(f'{max(memory[i:i + quarter])}' for i in range(0, quarter*4, quarter) if memory[i:i + quarter])} MiB", flush=True)
-    print("the same bytes" if found["undisturbed"] == found["killed twice"] else "NOT the same bytes")
-    sys.exit(found["undisturbed"] != found["killed twice"])
+    one, other = found.values()
+    different = {name: [(number, *pair) for number, pair in enumerate(zip_longest(lines, other.get(name, [])), 1) if pair[0] != pair[1]] for name, lines in one.items()}
+    for name, pairs in different.items():
+        print(f"{name}: {len(pairs) or 'no'} lines differ")
+        for number, a, b in pairs[:2]: print(f"  line {number}:\n    {str(a)[:2000]}\n    {str(b)[:2000]}")
+    sys.exit(any(different.values()))
 
 
 if __name__ == "__main__": main()

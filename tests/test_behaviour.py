@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 import evoselfcode.execution.execution as execution
+from evoselfcode.execution import behaviour
 from evoselfcode.constants import CRASHED, FAILED, MEMORY, PASSED, TIMEOUT
 from evoselfcode.execution.behaviour import agreement, argument_types, behaviours, candidate_types, inputs_for, same_behaviour
 from evoselfcode.execution.execution import Limits
@@ -192,3 +193,11 @@ def test_agreement():
     assert agreement(group).tolist() == [0.5, 0.5, 0.25, 0.0]
     assert agreement([]).shape == (0,) and isinstance(agreement(group), np.ndarray)
     assert behaviours([]) == []
+
+
+@pytest.mark.parametrize("first, second, status, same", [
+    ("timeout", "timeout", "timeout", True), ("timeout", "memory", "timeout", True), ("memory", "timeout", "timeout", True), ("memory", "memory", "memory", True),
+    ("passed", "memory", "memory", False), ("crashed", "passed", "crashed", False), ("crashed", "memory", "crashed", False), ("failed", "failed", "failed", True)])
+def test_which_limit_ends_a_program_without_end_is_not_its_own_doing(first, second, status, same):
+    found = behaviour._describe([("int",)], *(dict(status=how, detail=how, observed=0, outputs=["1"]) for how in (first, second)))
+    assert (found.status, found.deterministic, found.detail, found.fingerprint) == (status, same, status, None)

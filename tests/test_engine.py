@@ -163,6 +163,16 @@ def test_rows_stop_at_the_end_of_the_context(pocket):
     assert max(s.tokens for s in long) <= room < max(s.tokens for s in short)
 
 
+def test_a_tokenizer_need_not_have_marks(pocket, message):
+    plain = tf.PreTrainedTokenizerFast(tokenizer_object=pocket.tokenizer.backend_tokenizer)
+    assert plain.pad_token_id is plain.eos_token_id is plain.bos_token_id is None
+    bare = Engine(pocket.model, plain)
+    assert [s.text[:20] for s in sum(bare.sample(PROMPTS, temperature=0, max_new_tokens=12), [])] == [s.text[:20] for s in sum(pocket.sample(PROMPTS, temperature=0, max_new_tokens=12), [])]
+    texts = ["    return 1\n", "x", "    return sum(numbers)\n", "", "1"]
+    for a, b in zip(bare.logprobs(PROMPTS, texts), pocket.logprobs(PROMPTS, texts)): np.testing.assert_allclose(a, b, atol=1e-5)
+    assert "prompt 1 is empty" in message(bare.sample, ["fine", ""])
+
+
 def test_impossible_requests_are_one_line(pocket, message):
     text = message(pocket.sample, ["fine", "x = 1\n"*500], 1)
     assert "prompt 1" in text and str(pocket.context) in text

@@ -403,3 +403,13 @@ def test_what_is_no_data_does_not_cross():
     own.append(own)
     for value in (object(), len, type, endless, own, lambda: 0, sys, Exception()):
         with pytest.raises(Unsupported): encode(value)
+
+
+def test_a_worker_is_given_what_it_has_begun():
+    from collections import deque
+    from types import SimpleNamespace
+    pool, (a, b) = execution._Pool(Limits(), 2, 1), (SimpleNamespace(begun=[name]) for name in "AB")
+    pool.workers = [a, b]
+    queue = deque((number, dict(data=data) if data else {}) for number, data in enumerate(["B", "B", "A", "C", None, "B", "B"]))
+    assert [pool.pick(queue, worker)[0] for worker in (a, a, b, a, b, a, a)] == [2, 3, 0, 4, 1, 5, 6]  # the last two: better twice than idle
+    assert not queue

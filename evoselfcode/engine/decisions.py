@@ -196,7 +196,7 @@ def in_passes(engine: Engine, groups: list[list[Prompt]]) -> list[list]:  # as `
     "Read groups in forward passes of bounded size."
     widest = max(len(lay_row(group)[0]) for group in groups)
     parts = split_by_size(groups, [widest]*len(groups), WIDE.get(engine.model.device.type, 4096))
-    return [row for part in parts for row in read_labels(engine.model, part, engine.tokenizer.pad_token_id)]
+    return [row for part in parts for row in read_labels(engine.model, part, engine.pad)]
 
 # %% ../../nbs/engine/17_decisions.ipynb #d61b7d2a
 def decide(

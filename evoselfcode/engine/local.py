@@ -186,6 +186,7 @@ class Engine:
                  if token.special or re.match(r"<[|｜]|▁<", token.content)}
         self.ends = torch.tensor(sorted(ends - {None}), device=model.device)
         self.start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        self.pad = next(i for i in (tokenizer.pad_token_id, self.start, 0) if i is not None)  # never attended to: any token does
 
     def __repr__(self): return f"Engine({self.name}, {self.model.device}, {self.model.dtype})"
 
@@ -203,6 +204,7 @@ def encode(self: Engine,
     for i, tokens in enumerate(ids):
         if len(tokens) + room > self.context:
             raise UserError(f"prompt {i} has {len(tokens)} tokens, and {self.name} has room for {self.context}: {prompts[i][:40]!r}...")
+    if self.start is None and not all(ids): raise UserError(f"prompt {ids.index([])} is empty, and the tokenizer of {self.name} has neither a start token nor an end-of-text token to stand for it")
     return [tokens or [self.start] for tokens in ids]
 
 @patch
@@ -245,7 +247,7 @@ def _branching(self: Engine) -> bool:
 def _once(self: Engine) -> bool:
     "Say whether prompts can be kept once for all their rows: tried, not believed."
     from evoselfcode.engine.shared import works
-    if not hasattr(self, "_shares"): self._shares = self._branching() and works(self.model, prefill, self.tokenizer.pad_token_id)
+    if not hasattr(self, "_shares"): self._shares = self._branching() and works(self.model, prefill, self.pad)
     return self._shares
 
 # %% ../../nbs/engine/11_local.ipynb #7f69d06a
@@ -292,7 +294,7 @@ def _sample_rows(self: Engine, texts, prompts, seeds, temperature, top_p, max_ne
         ends = self.tokenizer.batch_decode(ids[:, -tail:])
         return [any(s in end for s in stop) or bool(over) and "\n" in end and over(texts[row], self._text(prompts[row][-1], tokens)) is not None
                 for row, end, tokens in zip(rows, ends, ids.tolist())]
-    batch = Rows(self.model, [list(p) for p in distinct], self.tokenizer.pad_token_id, [place[tuple(p)] for p in prompts], steps, self._once())
+    batch = Rows(self.model, [list(p) for p in distinct], self.pad, [place[tuple(p)] for p in prompts], steps, self._once())
     tokens, logprobs, lengths = advance(batch, limits, lambda logits, rows, step: draw(logits, uniform[rows, step], temperature, top_p), self.ends,
                                         stopped if stop or over else None)
     return [self._finish(text, prompt[-1], ids[:length], logprob[:length], length < limit, stop, over) for text, prompt, ids, logprob, length, limit
@@ -372,7 +374,7 @@ def _score(self: Engine, items: list[tuple], branching: bool) -> list[np.ndarray
     widest = max(len(prompt) + len(nodes) for prompt, nodes, *_ in items)
     most = min(WIDE.get(self.model.device.type, 4096), 2**28//len(self.tokenizer))
     parts = split_by_size(items, [widest]*len(items), most)
-    return [row for part in parts for row in score(self.model, [item[:2] for item in part], self.tokenizer.pad_token_id, branching)]
+    return [row for part in parts for row in score(self.model, [item[:2] for item in part], self.pad, branching)]
 
 # %% ../../nbs/engine/11_local.ipynb #a4bcd226
 @patch

@@ -204,8 +204,10 @@ def _plan(code: str, entry: str) -> list[tuple[str, ...]] | Behaviour:
 
 def _describe(plan: list[tuple[str, ...]], first: dict, second: dict) -> Behaviour:
     "Put the answers of the two runs together."
-    for answer in (first, second):
-        if answer["status"] != PASSED: return Behaviour(answer["status"], None, (), 0, first["status"] == second["status"], answer["detail"])
+    if ended := [answer for answer in (first, second) if answer["status"] != PASSED]:
+        statuses = {first["status"], second["status"]}  # a program that never ends may meet either limit first: the machine's doing, not the program's
+        why = next((answer for answer in ended if answer["status"] == TIMEOUT), ended[0])
+        return Behaviour(why["status"], None, (), 0, len(statuses) == 1 or statuses == {TIMEOUT, MEMORY}, why["detail"])
     outputs, types = tuple(map(str, first["outputs"])), plan[first["observed"]]
     raised = Counter(o[1:] for o in outputs if o.startswith("!"))
     same = (first["observed"], first["outputs"]) == (second["observed"], second["outputs"])

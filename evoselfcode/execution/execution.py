@@ -91,7 +91,7 @@ class _Worker:
     "Hold one worker: its process, its socket, and the jobs it has not answered yet."
     def __init__(self, limits: Limits = Limits(), lane: int = 0, thorough: bool = False, core: int | None = None):  # workers of different lanes order sets of strings differently
         self.lane, self.core, self.walls, self.fault = lane, core, {}, ""
-        self.jobs, self.inbox, self.outbox, self.since = deque(), bytearray(), bytearray(), time.monotonic()
+        self.jobs, self.inbox, self.outbox, self.since, self.begun = deque(), bytearray(), bytearray(), time.monotonic(), deque(maxlen=32)  # begun: data of its last jobs
         self.sock, theirs = socket.socketpair()
         self.errors, self.home = tempfile.TemporaryFile(), Path(tempfile.mkdtemp(prefix=f"evoselfcode-{os.getpid()}-"))
         self.home.chmod(0o711)
@@ -110,6 +110,7 @@ def _send(self: _Worker, key, job: dict):
     "Queue one job."
     if not self.jobs: self.since = time.monotonic()
     data = json.dumps(job).encode()
+    if job.get("data") and job["data"] not in self.begun: self.begun.append(job["data"])
     self.jobs.append((key, job))
     self.outbox += struct.pack(">I", len(data)) + data
 
@@ -214,7 +215,20 @@ class _Pool:
                 worker = min(mine, key=lambda w: len(w.jobs), default=None)
                 if (worker is None or worker.jobs) and len(mine) < share: self.workers.append(worker := _Worker(self.limits, lane, core=self.core()))
                 if len(worker.jobs) >= 2: break
-                worker.send(*queue.popleft())
+                worker.send(*self.pick(queue, worker))
+
+# %% ../../nbs/execution/20_execution.ipynb #80b07ebe
+def _pick(self: _Pool, queue: deque, worker: _Worker) -> tuple:  # key, job
+    "Take the first job from the queue, or one near it: what a judge has learnt from a job's data, outputs of a reference solution, it need not learn twice."
+    others = [data for w in self.workers if w is not worker for data in w.begun]
+    for at, (_, job) in enumerate(islice(queue, 64) if others else ()):
+        if (data := job.get("data")) and data in others and data not in worker.begun: continue
+        found = queue[at]
+        del queue[at]
+        return found
+    return queue.popleft()
+
+_Pool.pick = _pick
 
 # %% ../../nbs/execution/20_execution.ipynb #a9a3a040
 def _replace(self: _Pool, worker: _Worker) -> list:  # (key, answer) of its job, should that have been the cause
