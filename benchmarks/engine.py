@@ -5,8 +5,8 @@ Run it from the project's folder; with the pocket model it takes a minute or two
     python benchmarks/engine.py
     python benchmarks/engine.py --model Qwen/Qwen2.5-Coder-0.5B --device cuda --prompts 64
 
-Sampling, in tokens per second: one `generate` call per sample, one call per prompt (`num_return_sequences`), transformers' continuous batching
-(`generate_batch`), and `Engine.sample`, beside the bound that the device's memory sets: all weights are read once per step, and each row's keys and values.
+Sampling, in tokens per second: one `generate` call per sample, one call per prompt (`num_return_sequences`), with `--continuous` transformers' continuous
+batching (`generate_batch`), and `Engine.sample`, beside the bound that the device's memory sets: all weights are read once per step, and each row's keys and values.
 Perplexity: one forward pass per candidate, and `Engine.perplexity`.
 Judging: transformers' `DecisionPipeline`, one prompt at a time, and `decide`, with one question per text and with six.
 The first two with prompts of about 200 tokens and with short ones, `--n` candidates each. The plain ways run on the first
@@ -150,6 +150,7 @@ def main():
     parser.add_argument("--n", type=int, default=8, help="candidates per prompt")
     parser.add_argument("--new", type=int, default=128, help="most new tokens")
     parser.add_argument("--repeats", type=int, default=3, help="each way is run so often and its fastest run counts")
+    parser.add_argument("--continuous", action="store_true", help="try transformers' continuous batching, too; on a CPU it takes 14 GiB and is slow")
     args = parser.parse_args()
     engine = Engine(args.model, device=args.device)
     print(f"{engine}: {engine.model.num_parameters():,} parameters, {torch.get_num_threads()} threads")
@@ -166,8 +167,9 @@ def main():
         drawn, ours = timed(lambda: engine.sample(prompts, args.n, .8, .95, args.new, seed=1), args.repeats)
         base = line("tokens: generate, one call per sample", sum(size for _, size in singly), each)
         prompt = line("tokens: generate, one call per prompt", sum(size for _, size in grouped), many, base)
-        together, seconds = timed(lambda: continuous(engine, few, args.n, args.new, .8), 1)
-        line("tokens: generate_batch, continuous", sum(together), seconds, base)
+        if args.continuous:
+            together, seconds = timed(lambda: continuous(engine, few, args.n, args.new, .8), 1)
+            line("tokens: generate_batch, continuous", sum(together), seconds, base)
         rate = line("tokens: Engine.sample", sum(s.tokens for samples in drawn for s in samples), ours, base)
         ratios += [("sampling", tokens, rate / base), ("sampling against one call per prompt", tokens, rate / prompt)]
         least = least_seconds(engine, prompts, drawn, speed)
