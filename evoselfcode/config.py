@@ -138,7 +138,6 @@ class Dual:
     codes_per_round: int = key(400, low=1)                            # pieces of real code per round
     descriptions_per_round: int = key(400, low=1)                     # descriptions per round
     round_trip_n: int = key(4, low=1)                                 # codes drawn back from each description
-    recheck: bool = True                                              # pairs that the base model invented train again only if they survive the round trip
     round_trip_min: float = key(0.75, low=0, high=1)                  # share of them that must behave like the original
 
 @dataclass

@@ -346,26 +346,6 @@ def test_a_study_starts_from_what_the_base_model_invents(workspace):
     with pytest.raises(UserError, match="seed_pairs.jsonl: not found"): study(workspace, 0)
 
 
-@pytest.mark.timeout(600)
-def test_invented_pairs_survive_a_round_trip_or_train_no_more(workspace, monkeypatch):
-    from evoselfcode.engine.local import Sample
-    settings = dict(data=replace(Data(), seed="generated"), names=Names(number=24, batch=40))
-    own = study(workspace, 0, **settings)
-    invented = own.seed()
-    write_json(own.folder / "metrics.json", dict(iteration=0, best=True, decision="start"))
-    known = invented[0]
-    class Knows:
-        "Understands one description, and answers every other with a stub."
-        def sample(self, prompts, n, **_): return [[Sample(known["code"].split(":\n", 1)[1] if known["description"].split("\n")[0] in prompt else "    return None\n", 1, True, 0.)] * n for prompt in prompts]
-    monkeypatch.setattr(Study, "engine", lambda *_: Knows())
-    monkeypatch.setattr(Study, "fingerprint", lambda self, name: name)
-    after = study(workspace, 1, **settings)
-    assert len(invented) > 2 and known in after.seed() and len(after.seed()) < len(invented)
-    assert all(r["reason"] for r in read_jsonl(after.folder / "rechecked.jsonl") if not r["kept"])
-    after.config.dual = replace(Dual(), recheck=False)
-    assert after.seed() == invented
-
-
 def write_iteration(workspace, number, passed, best, decision):
     "Write what a finished iteration leaves: metrics, results of ten problems, one pair."
     folder = workspace / f"data/generated/r/iter-{number:03d}"

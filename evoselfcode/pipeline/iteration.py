@@ -185,16 +185,18 @@ PAIR = ("id", "description", "code", "entry_point", "source", "iteration", "pare
 
 @patch
 def seed(self: Study) -> list[dict]:
-    "Collect the pairs that the study starts from: the raw file's, the base model's own, or both; its own have to survive a round trip once there is a D2C"
+    "Collect the pairs that the study starts from: the raw file's, the base model's own, or both"
     raw = self.seed_pairs() if self.config.data.seed != "generated" else []
     if self.config.data.seed == "raw": return raw
-    found = read_jsonl(self.run / "iter-000" / "functions.jsonl", empty_ok=True) if self.iteration else self.functions()
-    invented = [{k: r[k] for k in PAIR} for r in found if r["kept"]]
-    if self.iteration and self.config.dual.recheck: invented = [{k: r[k] for k in PAIR} for r in self.checked("rechecked", invented, 1) if r["kept"]]
-    return raw + invented
+    invented = read_jsonl(self.run / "iter-000" / "functions.jsonl", empty_ok=True) if self.iteration else self.functions()
+    return raw + [{k: r[k] for k in PAIR} for r in invented if r["kept"]]
 
 # %% ../../nbs/pipeline/55_iteration.ipynb #914b5eb4
-def window(records: list, start: int, size: int) -> list:
+def window(
+    records: list,
+    start: int,
+    size: int,
+) -> list:
     "Take `size` records from `start` on, wrapping around, none twice"
     return [records[(start + i) % len(records)] for i in range(min(size, len(records)))]
 
@@ -235,16 +237,11 @@ def filtered(self: Study) -> list[dict]:
 @patch
 def round_trip(self: Study, name: str, codes: list[dict], n: int, source: str) -> list[dict]:
     "Describe code with C2D, check with D2C, keep the descriptions that survive"
-    sampling = self.config.sampling
-    described = self.stage(f"{name}_described", codes, 128, lambda batch, seed: dual_model.describe(self.engine("c2d"), batch, n, sampling, seed, self.iteration, source), asdict(sampling) | dict(n=n), ("c2d",))
-    return self.checked(name, described, n)
-
-@patch
-def checked(self: Study, name: str, described: list[dict], n: int) -> list[dict]:  # n: descriptions per code
-    "Check descriptions with D2C and say which survive"
     config = self.config
+    sampled = asdict(config.sampling) | dict(n=n)
+    described = self.stage(f"{name}_described", codes, 128, lambda batch, seed: dual_model.describe(self.engine("c2d"), batch, n, config.sampling, seed, self.iteration, source), sampled, ("c2d",))
     work = lambda batch, seed: dual_model.keep_distinct(dual_model.round_trip(self.engine("d2c"), batch, config.dual, config.sampling, seed, config.filter.inputs, self.limits, config.execution.workers, self.gate.fingerprints(), self.store, self.gate.reasons(batch)))
-    return self.stage(name, described, 128 * n, work, dict(dual=asdict(config.dual), sampling=asdict(config.sampling) | dict(n=n), inputs=config.filter.inputs) | self.gate.mark, ("d2c",)) if described else []
+    return self.stage(name, described, 128 * n, work, dict(dual=asdict(config.dual), sampling=sampled, inputs=config.filter.inputs) | self.gate.mark, ("d2c",)) if described else []
 
 @patch
 def reworded(self: Study) -> list[dict]:
@@ -291,9 +288,12 @@ def train(self: Study, direction: str) -> dict:  # direction: d2c | c2d
 
 # %% ../../nbs/pipeline/55_iteration.ipynb #6abedc70
 def measure(
-    folder: Path, name: str,  # where samples and results go: samples_NAME, results_NAME
-    engine, model: str,  # function without arguments that gives the model's engine; the model's fingerprint
-    problems: list[dict], config: Config,
+    folder: Path,  # where samples and results go
+    name: str,  # of the two files: samples_NAME, results_NAME
+    engine,  # function without arguments that gives the model's engine
+    model: str,  # the model's fingerprint
+    problems: list[dict],
+    config: Config,
 ) -> dict:  # pass@k with 95 % intervals
     "Sample solutions of problems, check them, and sum up; resumable"
     settings, execution = config.evaluation, config.execution
