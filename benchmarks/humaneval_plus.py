@@ -5,6 +5,7 @@
 
 Both judge base and plus inputs. evalplus computes all expected outputs first, in one process, and keeps them in a file; ours are computed on the way and are part of its time. So evalplus is stated twice:
 as it runs for the first time, and with its expected outputs ready and its processes started, when only the checks are timed.
+Samples that run out of time are left out: each would cost both the same seconds of waiting.
 The statuses must be the same, or the disagreement is printed. Rounds are interleaved, so that a busy machine is busy for both; the ratio is that of the medians.
 """
 import argparse, importlib.util, multiprocessing, statistics, sys, time
@@ -41,11 +42,14 @@ def main():
     options.add_argument("--rounds", type=int, default=3)
     given = options.parse_args()
     if not importlib.util.find_spec("evalplus"): sys.exit("evalplus is not installed: pip install evalplus")
-    from evoselfcode.evaluation.benchmark import md5_of, parse_records, read_bytes, read_samples
+    from evoselfcode.evaluation.benchmark import check, md5_of, parse_records, read_bytes, read_samples
     from evoselfcode.evaluation.evalplus import REQUIRED, HumanEvalPlus
     data = read_bytes(given.problems)
     bench = HumanEvalPlus.of(parse_records(data, given.problems, REQUIRED), md5=md5_of(data))
     samples = (read_samples(given.samples, bench, partial=True) if given.samples else list(map(bench.canonical, bench.problems)))[::given.every]
+    found = check(bench, samples, workers=given.workers)
+    samples = [sample for sample, row in zip(samples, found, strict=True) if row["status"] != "timeout" and "no answer within" not in row["detail"]]
+    print(f"{len(found) - len(samples)} of {len(found)} samples run out of time and are left out")
     start = time.perf_counter()
     expected = {task: truth(bench.by_task[task]) for task in sorted({s["task_id"] for s in samples})}
     preparing = time.perf_counter() - start
