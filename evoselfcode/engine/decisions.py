@@ -103,9 +103,8 @@ class Prompt:
     def key(self): return tuple(self.ids), tuple(self.places), tuple(self.labels)
 
 def prompts_of(
-    engine,
-    requests: list[dict],  # state, questions
-    config,                # a `DecisionConfig`
+    engine, requests: list[dict],  # requests: state, questions
+    config,                        # a `DecisionConfig`
 ) -> list[Prompt]:
     "Let transformers write the prompts of requests."
     from transformers.decision import label_token_ids

@@ -225,7 +225,7 @@ def in_batches(self: Engine,
     results = []
     while left := len(items) - len(results):
         take = math.ceil(left/math.ceil(left/size))
-        while tokens and take > 1 and take*tokens[len(results) + take - 1] > self.room: take = math.ceil(.9*take) - (take < 10)
+        while tokens and take > 1 and take*tokens[len(results) + take - 1] > self.room: take -= math.ceil(take/10)
         try: results += work(items[len(results):len(results) + take])
         except torch.OutOfMemoryError:
             if take == 1: raise UserError(f"{self.name}: out of memory on {self.model.device}, even with one row") from None
