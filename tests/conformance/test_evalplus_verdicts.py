@@ -17,7 +17,8 @@ RECORDED = FOLDER / "verdicts" / "evalplus"
 pytestmark = [pytest.mark.conformance, pytest.mark.timeout(1500), pytest.mark.skipif(not FOLDER.is_dir(), reason="the recorded verdicts are not on this machine")]
 
 # (file, task): why its verdict is another one here; for both checkers, or one of them
-DIFFERENT = {SPLIT: {}, OFFICIAL: {}}
+SLOW = {("wyett__meta-llama--Meta-Llama-3-8B.json", "HumanEval/31"): "divides by every smaller number: one call takes 3 s here where 4 are granted, and took longer where it was recorded"}
+DIFFERENT = {SPLIT: SLOW, OFFICIAL: SLOW}
 
 
 def recorded(bench) -> list[dict]:
