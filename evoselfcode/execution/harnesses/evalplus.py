@@ -248,12 +248,13 @@ pass
 def _in_parts(name, arguments, first=None, last=None, kept=[]):
     if arguments is None: return name in globals()
     if first is not None: return kept[0][first:last]
-    kept[:] = [globals()[name](*arguments)]
+    if name:
+        kept[:] = [globals()[name](*arguments)]
+        return [type(kept[0]).__name__, len(kept[0])]
     from hashlib import sha256
     from marshal import dumps
-    try: mark = sha256(dumps(kept[0], 2)).hexdigest()
-    except ValueError: mark = None
-    return [type(kept[0]).__name__, len(kept[0]), mark]
+    try: return sha256(dumps(kept[0], 2)).hexdigest()
+    except ValueError: return None
 '''  # goes below a candidate: an output of hundreds of megabytes fits no message, and a digest of what is right is only known to who has it
 SAME = object()
 
@@ -261,8 +262,8 @@ SAME = object()
 def same_in_parts(in_parts, name, arguments, known, limit, position):
     "Have the candidate make a large output: `SAME` where its digest is the expected one's, or else the output."
     said, = in_parts.each([[name, arguments]], limit)
-    if known.digest and said == [known.kind.__name__, known.size, known.digest]: return SAME
     if type(said) is not list or said[1] != known.size: raise AssertionError(f'input {position}: {told(said)} is not {told([known.kind.__name__, known.size])}')
+    if known.digest and said[0] == known.kind.__name__ and in_parts('', []) == known.digest: return SAME  # a question of its own, outside of the call's time
     value, *parts = (in_parts(name, [], first, first + PART) for first in range(0, known.size, PART))
     for part in parts: value += part
     return value
