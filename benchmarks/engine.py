@@ -19,7 +19,7 @@ import resource
 from time import perf_counter
 
 from evoselfcode.engine.decisions import decide, decision_settings  # ours before torch: it says how torch's threads wait for each other
-from evoselfcode.engine.local import Engine
+from evoselfcode.engine.local import Engine, token_bytes
 from evoselfcode.pipeline.judge import JUDGE, RATINGS
 import numpy as np
 import torch
@@ -100,12 +100,9 @@ def bandwidth(device, size: int = 1 << 28) -> float:
 
 def least_seconds(engine: Engine, prompts: list[str], drawn: list, speed: float) -> float:
     "Time to read what decoding has to read: the weights once per step, a prompt's keys and values once per step, and a row's own."
-    config, size = engine.model.config.get_text_config(), engine.model.dtype.itemsize
-    head = getattr(config, "head_dim", None) or config.hidden_size//config.num_attention_heads
-    each = 2*config.num_hidden_layers*(getattr(config, "num_key_value_heads", None) or config.num_attention_heads)*head*size
     steps = [max(s.tokens for s in samples) for samples in drawn]
     own = sum(s.tokens**2/2 for samples in drawn for s in samples) + sum(step*len(ids) for step, ids in zip(steps, engine.encode(prompts)))
-    return (max(steps)*engine.model.num_parameters()*size + own*each)/speed
+    return (max(steps)*engine.model.get_memory_footprint() + own*token_bytes(engine.model))/speed
 
 
 def plain_logprobs(engine: Engine, prompt: str, text: str) -> np.ndarray:

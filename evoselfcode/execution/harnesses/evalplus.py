@@ -227,7 +227,9 @@ def judge_outputs(function, in_parts, packed):
         answers = function.each(inputs[position:position + len(group) - large], max(limits))
         for known in group:
             arguments = inputs[position]
-            if large and known is group[-1]: answer = same_in_parts(in_parts, function.__name__, arguments, known, limits[-1], position)
+            if large and known is group[-1]:
+                answer, beside = large_answer(in_parts, function.__name__, arguments, known, limits[-1], position)
+                own += beside
             else: answer = next(answers)
             if answer is SAME or known.digest and digest(answer) == known.digest: comparison.loosen(known.floats)
             else:
@@ -259,14 +261,15 @@ def _in_parts(name, arguments, first=None, last=None, kept=[]):
 SAME = object()
 
 
-def same_in_parts(in_parts, name, arguments, known, limit, position):
-    "Have the candidate make a large output: `SAME` where its digest is the expected one's, or else the output."
+def large_answer(in_parts, name, arguments, known, limit, position):
+    "Have the candidate make a large output: `SAME` where its digest is the expected one's, or else the output; and the seconds that this took beside the call itself."
     said, = in_parts.each([[name, arguments]], limit)
+    since = time.perf_counter()
     if type(said) is not list or said[1] != known.size: raise AssertionError(f'input {position}: {told(said)} is not {told([known.kind.__name__, known.size])}')
-    if known.digest and said[0] == known.kind.__name__ and in_parts('', []) == known.digest: return SAME  # a question of its own, outside of the call's time
+    if known.digest and said[0] == known.kind.__name__ and in_parts('', []) == known.digest: return SAME, time.perf_counter() - since
     value, *parts = (in_parts(name, [], first, first + PART) for first in range(0, known.size, PART))
     for part in parts: value += part
-    return value
+    return value, time.perf_counter() - since
 
 
 def told(value):
