@@ -135,6 +135,20 @@ def test_a_program_that_is_slow_in_all_is_a_timeout(monkeypatch):
     assert "['timeout', 'no end within 0.4 s for all inputs']" in subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout
 
 
+def test_comparing_large_outputs_is_no_part_of_a_programs_time(monkeypatch):
+    class Quick:
+        __name__ = "f"
+        def each(self, calls, seconds): return iter(())
+        def fail(self, *why): raise AssertionError(why)
+    class Parts:
+        def each(self, calls, seconds): self.value = "x" * calls[0][1][0]; return iter([["str", len(self.value)]])
+        def __call__(self, name, arguments, *_): time.sleep(0.6); return harness.digest(self.value)
+    monkeypatch.setattr(harness, "WHOLE", 0.2), monkeypatch.setattr(harness, "GRACE", 0.2)
+    quick = Quick()
+    quick.questions = quick
+    harness.judge_outputs(quick, Parts(), json.dumps(dict(task="HumanEval/0", dataset="humaneval", entry="f", atol=0, reference="def f(n): return 'x' * n", inputs="[[100000]]", least=1.0, forgets=False)))
+
+
 def test_a_call_out_of_time_is_run_again_only_where_it_was_hindered():
     def again(**answer): return execution._was_hindered(SimpleNamespace(retried=set(), alone=[]), 0, "key", dict(seconds=60.0), dict(status="timeout", **answer))
     assert not again(cpu=3.9, late=4.0) and again(cpu=0.5, late=4.0) and again(cpu=3.9) and not again(cpu=59.0)

@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from ..constants import UserError
 from .loading import load
 from .trees import as_tree, score
-from ..logging_utils import tally
+from ..logging_utils import get_logger, tally
 
 # %% ../../nbs/engine/11_local.ipynb #6df0ff5f
 @dataclass
@@ -252,7 +252,9 @@ def _branching(self: Engine) -> bool:
 def _once(self: Engine) -> bool:
     "Say whether prompts can be kept once for all their rows: tried, not believed."
     from evoselfcode.engine.shared import works
-    if not hasattr(self, "_shares"): self._shares = self._branching() and works(self.model, prefill, self.pad)
+    if not hasattr(self, "_shares"):
+        self._shares = self._branching() and works(self.model, prefill, self.pad)
+        if not self._shares: get_logger("engine").info(f"{self.name}: each row gets a copy of its prompt's keys and values, its attention does not allow to share them")
     return self._shares
 
 # %% ../../nbs/engine/11_local.ipynb #7f69d06a
