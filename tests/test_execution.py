@@ -1,9 +1,9 @@
 """Execution: verdicts on honest and hostile programs, and nothing left behind whatever happens to the caller."""
-import os, re, signal, subprocess, sys, threading, time
+import ast, os, re, shutil, signal, subprocess, sys, tempfile, threading, time
 from itertools import islice
 from pathlib import Path
 import pytest
-from evoselfcode.constants import CRASHED, FAILED, MEMORY, PASSED, TIMEOUT, UserError
+from evoselfcode.constants import CRASHED, FAILED, MEMORY, PASSED, TIMEOUT, UserError, package_folder
 from evoselfcode.execution import execution
 from evoselfcode.execution.behaviour import behaviours
 from evoselfcode.execution.execution import ExecutionFault, Limits, Program, call_of, run_programs, walls
@@ -115,6 +115,21 @@ def test_each_program_finds_an_empty_folder_of_its_own():
     programs = [Program(look + leave + deep * (i == 2) + f"# {i}") for i in range(6)]
     assert [v.detail for v in run_programs(programs, FOLDER, workers=1)] == [""] * 6
     assert Path("/etc/hostname").exists()
+
+
+def test_a_package_that_lies_in_tmp_leaves_programs_their_folder():
+    with tempfile.TemporaryDirectory(dir="/tmp") as there:
+        shutil.copytree(package_folder(), f"{there}/evoselfcode", ignore=shutil.ignore_patterns("__pycache__"))
+        run = f"""
+from evoselfcode.execution.execution import Limits, Program, run_programs
+look = "import os, tempfile\\nassert [n for n in os.listdir('/tmp') if n != {there[5:]!r}] == []\\nopen('/tmp/mine', 'w').write('x')\\n"
+into = "open('{there}/mine', 'w')"
+print([v.detail for v in run_programs([Program(look), Program(look + '# again'), Program(into)], Limits(seconds=10, profile="files"), workers=1)])
+"""
+        ran = subprocess.run([sys.executable, "-c", run], env=os.environ | {"PYTHONPATH": there}, cwd=there, capture_output=True, text=True, timeout=60)
+        first, second, third = ast.literal_eval(ran.stdout.splitlines()[-1])
+        assert (first, second) == ("", "") and third
+        assert sorted(os.listdir(there)) == ["evoselfcode"]
 
 
 def test_a_folder_is_bounded():

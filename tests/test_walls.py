@@ -141,6 +141,22 @@ open('/dev/null', 'w').write('x')
 """) == ["seen", "False", "/", "dev", "tmp"] + ["EROFS"] * 4
 
 
+@pytest.mark.parametrize("modern", [True, False])
+def test_what_shows_inside_the_folder_is_closed(modern, tmp_path):
+    deep = tmp_path/"way"/"lib"
+    deep.mkdir(parents=True)
+    (deep/"text").write_text("seen")
+    folder = tmp_path.parent
+    assert alone(f"""
+walls.enter_namespaces()
+walls.private_root([{str(deep)!r}], writable_mb=1, folder={str(folder)!r}, modern={modern})
+print(open({str(deep / 'text')!r}).read(), *os.listdir({str(folder)!r}))
+for path in ({str(deep / 'x')!r}, {str(deep.parent / 'x')!r}, {str(tmp_path / 'x')!r}, {str(folder / 'x')!r}):
+    try: open(path, 'w').close(); print('written')
+    except OSError as error: print(errno.errorcode[error.errno])
+""") == ["seen", tmp_path.name, "EROFS", "EROFS", "EROFS", "written"]
+
+
 def test_a_refused_root_leaves_the_old_one():
     assert alone("""
 walls.enter_namespaces()

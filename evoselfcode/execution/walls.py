@@ -218,6 +218,9 @@ def furnish(readable, folder, writable_mb, inodes, executable, proc, texts, mode
     real = {way(os.path.abspath(path)) for path in (*readable, *DEVICES)}
     for path in sorted(real):
         if not inside(path, real - {path}): show(path, modern)
+    for name in os.listdir(folder) if writable_mb else ():                # a way to what is readable, no place for programs
+        mount(f'{folder}/{name}', f'{folder}/{name}', None, BIND | REC)
+        restrict(f'{folder}/{name}', RDONLY | NOSUID | NODEV, modern=modern)
     if writable_mb and executable and not os.path.lexists('/dev/shm'): os.symlink(folder, '/dev/shm')       # semaphores: one folder to bound and to wipe
     for name, text in texts.items():
         os.makedirs(os.path.dirname(name), exist_ok=True)
@@ -232,7 +235,7 @@ def private_root(readable, writable_mb=0, folder='/tmp', inodes=20_000, executab
 
     Needs an own mount namespace and capabilities in it. writable_mb=0: `folder` is empty and read-only too. executable: programs in
     `folder` may be run. proc: an own /proc, for process 1 of a pid namespace. texts: {path: text} of small files to make up.
-    A readable path below `folder` shows as mounts inside it, which cannot be removed. modern=False: the way of older kernels.
+    A readable path below `folder` shows inside it, read-only, and cannot be removed. modern=False: the way of older kernels.
     After a refusal the old root is the root again."""
     for path in readable: os.stat(path)               # a missing path is said here, by its own name
     mask = os.umask(0o022)                            # folders on the way must be open to the user to come

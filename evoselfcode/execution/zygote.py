@@ -64,10 +64,10 @@ class Server:
             walls.subreaper()
             self.listing = os.open(f'/proc/self/task/{self.pid}/children', os.O_RDONLY)
         if self.own_network: self.build('loopback', lambda: walls.loopback_up() or True)
-        private = '/tmp' if not any(path.startswith('/tmp/') for path in self.readable) else '/private'  # where nothing else shows
         self.root = 'mnt' in namespaces and self.build('private root', lambda: walls.private_root(
-            self.readable, PRIVATE_MB if self.files else 0, private, executable=self.libs, proc=self.libs, texts=walls.LOCAL_NAMES if self.own_network else None) or True)
-        self.folder = private if self.root else self.settings['home'] if self.files else '/'
+            self.readable, PRIVATE_MB if self.files else 0, executable=self.libs, proc=self.libs, texts=walls.LOCAL_NAMES if self.own_network else None) or True)
+        self.folder = '/tmp' if self.root else self.settings['home'] if self.files else '/'
+        self.found = self.files and os.listdir(self.folder)  # an interpreter that lies in /tmp shows there
 
     def own_rights(self, mapped):
         "A user that owns nothing, and no capabilities; `mapped`: a user namespace, which has no second user to become."
@@ -198,7 +198,7 @@ class Server:
             except ChildProcessError: break
             ends[pid] = (signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime)
         if alive: ends[doomed[0]] = ('hung up', ends[doomed[0]][1])
-        if self.files: wipe(self.folder)
+        if self.files: wipe(self.folder, self.found)
         if faults := [fault for fault in doomed if type(fault) is str]: return dict(fault=faults[0])
         return dict(children=[ends[pid] for pid in doomed])
 
@@ -214,10 +214,10 @@ class Server:
         return map(int, os.pread(self.listing, 1 << 16, 0).split())
 
 
-def wipe(folder):
-    "Empty a folder, however deep and closed what lies in it: folders inside folders are brought up until there are none."
+def wipe(folder, found=()):
+    "Empty a folder but for what was found there, however deep and closed what lies in it: folders inside folders are brought up until there are none."
     serial = 0
-    while names := os.listdir(folder):
+    while names := set(os.listdir(folder)).difference(found):
         for name in names:
             path = f'{folder}/{name}'
             try: os.unlink(path); continue
