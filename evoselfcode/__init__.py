@@ -12,6 +12,7 @@ Modules:
 - `evoselfcode.execution.harnesses.lcb`: What LiveCodeBench's checker does with a program (LiveCodeBench at 28fef95, and at 051d813, before it had a standard input of its own).
 - `evoselfcode.execution.harnesses.probing`: What a benchmark's own tests ask a function, and whether another function gives the same answers.
 - `evoselfcode.execution.judge`: The judge: takes jobs from the caller, has the server start a child for each, puts the questions, and alone says what the verdict is.
+- `evoselfcode.execution.pages`: Put what the server's children share into huge pages: one entry of the page table where there were 512.
 - `evoselfcode.execution.seccomp`: The system calls that model-written code may make, as a program for the kernel's seccomp filter.
 - `evoselfcode.execution.walls`: The kernel's walls around model-written code: namespaces, a root folder of its own, an empty-handed user, Landlock.
 - `evoselfcode.execution.zygote`: The far side of execution: a watcher, a judge, and a fork server behind walls that starts one child per program."""

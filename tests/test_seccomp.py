@@ -116,6 +116,21 @@ def test_the_filter_answers_as_written(machine, profile, granted):
 
 
 @pytest.mark.parametrize("machine", seccomp.MACHINES)
+@pytest.mark.parametrize("profile", ["pure", "files", "libs"])
+def test_the_two_parts_are_the_whole(machine, profile):
+    whole, server, child = (seccomp.filter_program(profile, True, True, True, machine, part) for part in (seccomp.WHOLE, seccomp.SERVER, seccomp.CHILD))
+    assert len(child) < len(whole) / 3 and struct.pack("I", seccomp.OWN) not in server
+    mine = set(seccomp.numbers(seccomp.SERVERS, seccomp.MACHINES[machine][0]).values())
+    calls = {(number, ()) for number in (*range(480), 1000, seccomp.X32 + 1)} | {(number_of(name, machine), arguments) for name, arguments, _ in ASKED}
+    calls |= {(number, arguments) for number in mine for _, arguments, _ in ASKED}
+    for number, arguments in calls:
+        if number is None: continue                   # the machine does without
+        answers = [verdict(part, number, *arguments, machine=machine) for part in (whole, server, child)]
+        assert answers[0] == max(answers[1:], key=lambda answer: answer != "allow"), (number, arguments, answers)
+        if number in mine: assert answers[1] == "allow"
+
+
+@pytest.mark.parametrize("machine", seccomp.MACHINES)
 def test_foreign_doors_kill(machine):
     program = seccomp.filter_program("pure", machine=machine)
     for foreign in (0x40000003, 0x40000028, 0xC00000B7 if machine == "x86_64" else 0xC000003E):

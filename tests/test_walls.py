@@ -187,6 +187,28 @@ print(oct(os.stat('/deep/work').st_mode), os.path.exists('/tmp'))
 """)[:2] == ["ENOSPC", "True"]
 
 
+def test_the_interpreter_runs_from_huge_pages():
+    moved, lay, lies, more = alone("""
+import pages
+start, end = pages.code_of_interpreter()
+def file_of(at): return next(path for first, last, _, _, path in pages.mappings() if first <= at < last) or 'nothing'
+lay = file_of(start)
+moved = pages.move_code(start, end)
+import decimal, json
+print(moved, lay, file_of(start) if moved else 'nothing', json.dumps(str(decimal.Decimal(2).sqrt())))
+""", root=False)
+    assert "python" in lay and lies == "nothing" and more == '"1.414213562373095048801688724"'
+
+
+def test_the_interpreter_stays_where_it_is_without_memory():
+    assert alone("""
+import pages, resource
+start, end = pages.code_of_interpreter()
+resource.setrlimit(resource.RLIMIT_AS, (1 << 20, -1))
+print(pages.move_code(start, end), sum(range(10)))
+""", root=False) == ["False", "45"]
+
+
 def test_nothing_is_left_in_hand():
     assert alone("""
 print(walls.drop_privileges(60001), os.getresuid() == os.getresgid() == (60001,) * 3, os.getgroups())

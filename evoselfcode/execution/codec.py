@@ -138,9 +138,9 @@ READERS = {
 LENGTH = struct.Struct('>I')
 
 
-def framed(message, dumps=json.JSONEncoder().encode, pack=LENGTH.pack):
+def framed(message, dumps=json.encoder.c_make_encoder(None, None, json.encoder.encode_basestring_ascii, None, ': ', ', ', False, False, True), pack=LENGTH.pack):
     "A message as bytes: its length in four bytes, and JSON."
-    data = dumps(message).encode()
+    data = ''.join(dumps(message, 0)).encode()
     return pack(len(data)) + data
 
 
@@ -148,7 +148,7 @@ class Channel:
     "Exchange messages over a stream socket. Who asks must not block: the other side may be busy sending answers, and would wait for ever."
     def __init__(self, fd, blocking=False):
         self.fd, self.inbox, self.framed, self.patience = fd, bytearray(), framed, None
-        self.parse, self.read, self.write, self.unpack = json.JSONDecoder().raw_decode, os.read, os.write, LENGTH.unpack
+        self.parse, self.read, self.write, self.unpack = json.JSONDecoder().scan_once, os.read, os.write, LENGTH.unpack
         if not blocking: os.set_blocking(fd, False)  # as a socket is born, otherwise
 
     def send(self, *messages, poll=select.poll, reading=select.POLLIN, writing=select.POLLOUT):
@@ -171,8 +171,8 @@ class Channel:
                 if len(self.inbox) >= 4 + size:
                     data = self.inbox[4:4 + size]
                     del self.inbox[:4 + size]
-                    try: message, end = self.parse(text := data.decode())
-                    except (ValueError, RecursionError): raise Broken('a message that is not JSON') from None
+                    try: message, end = self.parse(text := data.decode(), 0)
+                    except (ValueError, StopIteration, RecursionError): raise Broken('a message that is not JSON') from None
                     if end != len(text): raise Broken('a message that is more than JSON')
                     return message
             if not self._take():

@@ -145,13 +145,22 @@ def sandbox_name(walls: dict) -> str:  # such as "pure: private root, own user, 
     named = [name if how is True else f"{name} {how}" for name, how in walls["standing"].items()]
     return f"{walls['profile']}: {', '.join(named) or 'no walls'}"
 
+def _ends(process: subprocess.Popen, seconds: float) -> bool:
+    "Wait until a process ends; `Popen.wait` with a time limit would look for it now and then, and sleep in between."
+    try: end = os.pidfd_open(process.pid)
+    except OSError:  # a container may not have it
+        try: return process.wait(seconds) is not None
+        except subprocess.TimeoutExpired: return False
+    try:
+        (poll := select.poll()).register(end, select.POLLIN)
+        return bool(poll.poll(1000 * seconds))
+    finally: os.close(end)
+
 def _end(self: _Worker) -> str:  # what went wrong, as far as it was said
     "Hang up, wait for the processes, remove their folder."
     self.sock.close()
-    try: self.process.wait(5)
-    except subprocess.TimeoutExpired:
-        self.process.kill()
-        self.process.wait()
+    if not _ends(self.process, 5): self.process.kill()
+    self.process.wait()
     shutil.rmtree(self.home, ignore_errors=True)
     if not self.errors.closed:
         self.errors.seek(0)

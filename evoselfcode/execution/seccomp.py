@@ -15,6 +15,7 @@ Standard library only, and no other module of this package: a fork server import
 import ctypes, errno, os, struct
 
 PURE, FILES, LIBS = 'pure', 'files', 'libs'           # no effect outside the process; a private folder; also processes and local network
+WHOLE, SERVER, CHILD = 'whole', 'server', 'child'     # a filter, or its two parts: one for the server, which children inherit, and what they add
 MACHINES = dict(x86_64=(1, 0xC000003E), aarch64=(2, 0xC00000B7))       # column of the tables below, the kernel's name of the machine
 X32, NEWEST = 0x40000000, 424                         # the bit of x32's numbers; from here on all machines number alike
 OWN = 0x5EC0C0DE                                      # stands for the process's own number until `install`; above any real one
@@ -52,6 +53,9 @@ PROCESSES = """fork 57 -, vfork 58 -, execve 59 221, execveat 322 281, wait4 61 
 arch_prctl 158 -, memfd_create 319 279, mincore 27 232"""
 NETWORK = """connect 42 203, bind 49 200, listen 50 201, accept 43 202, accept4 288 242, setsockopt 54 208, sendmsg 46 211,
 recvmmsg 299 243, sendmmsg 307 269"""
+# What a fork server calls and its children must not, or not so.
+SERVERS = """clone 56 220, kill 62 129, tkill 200 130, tgkill 234 131, rt_sigqueueinfo 129 138, rt_tgsigqueueinfo 297 240, wait4 61 260, waitid 247 95,
+setsid 112 157, prctl 157 167, prlimit64 302 261, landlock_restrict_self 446 446"""
 
 # ---------------------------------------------------------------- rules on arguments
 # A rule is a list of conditions that must all hold: (kind, number of the argument, what).
@@ -134,8 +138,9 @@ def numbers(table, column):
     return {row[0]: int(row[column]) for row in rows if row[column] != '-'}
 
 
-def filter_program(profile=PURE, own_root=False, own_processes=False, own_network=False, machine=None):
-    """The filter of a profile as bytes, for `prepared`.
+def filter_program(profile=PURE, own_root=False, own_processes=False, own_network=False, machine=None, part=WHOLE):
+    """The filter of a profile as bytes, for `prepared`. part: a long filter costs every child more than all its other walls; under that of the server,
+    which allows what a server calls, a child needs the short one that takes this away again.
 
     own_root: everything outside the private folder is mounted read-only, so modes, owners and times may be changed;
     own_processes: signals cannot leave the program's own processes (namespace, or Landlock's signal scope);
@@ -153,9 +158,13 @@ def filter_program(profile=PURE, own_root=False, own_processes=False, own_networ
     for name, number in numbers(WITH_RULES, column).items():          # EACCES: what a machine without network rights says
         blocks[number] = block(having[name]) if name in having else refused
     unlisted, newer = [(RETURN, 0, 0, FAIL | errno.EPERM)], [(RETURN, 0, 0, FAIL | errno.ENOSYS)]
+    servers = set(numbers(SERVERS, column).values())
+    def chosen_for(number):
+        if number in servers and part == SERVER or number not in servers and part == CHILD: return allow
+        return blocks.get(number, unlisted if number < NEWEST else newer)
     runs, last = [], None
-    for number in range(max(NEWEST, *blocks) + 2):
-        chosen = blocks.get(number, unlisted if number < NEWEST else newer)
+    for number in range(max(NEWEST, *blocks, *servers) + 2):
+        chosen = chosen_for(number)
         if chosen != last: runs.append((number, chosen))
         last = chosen
     kill = (RETURN, 0, 0, KILL)

@@ -8,13 +8,14 @@ The first process becomes the watcher: it forks the judge and the server, ends b
 The server is process 1 of its own namespaces where the kernel grants them; it goes behind its walls, tries them, tells what stands, and forks.
 Standard library only, and little of it: every page the server owns makes each fork dearer.
 """
-import gc, json, os, resource, select, signal, socket, struct, sys, time
+import gc, json, os, resource, select, signal, struct, sys, time
+import _socket as socket  # the rest of `socket` would be in every child
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 os.register_at_fork, kept = lambda **_: None, os.register_at_fork  # `random` would draw a new seed in every child; each has the job's
 # What small programs import most is loaded once here, so that a child finds it ready.
 import bisect, collections, collections.abc, copy, functools, heapq, itertools, math, operator, random, re, string, typing  # noqa: F401
 os.register_at_fork = kept
-import child, codec, seccomp, trials, walls
+import child, codec, pages, seccomp, trials, walls
 from observe import observe
 
 MAX_PROCESSES, MAX_FILES, MAX_FILE_MB, STACK_MB, PRIVATE_MB = 64, 64, 16, 64, 64
@@ -51,7 +52,7 @@ class Server:
         version = self.own_rules()
         if self.files: os.environ['TMPDIR'] = self.folder
         self.base = int(os.pread(self.size, 100, 0).split()[0]) * resource.getpagesize()
-        if not self.filter: return FILTER_HOPELESS
+        if not self.filters: return FILTER_HOPELESS
         if not self.root and not version: return READING_HOPELESS
         return WRITING_HOPELESS if self.files and not self.root else ''
 
@@ -89,13 +90,14 @@ class Server:
             version = walls.landlock(readable, writable, [*readable, self.folder] if self.libs else (), self.own_network)
             self.domain = walls.own_domain(writable, self.libs, self.own_network)
             return version
-        def filter_program():
+        def filters():  # a server of `pure` has nothing to do but to fork, and takes the first part itself
             if not seccomp.available(): raise OSError('the kernel has none')
-            return seccomp.prepared(seccomp.filter_program(self.profile, self.root, self.namespaced or version >= walls.SCOPES_SINCE, self.root and self.own_network))
+            made = functools.partial(seccomp.filter_program, self.profile, self.root, self.namespaced or version >= walls.SCOPES_SINCE, self.root and self.own_network)
+            return [seccomp.prepared(made(part=part)) for part in ([seccomp.WHOLE] if self.files else [seccomp.SERVER, seccomp.CHILD])]
         self.domain = -1
         version = self.build('landlock', landlock)
-        self.filter = self.build('seccomp', filter_program)
-        self.childless = bool(self.filter) and not self.files
+        self.filters = self.build('seccomp', filters) or []
+        self.childless = bool(self.filters) and not self.files
         return version
 
     def build(self, name, work):
@@ -121,27 +123,32 @@ class Server:
         resource.setrlimit(resource.RLIMIT_AS, (self.base + (limits['memory'] << 20),) * 2)
         if self.own_user or self.libs: resource.setrlimit(resource.RLIMIT_NPROC, (MAX_PROCESSES,) * 2)  # not for the server: the user may have more elsewhere
         walls.enter_domain(self.domain)
-        if self.filter: seccomp.install(self.filter, os.getpid())
+        for part in self.filters: seccomp.install(part, os.getpid())
 
     # ------------------------------------------------------------ children
 
     def serve(self):
-        "Start and end children until the judge hangs up."
+        "Start and end children until the judge hangs up. A page that is written between two forks is copied for it: most orders go a short way."
         for fd in CHILDS: os.close(fd)  # so that the sockets of a child come as the descriptors that it shall have
+        receive, room, flags = self.control.recvmsg, socket.CMSG_SPACE(2 * FD.size), socket.MSG_CMSG_CLOEXEC
         parsed = functools.lru_cache(json.loads)  # most orders are like those before
         while True:
-            data, control, _, _ = self.control.recvmsg(1 << 12, socket.CMSG_SPACE(2 * FD.size), socket.MSG_CMSG_CLOEXEC)
+            data, control, _, _ = receive(1 << 12, room, flags)
             if not data: return
-            message, fds, ending = parsed(data), [fd for _, _, numbers in control for fd, in FD.iter_unpack(numbers)], []
-            if 'end' in message:
-                count = len(self.candidates) if message['end'] == 'all' else 1
-                doomed, self.candidates, self.tests = [*self.candidates[:count], *self.tests], self.candidates[count:], []
-                if message['tell']: self.control.send(json.dumps(self.end(doomed, patient=message['end'] == 'gone')).encode())
-                elif self.childless: ending = self.kill(doomed)
-                else: self.end(doomed)
+            message, fds, ending = parsed(data), memoryview(control[0][2]).cast('i'), ()
+            if 'end' in message: ending = self.finish(message)
             self.start(message, fds)
             for fd in fds: os.close(fd)
             for pid in ending: os.waitpid(pid, 0)  # the kernel takes them down while the next one starts
+
+    def finish(self, message):
+        "End the children of a job; return those that are still to be waited for."
+        count = len(self.candidates) if message['end'] == 'all' else 1
+        doomed, self.candidates, self.tests = self.candidates[:count] + self.tests, self.candidates[count:], []
+        if self.childless and not message['tell']: return self.kill(doomed)
+        ends = self.end(doomed, patient=message['end'] == 'gone')
+        if message['tell']: self.control.send(json.dumps(ends).encode())
+        return ()
 
     def start(self, message, fds):
         "Fork a child that keeps the given sockets."
@@ -169,7 +176,7 @@ class Server:
         if pid == 0:
             try:
                 os.dup2(writing, 20)
-                if not filtered: self.filter = None
+                if not filtered: self.filters = []
                 self.lock_in(dict(seconds=2, memory=64))
                 os.write(20, json.dumps(work()).encode())
             finally: os._exit(0)
@@ -268,6 +275,7 @@ def run_server(control, settings, namespaces):
     server = Server(control, settings)
     if server.libs: load_libraries(settings['libraries'])
     warm_up()
+    pages.move_code(*pages.code_of_interpreter())
     weak = server.wall_in(namespaces)
     server.bound()
     gc.collect(); gc.freeze(); gc.disable()
@@ -276,7 +284,9 @@ def run_server(control, settings, namespaces):
     hello = dict(childless=server.childless, walls=dict(profile=server.profile, standing=server.standing, missing=server.missing, trials=tried, weak=weak))
     if weak and not settings['weak_walls']: hello = dict(refused=weak, **hello)
     server.control.send(json.dumps(hello).encode())
-    if 'refused' not in hello: return server.serve()
+    if 'refused' not in hello:
+        if server.childless: seccomp.install(server.filters.pop(0), os.getpid())
+        return server.serve()
     while server.control.recv(1 << 16): pass  # jobs that are on their way already; ending now would end the judge before it could tell
 
 
@@ -309,8 +319,10 @@ def main(settings):
     serving = split(server_process)
     servers_end.close()
     watch(caller, {judging: 'judge', serving: 'server'})
-    import shutil
-    shutil.rmtree(os.path.dirname(settings['home']), ignore_errors=True)
+    try:
+        wipe(home := os.path.dirname(settings['home']))
+        os.rmdir(home)
+    except OSError: pass  # the caller does it, too
 
 
 def watch(caller, processes):

@@ -1,0 +1,51 @@
+"""Put what the server's children share into huge pages: one entry of the page table where there were 512.
+
+A fork copies that table, the end of a child takes it down, and where code lies in a file, a child meets a page fault for each 16 pages that it
+runs. None of this changes what a program sees, and nothing depends on it: where the kernel or a policy refuses, all stays as it was.
+
+Standard library only, and no other module of this package: a fork server imports it by its plain name.
+"""
+import ctypes
+
+HUGE = 2 << 20  # bytes of a huge page
+READ, WRITE, EXECUTE = 1, 2, 4
+PRIVATE, ANONYMOUS, FAILED = 2, 32, ctypes.c_void_p(-1).value
+MAY_MOVE, TO_HERE = 1, 2
+ADVICE = 14  # to use huge pages when this memory is filled
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.argtypes, libc.mmap.restype = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long], ctypes.c_void_p
+libc.mremap.argtypes, libc.mremap.restype = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p
+libc.madvise.argtypes = libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+
+
+def mappings():
+    "This process's memory: rows of (start, end, permissions, offset in its file, path)."
+    with open('/proc/self/maps') as f:
+        for line in f:
+            where, permissions, offset, _, _, *path = line.split(maxsplit=5)
+            start, end = (int(number, 16) for number in where.split('-'))
+            yield start, end, permissions, int(offset, 16), path[0].strip() if path else ''
+
+
+def code_of_interpreter():
+    "Where its code and constants begin and end: the parts of one file that lie in memory as they lie there, and are never written."
+    rows = list(mappings())
+    within = ctypes.cast(ctypes.pythonapi.Py_Initialize, ctypes.c_void_p).value
+    base, file = next((start - offset, path) for start, end, _, offset, path in rows if start <= within < end)
+    parts = [(start, end) for start, end, permissions, offset, path in rows if path == file and start - offset == base and 'w' not in permissions]
+    return parts[0][0], parts[-1][1]
+
+
+def move_code(start, end):
+    "Put a copy of this memory in its place, filled into huge pages; False where that is refused."
+    size = end - start
+    room = libc.mmap(None, size + 2 * HUGE, READ | WRITE, PRIVATE | ANONYMOUS, -1, 0)
+    if room == FAILED: return False
+    copy = -(-room // HUGE) * HUGE + start % HUGE  # huge pages of the copy must be such in its place, too
+    libc.madvise(room, size + 2 * HUGE, ADVICE)
+    ctypes.memmove(copy, start, size)
+    moved = not libc.mprotect(copy, size, READ | EXECUTE) and libc.mremap(copy, size, size, MAY_MOVE | TO_HERE, start) == start
+    for at, until in ((room, copy), (copy + size, room + size + 2 * HUGE)) if moved else ((room, room + size + 2 * HUGE),): libc.munmap(at, until - at)
+    return moved
