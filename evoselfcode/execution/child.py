@@ -3,7 +3,7 @@
 Foreign code may replace anything here. That is no harm: the judge believes nothing but data, one answer to each question it has just asked.
 """
 import gc, io, os, sys, time, types
-from codec import READERS, Unsupported, decode, encode
+from codec import LARGE, READERS, SCALARS, SMALL, Unsupported, decode, encode
 from observe import observe
 
 MODULE = 'solution'  # __name__ of the program, so that `if __name__ == "__main__"` stays quiet
@@ -65,10 +65,12 @@ def answer(question, space, send, captured, clock=time.monotonic):
 def call_one(space, name, args, kwargs=None):
     """Call a function of the program: [result]; one that gives nothing may have worked in place: then also the arguments as it left them.
 
-    Without `kwargs`, the arguments are values that stand for themselves."""
+    Without `kwargs`, the arguments are values that stand for themselves; so does then a result that is one."""
     try:
         function = known(space, name)
-        if kwargs is None: result = function(*args)
+        if kwargs is None:
+            kind = type(result := function(*args))
+            if kind in SCALARS and (kind is not int or SMALL < result < LARGE): return result
         else: result = function(*(given := decode(args)), **{key: decode(value) for key, value in kwargs.items()})
         try: reply = [encode(result)]
         except Unsupported as error: return {'unsupported': str(error), 'kept': keep(space, result), 'true': type(result).__module__ == 're'}  # a match is no data, and true

@@ -80,8 +80,8 @@ class Questions:
 
     def note(self, function, args, kwargs, wanted, message, fresh):
         "Take down `assert function(*args, **kwargs) == wanted, message()`; `wanted` is plain data or to be called; `fresh`: nothing else knows the arguments."
-        if isinstance(function, Function) and self.chunked:
-            question = self.question(function.__name__, args, kwargs)
+        if type(function) is Function and self.chunked:
+            question = [function.__name__, args] if not kwargs and are_scalars(args) else self.question(function.__name__, args, kwargs)  # a call less, for most
             try:
                 expected = wanted() if callable(wanted) else wanted
                 if type(expected) not in SCALARS: expected = decode(encode(expected))  # as it is now
@@ -147,9 +147,9 @@ class Questions:
         while True:
             try:
                 said = self.receive()
-                if not (type(said) is list and len(said) == 2 and said[0] == ticket and type(said[1]) is list): said = [ticket, [None]]
+                if not (type(said) is list and len(said) == 2 and said[0] == ticket and type(said[1]) is list): said = [ticket, [[]]]
                 for answer in said[1]:
-                    if type(answer) is list and len(answer) == 1 and type(answer[0]) in SCALARS: yield answer[0], None; continue  # most
+                    if type(answer) in SCALARS: yield answer, None; continue  # most
                     if type(answer) is dict and type(answer.get('unsupported')) is type(answer.get('kept')) is str: yield Result(self, answer['kept'], answer['unsupported'], answer.get('true') is True), None; continue
                     if type(answer) is not list or len(answer) not in (1, 2): break
                     yield decode(answer[0]), decode(answer[1]) if len(answer) == 2 else None
