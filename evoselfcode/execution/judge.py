@@ -5,7 +5,7 @@ A forked copy of the server's first process, outside its walls, with the rights 
 """
 import json, math, re, resource, socket
 from functools import lru_cache
-from codec import Broken, Channel
+from codec import Broken, Channel, as_bytes
 from examiner import deliver, examine, within
 
 MAX_MEMORY = 4 << 30  # address space of the judge: an answer may be large, and so may what tests make of it
@@ -86,7 +86,7 @@ def judge_once(job, children, chunked):
     "Examine a candidate in a child of its own, and have all children of the job ended."
     with children.candidate(job) as ours:
         channel, here = Channel(ours.fileno()), job['trusted'] and not runs_text(job['context'] + job['tests'])  # what could execute an answer must not do so here
-        if fault := deliver(channel, job['code'] if here else None): answer = dict(status='infra-error', detail=fault, output='')
+        if fault := deliver(channel, as_bytes(job['code']) if here else None): answer = dict(status='infra-error', detail=fault, output='')
         elif here: answer = examine(channel, job, chunked)
         else: answer = examine_elsewhere(ours, job, children, chunked)
     ended = children.end(answer['status'], job)

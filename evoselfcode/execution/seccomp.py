@@ -186,14 +186,14 @@ libc.prctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_u
 def prepared(program):
     "What `install` takes: the program in memory of its own, and where the process's number belongs. Once, before children are forked."
     held = ctypes.create_string_buffer(program, len(program))              # costs a child more than all the rest
-    places = [at for at in range(4, len(program), 8) if program[at:at + 4] == struct.pack('I', OWN)]
-    return held, struct.pack('HxxxxxxP', len(program) // 8, ctypes.addressof(held)), places
+    words = memoryview(held).cast('B').cast('I')
+    return words, [at for at, word in enumerate(words) if word == OWN], struct.pack('HxxxxxxP', len(program) // 8, ctypes.addressof(held))
 
 
 def install(ready, pid):
     "Put this process, number `pid`, under a prepared filter, for good; needs `no_new_privs` before."
-    held, header, places = ready
-    for place in places: struct.pack_into('I', held, place, pid)
+    words, places, header = ready
+    for place in places: words[place] = pid
     if libc.prctl(SET_SECCOMP, FILTER_MODE, header, 0, 0): raise OSError(ctypes.get_errno(), 'the kernel refuses the filter of system calls')
 
 

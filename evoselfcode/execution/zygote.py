@@ -3,14 +3,13 @@
     caller -- socket --> judge --- control socket ---> server --fork--> child, which holds one candidate
                            \\________ a socket for each program ________/
 
-Started as a script by a freshly executed interpreter (`python -P -s -S zygote.py SETTINGS`), never imported by the caller's process.
+Imported by a freshly executed interpreter without site packages (`python -P -s -S`), with this folder as the first of its path; never by the caller's process.
 The first process becomes the watcher: it forks the judge and the server, ends both when either ends or the caller is gone, and cleans up.
 The server is process 1 of its own namespaces where the kernel grants them; it goes behind its walls, tries them, tells what stands, and forks.
 Standard library only, and little of it: every page the server owns makes each fork dearer.
 """
 import gc, json, os, resource, select, signal, struct, sys, time
 import _socket as socket  # the rest of `socket` would be in every child
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 os.register_at_fork, kept = lambda **_: None, os.register_at_fork  # `random` would draw a new seed in every child; each has the job's
 # What small programs import most is loaded once here, so that a child finds it ready.
 import bisect, collections, collections.abc, copy, functools, heapq, itertools, math, operator, random, re, string, typing  # noqa: F401
@@ -40,7 +39,8 @@ class Server:
         control.close()
         for fd in (0, 1, *CHILDS): os.dup2(self.null, fd)
         self.size = os.open('/proc/self/statm', os.O_RDONLY)
-        self.channel, self.captured = codec.Channel(CHILDS[0], blocking=True), child.capture()
+        self.channel = codec.Channel(CHILDS[0], blocking=True)
+        self.serve_child = child.serving(self.channel, child.capture())
         self.readable = [*walls.interpreter_paths(self.libs), os.path.dirname(os.path.abspath(__file__)), *settings['libraries']]
 
     # ------------------------------------------------------------ walls
@@ -113,15 +113,21 @@ class Server:
         "Put bounds on this process that its children shall have: set once, they need not be set in each."
         os.chdir(self.folder)
         for kind, most in dict(FSIZE=MAX_FILE_MB << 20, NOFILE=MAX_FILES, CORE=0, STACK=STACK_MB << 20).items(): resource.setrlimit(getattr(resource, f'RLIMIT_{kind}'), (most, most))
+        self.words = os.dup2(2, 11, inheritable=False)  # what this process itself has to say
+        os.dup2(self.null, 2)
 
-    def lock_in(self, limits):
+    def bounds_of(self, seconds, memory):
+        "Bounds on one child: [(kind, (soft, hard)), ...]."
+        seconds, room = math.ceil(seconds), self.base + (memory << 20)
+        bounds = [(resource.RLIMIT_CPU, (seconds + 1, seconds + 2)), (resource.RLIMIT_AS, (room, room))]
+        if self.own_user or self.libs: bounds.append((resource.RLIMIT_NPROC, (MAX_PROCESSES,) * 2))  # not for the server: the user may have more elsewhere
+        return bounds
+
+    def lock_in(self, bounds):
         "Put the last walls around this process, a child, before it does anything foreign."
         os.setsid()
         if not self.namespaced: walls.die_with_parent(self.pid)  # where the server is process 1, its children end with it
-        seconds = int(-(-limits['seconds'] // 1))
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds + 1, seconds + 2))
-        resource.setrlimit(resource.RLIMIT_AS, (self.base + (limits['memory'] << 20),) * 2)
-        if self.own_user or self.libs: resource.setrlimit(resource.RLIMIT_NPROC, (MAX_PROCESSES,) * 2)  # not for the server: the user may have more elsewhere
+        for kind, most in bounds: resource.setrlimit(kind, most)
         walls.enter_domain(self.domain)
         for part in self.filters: seccomp.install(part, os.getpid())
 
@@ -131,7 +137,10 @@ class Server:
         "Start and end children until the judge hangs up. A page that is written between two forks is copied for it: most orders go a short way."
         for fd in CHILDS: os.close(fd)  # so that the sockets of a child come as the descriptors that it shall have
         receive, room, flags = self.control.recvmsg, socket.CMSG_SPACE(2 * FD.size), socket.MSG_CMSG_CLOEXEC
-        parsed = functools.lru_cache(json.loads)  # most orders are like those before
+        @functools.lru_cache  # most orders are like those before
+        def parsed(data):
+            message = json.loads(data)
+            return message | dict(bounds=self.bounds_of(message['seconds'], message['memory']))
         while True:
             data, control, _, _ = receive(1 << 12, room, flags)
             if not data: return
@@ -143,8 +152,10 @@ class Server:
 
     def finish(self, message):
         "End the children of a job; return those that are still to be waited for."
-        count = len(self.candidates) if message['end'] == 'all' else 1
-        doomed, self.candidates, self.tests = self.candidates[:count] + self.tests, self.candidates[count:], []
+        doomed, everyone = [], message['end'] == 'all'
+        while self.candidates and (everyone or not doomed): doomed.append(self.candidates.pop(0))
+        doomed += self.tests
+        self.tests.clear()
         if self.childless and not message['tell']: return self.kill(doomed)
         ends = self.end(doomed, patient=message['end'] == 'gone')
         if message['tell']: self.control.send(json.dumps(ends).encode())
@@ -159,15 +170,14 @@ class Server:
         except OSError as error: pid = f'fork: {error}'  # stands in the child's place
         if pid: (self.tests if message['role'] == 'tests' else self.candidates).append(pid); return
         try:
-            os.dup2(self.null, 2)
-            self.lock_in(message)
+            self.lock_in(message['bounds'])
             os.closerange(CHILDS[0] + len(fds), 4096)  # the walls needed some of these
             os.write(CHILDS[0], READY)
         except BaseException as error:
             os.write(CHILDS[0], codec.framed({'fault': f'{type(error).__name__}: {error}'}))
             os._exit(1)
         if message['role'] == 'tests': child.serve_tests(self.channel, codec.Channel(CHILDS[1]))
-        child.serve(self.channel, self.captured, message['output'])
+        self.serve_child(message['output'])
 
     def in_child(self, work, filtered=True):
         "What `work` gives, as JSON, in a child behind all walls; the filter may be left out to see what the others hold."
@@ -177,7 +187,7 @@ class Server:
             try:
                 os.dup2(writing, 20)
                 if not filtered: self.filters = []
-                self.lock_in(dict(seconds=2, memory=64))
+                self.lock_in(self.bounds_of(2, 64))
                 os.write(20, json.dumps(work()).encode())
             finally: os._exit(0)
         os.close(writing)
@@ -186,8 +196,9 @@ class Server:
 
     def kill(self, doomed):
         "Kill children; return those that there are to wait for."
-        pids = [pid for pid in doomed if type(pid) is int]
-        for pid in pids: os.kill(pid, signal.SIGKILL)
+        pids = []
+        for pid in doomed:
+            if type(pid) is int: os.kill(pid, walls.SIGKILL); pids.append(pid)
         return pids
 
     def end(self, doomed, patient=False):
@@ -261,13 +272,12 @@ def load_libraries(folders):
 
 def warm_up():
     "Do once, on harmless code, what every child will do, so that it finds the interpreter's own tables built."
-    space = child.load('def f(x: int) -> int:\n    return sorted([x for x in [x]])[0]')
+    child.load('def f(x: int) -> int:\n    return sorted([x for x in [x]])[0]', space := {})
     codec.decode(json.loads(json.dumps(codec.encode([child.call_one(space, 'f', [1]), (1.5, {2}, {'a': b''})]))))
     observe(space, 'f', [[[1.5]]], 1.0)
     child.attempt(lambda: space['g'])
     walls.ctypes.CFUNCTYPE(None)(int)  # libffi finds memory for callbacks while it still may
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    del sys.modules[child.MODULE]
 
 
 def run_server(control, settings, namespaces):
@@ -286,13 +296,14 @@ def run_server(control, settings, namespaces):
     server.control.send(json.dumps(hello).encode())
     if 'refused' not in hello:
         if server.childless: seccomp.install(server.filters.pop(0), os.getpid())
-        return server.serve()
+        try: return server.serve()
+        except BaseException: os.dup2(server.words, 2); raise
     while server.control.recv(1 << 16): pass  # jobs that are on their way already; ending now would end the judge before it could tell
 
 
 def main(settings):
-    "Split into the watcher, the judge and the server."
-    caller, watcher = os.getppid(), os.getpid()
+    "Split into the watcher, the judge and the server; `settings` are JSON."
+    caller, watcher, settings = os.getppid(), os.getpid(), json.loads(settings)
     settings.update(caller=caller, number=watcher)
     if settings['core'] is not None:
         try: os.sched_setaffinity(0, [settings['core']])
@@ -323,6 +334,8 @@ def main(settings):
         wipe(home := os.path.dirname(settings['home']))
         os.rmdir(home)
     except OSError: pass  # the caller does it, too
+    sys.stderr.flush()
+    os._exit(0)  # the caller waits: no time to take the interpreter apart
 
 
 def watch(caller, processes):
@@ -354,6 +367,3 @@ def split(work):
         sys.stderr = sys.__stderr__  # the server's own words are not a child's
         sys.excepthook(*sys.exc_info())
     finally: os._exit(1)
-
-
-if __name__ == '__main__': main(json.loads(sys.argv[1]))
