@@ -23,9 +23,9 @@ def serving(channel, captured):
     "What a child does, with all that it needs made in the server: a function of the most bytes of output to keep, which never returns."
     space = fresh_space()
     leave, receive, say, ask = os._exit, channel.receive, describe, answer  # before foreign code can replace them
-    def send(*messages, send=channel.send):
+    def send(message, send=channel.send):
         if captured.news: captured.news = False; send('printed')
-        send(*messages)
+        send(message)
     def serve(output_limit):
         "Load the program that the judge sends, then do what it asks for until it hangs up."
         captured.limit = output_limit
@@ -57,9 +57,9 @@ def answer(question, space, send, captured, clock=time.monotonic):
     "Answer a chunk of calls, quick ones together, or do the one other thing that is asked."
     if question == 'output': send({'output': captured.kept.decode('utf-8', 'replace')})
     elif 'calls' in question:
-        ticket, held, since = question['ticket'], [], clock()
+        ticket, name, held, since = question['ticket'], question.get('name'), [], clock()
         for call in question['calls']:
-            held.append(call_one(space, *call))
+            held.append(call_one(space, name, call) if name else call_one(space, *call))
             if clock() - since > HELD: send([ticket, held]); held, since = [], clock()
         if held: send([ticket, held])
     elif 'observe' in question: send(attempt(lambda: observe(space, **question['observe'])))

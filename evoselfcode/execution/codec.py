@@ -154,11 +154,13 @@ class Channel:
         self.parse, self.read, self.write, self.unpack = json.JSONDecoder().scan_once, os.read, os.write, LENGTH.unpack
         if not blocking: os.set_blocking(fd, False)  # as a socket is born, otherwise
 
-    def send(self, *messages, poll=select.poll, reading=select.POLLIN, writing=select.POLLOUT):
-        "Send messages, and take in meanwhile what comes: the other side may be busy sending, too."
-        data = memoryview(b''.join(map(self.framed, messages)))
+    def send(self, message, poll=select.poll, reading=select.POLLIN, writing=select.POLLOUT):
+        "Send a message, and take in meanwhile what comes: the other side may be busy sending, too."
+        data = self.framed(message)
         while data:
-            try: data = data[self.write(self.fd, data):]
+            try:
+                if (sent := self.write(self.fd, data)) == len(data): return  # mostly
+                data = memoryview(data)[sent:]
             except BlockingIOError:
                 waiting = poll()
                 waiting.register(self.fd, reading | writing)

@@ -13,6 +13,8 @@ from functools import lru_cache
 from itertools import chain, islice, repeat
 from codec import LARGE, SCALARS, SMALL, Broken, Far, Late, Unsupported, decode, encode
 
+NO_ANSWER = 'it tampered with its answers: not the answer to the question'
+EXACT = SCALARS - {float}  # scalars that are equal whenever they are the same; NaN is not
 CHUNKS = (1, 8, 64, 256)  # questions in the first chunk, the second, ...: a wrong first answer should not wait for many
 ENDINGS = {'StopIteration', 'StopAsyncIteration', 'GeneratorExit'}  # raised inside the tests' own iterators, these would end them as if all were said
 
@@ -81,7 +83,7 @@ class Questions:
     def note(self, function, args, kwargs, wanted, message, fresh):
         "Take down `assert function(*args, **kwargs) == wanted, message()`; `wanted` is plain data or to be called; `fresh`: nothing else knows the arguments."
         if type(function) is Function and self.chunked:
-            question = [function.__name__, args] if not kwargs and are_scalars(args) else self.question(function.__name__, args, kwargs)  # a call less, for most
+            question = (function.__name__, args) if not kwargs and are_scalars(args) else self.question(function.__name__, args, kwargs)  # a call less, for most
             try:
                 expected = wanted() if callable(wanted) else wanted
                 if type(expected) not in SCALARS: expected = decode(encode(expected))  # as it is now
@@ -89,7 +91,7 @@ class Questions:
             else:
                 self.noted.append((question, expected, message, fresh))
                 return self.settle(all_of_it=False) if len(self.noted) >= CHUNKS[self.chunk] else None
-        if not function(*args, **kwargs) == now(wanted): raise assertion(message)
+        if not function(*args, **dict(kwargs)) == now(wanted): raise assertion(message)
 
     def settle(self, all_of_it=True):
         "Ask what was noted and compare, while the candidate works on it, what was asked before; `all_of_it`: wait for the new answers, too."
@@ -102,24 +104,30 @@ class Questions:
 
     def compare(self, ticket, notes):
         try:
-            for (_, expected, message, fresh), (answer, left) in zip(notes, self.hear(ticket)):
-                if left is not None and not fresh: self.fail('again')
-                if not answer == expected: raise assertion(message)
+            while notes:
+                answers = self.batch(ticket)
+                some, notes = notes[:len(answers)], notes[len(answers):]
+                if EXACT.issuperset(map(type, answers)) and answers == [expected for _, expected, _, _ in some]: continue  # mostly
+                for (_, expected, message, fresh), (answer, left) in zip(some, map(self.value_of, answers)):
+                    if left is not None and not fresh: self.fail('again')
+                    if not answer == expected: raise assertion(message)
         except BaseException as error:
             self.asked = []  # what comes after counts for nothing
             if self.careful and not isinstance(error, Interrupted): self.fail('again')  # it may meet an `except` that is not meant for it
             raise
 
     def question(self, name, args, kwargs):
-        if not kwargs and are_scalars(args): return [name, args]  # most
-        try: return [name, encode(list(args)), {key: encode(value) for key, value in kwargs.items()}]
+        if not kwargs and are_scalars(args): return name, args  # most
+        try: return [name, encode(list(args)), {key: encode(value) for key, value in dict(kwargs).items()}]
         except Unsupported as error: self.fail('unsupported', f'the tests give it more than data: {error}')
 
     def put(self, questions):
         "Send questions; return the ticket that their answers will bear, which an answer given before its question cannot know."
         if self.wrong: raise Interrupted
         ticket = os.urandom(8).hex()
-        try: self.channel.send(dict(ticket=ticket, calls=questions))
+        names = {question[0] if len(question) == 2 else None for question in questions}
+        alike = {'name': names.pop(), 'calls': [args for _, args in questions]} if len(names) == 1 and None not in names else {'calls': questions}  # plain calls of one function: most
+        try: self.channel.send({'ticket': ticket, **alike})
         except EOFError: self.fail('gone')
         return ticket
 
@@ -143,23 +151,29 @@ class Questions:
         return said
 
     def hear(self, ticket):
-        "The answers, one by one: (value, arguments that the call changed or None); raises the exception that an answer is."
-        while True:
-            try:
-                said = self.receive()
-                if not (type(said) is list and len(said) == 2 and said[0] == ticket and type(said[1]) is list): said = [ticket, [[]]]
-                for answer in said[1]:
-                    if type(answer) in SCALARS: yield answer, None; continue  # most
-                    if type(answer) is dict and type(answer.get('unsupported')) is type(answer.get('kept')) is str: yield Result(self, answer['kept'], answer['unsupported'], answer.get('true') is True), None; continue
-                    if type(answer) is not list or len(answer) not in (1, 2): break
-                    yield decode(answer[0]), decode(answer[1]) if len(answer) == 2 else None
-                else: continue
-            except EOFError: self.fail('gone')
+        "The answers, one by one, as `value_of` gives them."
+        while True: yield from map(self.value_of, self.batch(ticket))
+
+    def batch(self, ticket):
+        "The next answers, as they came."
+        try: said = self.receive()
+        except EOFError: self.fail('gone')
+        except (Broken, RecursionError) as error: self.fail('failed', f'it tampered with its answers: {error}')
+        if type(said) is list and len(said) == 2 and said[0] == ticket and type(said[1]) is list: return said[1]
+        self.fail('failed', NO_ANSWER)
+
+    def value_of(self, answer):
+        "What an answer says: (value, arguments that the call changed or None); raises the exception that it is."
+        kind = type(answer)
+        if kind in SCALARS: return answer, None  # most
+        if kind is list and len(answer) in (1, 2):
+            try: return decode(answer[0]), decode(answer[1]) if len(answer) == 2 else None
             except (Broken, RecursionError) as error: self.fail('failed', f'it tampered with its answers: {error}')
-            if type(answer) is dict:
-                if type(answer.get('unsupported')) is str: self.fail('unsupported', f'its result: {answer["unsupported"][:200]}')
-                if is_error(answer.get('error')): self.error = raised(answer['error']); raise self.error
-            self.fail('failed', 'it tampered with its answers: not the answer to the question')
+        if kind is dict and type(why := answer.get('unsupported')) is str:
+            if type(answer.get('kept')) is str: return Result(self, answer['kept'], why, answer.get('true') is True), None
+            self.fail('unsupported', f'its result: {why[:200]}')
+        if kind is dict and is_error(answer.get('error')): self.error = raised(answer['error']); raise self.error
+        self.fail('failed', NO_ANSWER)
 
 
 def are_scalars(values):
@@ -238,8 +252,8 @@ def note_of(node):
     def later(expression): return ast.Lambda(ast.arguments([], [], None, [], [], None, []), expression, **here)
     load = ast.Load()
     message = ast.Constant(None, **here) if node.msg is None else later(node.msg)
-    kwargs = ast.Dict([ast.Constant(keyword.arg, **here) for keyword in call.keywords], parts[len(call.args):], **here)
-    given = [call.func, ast.Tuple(call.args, load, **here), kwargs, expected if is_literal(expected) else later(expected), message, ast.Constant(plain, **here)]
+    kwargs = call.keywords and ast.Dict([ast.Constant(keyword.arg, **here) for keyword in call.keywords], parts[len(call.args):], **here)
+    given = [call.func, ast.Tuple(call.args, load, **here), kwargs or ast.Constant((), **here), expected if is_literal(expected) else later(expected), message, ast.Constant(plain, **here)]
     return ast.Expr(ast.Call(ast.Name('__note__', load, **here), given, [], **here), **here)
 
 
