@@ -187,6 +187,7 @@ print(oct(os.stat('/deep/work').st_mode), os.path.exists('/tmp'))
 """)[:2] == ["ENOSPC", "True"]
 
 
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="tried on x86_64 only")
 def test_the_interpreter_runs_from_huge_pages():
     moved, lay, lies, more = alone("""
 import pages

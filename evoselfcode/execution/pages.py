@@ -5,7 +5,7 @@ runs. None of this changes what a program sees, and nothing depends on it: where
 
 Standard library only, and no other module of this package: a fork server imports it by its plain name.
 """
-import ctypes
+import ctypes, os
 
 HUGE = 2 << 20  # bytes of a huge page
 READ, WRITE, EXECUTE = 1, 2, 4
@@ -30,16 +30,20 @@ def mappings():
 
 
 def code_of_interpreter():
-    "Where its code and constants begin and end: the parts of one file that lie in memory as they lie there, and are never written."
-    rows = list(mappings())
+    "Where its code and constants begin and end: parts of one file that lie in memory side by side, as they lie there, and are never written."
     within = ctypes.cast(ctypes.pythonapi.Py_Initialize, ctypes.c_void_p).value
-    base, file = next((start - offset, path) for start, end, _, offset, path in rows if start <= within < end)
-    parts = [(start, end) for start, end, permissions, offset, path in rows if path == file and start - offset == base and 'w' not in permissions]
-    return parts[0][0], parts[-1][1]
+    rows = list(mappings())
+    start, end, base, file = next((start, end, start - offset, path) for start, end, _, offset, path in rows if start <= within < end)
+    parts = [(first, last) for first, last, permissions, offset, path in rows if path == file and first - offset == base and permissions in ('r--p', 'r-xp')]
+    before, after = {last: first for first, last in parts}, dict(parts)
+    while start in before: start = before[start]
+    while end in after: end = after[end]
+    return start, end
 
 
 def move_code(start, end):
-    "Put a copy of this memory in its place, filled into huge pages; False where that is refused."
+    "Put a copy of this memory in its place, filled into huge pages; False where that is refused, or was not tried yet: other machines than x86_64."
+    if os.uname().machine != 'x86_64': return False
     size = end - start
     room = libc.mmap(None, size + 2 * HUGE, READ | WRITE, PRIVATE | ANONYMOUS, -1, 0)
     if room == FAILED: return False

@@ -304,6 +304,7 @@ def run_server(control, settings, namespaces):
 def main(settings):
     "Split into the watcher, the judge and the server; `settings` are JSON."
     caller, watcher, settings = os.getppid(), os.getpid(), json.loads(settings)
+    del sys.argv[1:]  # no business of programs
     settings.update(caller=caller, number=watcher)
     if settings['core'] is not None:
         try: os.sched_setaffinity(0, [settings['core']])
