@@ -113,7 +113,7 @@ class Server:
         "Put bounds on this process that its children shall have: set once, they need not be set in each."
         os.chdir(self.folder)
         for kind, most in dict(FSIZE=MAX_FILE_MB << 20, NOFILE=MAX_FILES, CORE=0, STACK=STACK_MB << 20).items(): resource.setrlimit(getattr(resource, f'RLIMIT_{kind}'), (most, most))
-        self.words = os.dup2(2, 11, inheritable=False)  # what this process itself has to say
+        self.words = os.dup(2)  # for what this process itself has to say
         os.dup2(self.null, 2)
 
     def bounds_of(self, seconds, memory):
