@@ -122,7 +122,7 @@ def test_a_package_that_lies_in_tmp_leaves_programs_their_folder():
         shutil.copytree(package_folder(), f"{there}/evoselfcode", ignore=shutil.ignore_patterns("__pycache__"))
         run = f"""
 from evoselfcode.execution.execution import Limits, Program, run_programs
-look = "import os, tempfile\\nassert [n for n in os.listdir('/tmp') if n != {there[5:]!r}] == []\\nopen('/tmp/mine', 'w').write('x')\\n"
+look = "import os\\nassert os.listdir('.') == [n for n in os.listdir('/tmp') if n != {there[5:]!r}] == []\\nfor place in '.', '/tmp': open(place + '/mine', 'w').write('x')\\n"
 into = "open('{there}/mine', 'w')"
 print([v.detail for v in run_programs([Program(look), Program(look + '# again'), Program(into)], Limits(seconds=10, profile="files"), workers=1)])
 """

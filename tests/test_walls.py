@@ -149,7 +149,7 @@ def test_what_shows_inside_the_folder_is_closed(modern, tmp_path):
     folder = tmp_path.parent
     assert alone(f"""
 walls.enter_namespaces()
-walls.private_root([{str(deep)!r}], writable_mb=1, folder={str(folder)!r}, modern={modern})
+walls.private_root([{str(deep)!r}], writable_mb=1, folders=[{str(folder)!r}], modern={modern})
 print(open({str(deep / 'text')!r}).read(), *os.listdir({str(folder)!r}))
 for path in ({str(deep / 'x')!r}, {str(deep.parent / 'x')!r}, {str(tmp_path / 'x')!r}, {str(folder / 'x')!r}):
     try: open(path, 'w').close(); print('written')
@@ -178,7 +178,7 @@ def test_the_machine_keeps_its_mounts():
 def test_the_folder_is_bounded():
     assert alone("""
 walls.enter_namespaces()
-walls.private_root([], writable_mb=1, folder='/deep/work', inodes=10)
+walls.private_root([], writable_mb=1, folders=['/deep/work'], inodes=10)
 made = 0
 try:
     for made in range(100): open(f'/deep/work/{made}', 'w').close()

@@ -210,18 +210,18 @@ def show(path, modern):
     restrict(path, RDONLY | NOSUID | (NOEXEC if device else NODEV), modern=modern)
 
 
-def furnish(readable, folder, writable_mb, inodes, executable, proc, texts, modern):
+def furnish(readable, folders, writable_mb, inodes, executable, proc, texts, modern):
     "Fill the new root."
-    os.makedirs(folder, exist_ok=True)
-    if writable_mb:               # before the readable paths: mounted after them it would hide an interpreter that lies in /tmp
-        mount('private', folder, 'tmpfs', NOSUID | NODEV | (0 if executable else NOEXEC), f'size={writable_mb}m,nr_inodes={inodes},mode=1777')
+    for folder in folders:        # before the readable paths: mounted after them they would hide an interpreter that lies in /tmp
+        os.makedirs(folder, exist_ok=True)
+        if writable_mb: mount('private', folder, 'tmpfs', NOSUID | NODEV | (0 if executable else NOEXEC), f'size={writable_mb}m,nr_inodes={inodes},mode=1777')
     real = {way(os.path.abspath(path)) for path in (*readable, *DEVICES)}
     for path in sorted(real):
         if not inside(path, real - {path}): show(path, modern)
-    for name in os.listdir(folder) if writable_mb else ():                # a way to what is readable, no place for programs
-        mount(f'{folder}/{name}', f'{folder}/{name}', None, BIND | REC)
-        restrict(f'{folder}/{name}', RDONLY | NOSUID | NODEV, modern=modern)
-    if writable_mb and executable and not os.path.lexists('/dev/shm'): os.symlink(folder, '/dev/shm')       # semaphores: one folder to bound and to wipe
+    for way_in in [f'{folder}/{name}' for folder in folders if writable_mb for name in os.listdir(folder)]:   # to what is readable, no place for programs
+        mount(way_in, way_in, None, BIND | REC)
+        restrict(way_in, RDONLY | NOSUID | NODEV, modern=modern)
+    if writable_mb and executable and not os.path.lexists('/dev/shm'): os.symlink(folders[0], '/dev/shm')       # semaphores: one folder to bound and to wipe
     for name, text in texts.items():
         os.makedirs(os.path.dirname(name), exist_ok=True)
         with open(name, 'x', encoding='utf-8') as f: f.write(text)
@@ -230,12 +230,12 @@ def furnish(readable, folder, writable_mb, inodes, executable, proc, texts, mode
         mount('proc', '/proc', 'proc', RDONLY | NOSUID | NODEV | NOEXEC)
 
 
-def private_root(readable, writable_mb=0, folder='/tmp', inodes=20_000, executable=False, proc=False, texts=None, modern=True):
-    """Replace the root folder by one that shows the readable paths, a few devices and `folder`; everything read-only but a bounded `folder`.
+def private_root(readable, writable_mb=0, folders=('/tmp',), inodes=20_000, executable=False, proc=False, texts=None, modern=True):
+    """Replace the root folder by one that shows the readable paths, a few devices and `folders`; everything read-only but these, each bounded.
 
-    Needs an own mount namespace and capabilities in it. writable_mb=0: `folder` is empty and read-only too. executable: programs in
-    `folder` may be run. proc: an own /proc, for process 1 of a pid namespace. texts: {path: text} of small files to make up.
-    A readable path below `folder` shows inside it, read-only, and cannot be removed. modern=False: the way of older kernels.
+    Needs an own mount namespace and capabilities in it. writable_mb=0: `folders` are empty and read-only too. executable: programs in
+    them may be run. proc: an own /proc, for process 1 of a pid namespace. texts: {path: text} of small files to make up.
+    A readable path below one shows inside it, read-only, and cannot be removed. modern=False: the way of older kernels.
     After a refusal the old root is the root again."""
     for path in readable: os.stat(path)               # a missing path is said here, by its own name
     mask = os.umask(0o022)                            # folders on the way must be open to the user to come
@@ -249,7 +249,7 @@ def private_root(readable, writable_mb=0, folder='/tmp', inodes=20_000, executab
             system(PIVOT_ROOT[machine], STAGE.encode(), (STAGE + OLD).encode())
         except BaseException: libc.umount2(STAGE.encode(), DETACH); raise
         os.chdir('/')
-        try: furnish(readable, folder, writable_mb, inodes, executable, proc, texts or {}, modern)
+        try: furnish(readable, folders, writable_mb, inodes, executable, proc, texts or {}, modern)
         except BaseException: os.chroot(OLD); os.chdir('/'); raise
         if libc.umount2(OLD.encode(), DETACH): raise refused('detach the old root')
         os.rmdir(OLD)

@@ -65,10 +65,11 @@ class Server:
             walls.subreaper()
             self.listing = os.open(f'/proc/self/task/{self.pid}/children', os.O_RDONLY)
         if self.own_network: self.build('loopback', lambda: walls.loopback_up() or True)
+        folders = ['/private', '/tmp'] if self.files and any(path.startswith('/tmp/') for path in self.readable) else ['/tmp']  # the first shows nothing else
         self.root = 'mnt' in namespaces and self.build('private root', lambda: walls.private_root(
-            self.readable, PRIVATE_MB if self.files else 0, executable=self.libs, proc=self.libs, texts=walls.LOCAL_NAMES if self.own_network else None) or True)
-        self.folder = '/tmp' if self.root else self.settings['home'] if self.files else '/'
-        self.found = self.files and os.listdir(self.folder)  # an interpreter that lies in /tmp shows there
+            self.readable, PRIVATE_MB if self.files else 0, folders, executable=self.libs, proc=self.libs, texts=walls.LOCAL_NAMES if self.own_network else None) or True)
+        self.folders = folders if self.root else [self.settings['home'] if self.files else '/']
+        self.folder, self.found = self.folders[0], [self.files and os.listdir(folder) for folder in self.folders]
 
     def own_rights(self, mapped):
         "A user that owns nothing, and no capabilities; `mapped`: a user namespace, which has no second user to become."
@@ -84,10 +85,10 @@ class Server:
 
     def own_rules(self):
         "Landlock and the filter of system calls; return Landlock's version."
-        writable = [self.folder, '/dev/null'] if self.files else []
+        writable = [*self.folders, '/dev/null'] if self.files else []
         readable = [*self.readable, *walls.DEVICES, *(['/proc', *walls.LOCAL_NAMES] if self.libs and self.root else [])]
         def landlock():
-            version = walls.landlock(readable, writable, [*readable, self.folder] if self.libs else (), self.own_network)
+            version = walls.landlock(readable, writable, [*readable, *self.folders] if self.libs else (), self.own_network)
             self.domain = walls.own_domain(writable, self.libs, self.own_network)
             return version
         def filters():  # a server of `pure` has nothing to do but to fork, and takes the first part itself
@@ -216,7 +217,8 @@ class Server:
             except ChildProcessError: break
             ends[pid] = (signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime)
         if alive: ends[doomed[0]] = ('hung up', ends[doomed[0]][1])
-        if self.files: wipe(self.folder, self.found)
+        if self.files:
+            for folder, found in zip(self.folders, self.found): wipe(folder, found)
         if faults := [fault for fault in doomed if type(fault) is str]: return dict(fault=faults[0])
         return dict(children=[ends[pid] for pid in doomed])
 
