@@ -25,6 +25,8 @@ class _Runner:
         while len(answers) < len(batch): answers.update(self.pool.step())
         return [answers[key] for key in keys]
 
+    def end(self): self.pool.end()
+
 # %% ../../nbs/execution/22_cluster.ipynb #9a08b9e1
 BATCH = 32  # jobs in a message; a runner has two at a time, so that it never waits for the next
 
@@ -63,6 +65,9 @@ def _step(self: Cluster) -> list:  # (key, answer) of the jobs that ended
     except self.ray.exceptions.RayError as error: raise ExecutionFault(f"Ray: {' '.join(str(error).split())[:300]}") from None
 
 def _end(self: Cluster):
+    "Let the runners end their workers, which Ray would only kill, folders and all left behind."
+    over = [runner.end.remote() for runner in self.runners]
+    self.ray.wait(over, num_returns=len(over), timeout=2)
     for runner in self.runners: self.ray.kill(runner)
 
 Cluster.feed, Cluster.step, Cluster.end = _feed, _step, _end
