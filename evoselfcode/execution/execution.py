@@ -87,6 +87,7 @@ def library_folders() -> list[str]:
     "Where packages are installed; a program that shall import them appends these to `sys.path`."
     return [path for path in sys.path if path.endswith("-packages")]
 
+# %% ../../nbs/execution/20_execution.ipynb #1791c4f6
 START = "import sys; sys.path.insert(0, sys.argv[1]); import zygote; zygote.main(sys.argv[2])"  # a script would be compiled each time
 
 class _Worker:
@@ -123,6 +124,7 @@ def _send(self: _Worker, key, job: dict):
     self.jobs.append((key, job))
     self.outbox += struct.pack(">I", len(data)) + data
 
+# %% ../../nbs/execution/20_execution.ipynb #e09790f0
 def _write(self: _Worker):
     "Send what the socket takes."
     try: del self.outbox[:self.sock.send(self.outbox)]
@@ -154,6 +156,7 @@ def sandbox_name(walls: dict) -> str:  # such as "pure: private root, own user, 
     named = [name if how is True else f"{name} {how}" for name, how in walls["standing"].items()]
     return f"{walls['profile']}: {', '.join(named) or 'no walls'}"
 
+# %% ../../nbs/execution/20_execution.ipynb #8d2e66ac
 def _ends(process: subprocess.Popen, seconds: float) -> bool:
     "Wait until a process ends; `Popen.wait` with a time limit would look for it now and then, and sleep in between."
     try: end = os.pidfd_open(process.pid)
