@@ -182,6 +182,7 @@ def _end(self: _Worker) -> str:  # what went wrong, as far as it was said
 
 _Worker.end = _end
 
+# %% ../../nbs/execution/20_execution.ipynb #c4b4bc8f
 _warned = set()
 
 def _warn(walls: dict):
