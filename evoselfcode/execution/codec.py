@@ -136,6 +136,7 @@ READERS = {
 # ---------------------------------------------------------------- messages
 
 LENGTH = struct.Struct('>I')
+SCAN = json.JSONDecoder().scan_once
 
 
 def as_bytes(text): return text.encode('utf-8', 'surrogatepass')
@@ -151,7 +152,7 @@ class Channel:
     "Exchange messages over a stream socket. Who asks must not block: the other side may be busy sending answers, and would wait for ever."
     def __init__(self, fd, blocking=False):
         self.fd, self.inbox, self.framed, self.patience = fd, bytearray(), framed, None
-        self.parse, self.read, self.write, self.unpack = json.JSONDecoder().scan_once, os.read, os.write, LENGTH.unpack
+        self.parse, self.read, self.write, self.unpack = SCAN, os.read, os.write, LENGTH.unpack
         if not blocking: os.set_blocking(fd, False)  # as a socket is born, otherwise
 
     def send(self, message, poll=select.poll, reading=select.POLLIN, writing=select.POLLOUT):

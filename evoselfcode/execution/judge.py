@@ -11,6 +11,7 @@ from examiner import deliver, examine, within
 MAX_MEMORY = 4 << 30  # address space of the judge: an answer may be large, and so may what tests make of it
 RUNS_TEXT = re.compile(r'\b(eval|exec|compile|__import__|import_module|runpy|system|popen\w*|subprocess|pickle|marshal|loads)\b', re.I)
 HARNESS = re.compile(r'from (harnesses\.\w+) import ')  # how a program that is ours begins
+ORDERED = ('seconds', 'memory', 'output', 'seed')  # what of a job concerns its child
 STATUSES = ('passed', 'failed', 'timeout', 'memory', 'unsupported', 'gone', 'again')  # what tests in a child of their own may report
 
 
@@ -42,6 +43,12 @@ def bound_computing(seconds):
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
+@lru_cache(256)
+def order_text(role, seconds, memory, output, seed, harness, *more):
+    "An order to the server, as most are that went before."
+    return json.dumps(dict(zip(ORDERED, (seconds, memory, output, seed)), role=role, **dict(harness=harness) if harness else {}, **dict(more)))
+
+
 class Children:
     """The children that the server forks. Jobs of one caller are alike, so children are started ahead of their jobs.
 
@@ -60,8 +67,8 @@ class Children:
         return self.ahead.pop(0)
 
     def ordered(self, role, job, **more):
-        if ours := HARNESS.match(job['code']): more['harness'] = ours[1]
-        return json.dumps(dict(role=role, **{key: job[key] for key in ('seconds', 'memory', 'output', 'seed')}, **more))
+        ours = HARNESS.match(job['code'])
+        return order_text(role, *map(job.get, ORDERED), ours and ours[1], *more.items())
 
     def start(self, order, *others):
         "Have a child forked that gets one end of a new connection, and the other sockets; return our end."
