@@ -286,11 +286,18 @@ def test_soak_of_mixed_programs_gives_the_right_verdicts_and_uses_nothing_up():
     ("assert find('b', 'abc') == 1", "unsupported", "type Match is not plain data"),
     ("thing().x", "unsupported", "type object is not plain data"),
     ("try: thing() == 1\nexcept BaseException: pass", "unsupported", "type object is not plain data"),                           # not to be caught
+    ("for i in range(99): assert args(i, str(i)) == [i, str(i)]\nfor i in range(99): assert args() == []", PASSED, ""),        # many alike
+    ("for i in range(99):\n    assert args(i) == [i]\n    assert args(i, 0.5) == [i, 0.5]\n    assert args(i, [i]) == [i, [i]]\n    assert f(x=i) == i * i", PASSED, ""),  # and not
+    ("for i in range(99): assert args(i, i) == [i, i if i < 98 else 0]", FAILED, "AssertionError"),
+    ("class Any:\n    def __eq__(self, other): return True\nassert f(1) == 1\nassert f(2) == Any()", PASSED, ""),                # what is expected is no data
+    ("class Any:\n    def __eq__(self, other): return False\nassert f(1) == 1\nassert f(2) == Any()", FAILED, "AssertionError"),
+    ("xs = []\ndef grow(): xs.append(f(3)); return len(xs)\nfor i in range(30): assert grow() == len(xs)", PASSED, ""),         # a function of the tests' own
+    ("for g in [f, abs]: assert g(1) == 1", PASSED, ""),
     ("while True: pass", TIMEOUT, "1.5 s"),
 ])
 @pytest.mark.parametrize("trusted", [True, False])
 def test_tests_see_the_functions_of_the_program(tests, status, detail, trusted):
-    code = "import math\ndef f(x): return x * x\ndef again(xs): return xs\ndef sort(xs): xs.sort()\ndef fail(): raise KeyError('lost')\ndef thing(): return object()\ndef count(xs): return len(xs)\ndef slow(x): import time; time.sleep(x); return x\ndef find(p, s): import re; return re.search(p, s)\n"
+    code = "import math\ndef f(x): return x * x\ndef again(xs): return xs\ndef sort(xs): xs.sort()\ndef fail(): raise KeyError('lost')\ndef thing(): return object()\ndef count(xs): return len(xs)\ndef slow(x): import time; time.sleep(x); return x\ndef find(p, s): import re; return re.search(p, s)\ndef args(*xs): return list(xs)\n"
     verdict = next(iter(run_programs([Program(code, tests, trusted=trusted)], SHORT, workers=1)))
     assert (verdict.status, detail in verdict.detail) == (status, True), verdict
 

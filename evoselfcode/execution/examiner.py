@@ -15,7 +15,7 @@ from codec import LARGE, SCALARS, SMALL, Broken, Far, Late, Unsupported, decode,
 
 NO_ANSWER = 'it tampered with its answers: not the answer to the question'
 EXACT = SCALARS - {float}  # scalars that are equal whenever they are the same; NaN is not
-CHUNKS = (1, 8, 64, 256)  # questions in the first chunk, the second, ...: a wrong first answer should not wait for many
+CHUNKS = (1, 20, 400)  # questions in the first chunk, the second, ...: a wrong first answer should not wait for many
 ENDINGS = {'StopIteration', 'StopAsyncIteration', 'GeneratorExit'}  # raised inside the tests' own iterators, these would end them as if all were said
 
 
@@ -50,7 +50,9 @@ for name in 'call contains delitem eq float format ge getitem gt hash index int 
 class Questions:
     "Put questions to the candidate; remember for good when something went wrong, whatever the tests make of the exception."
     def __init__(self, channel, chunked):
-        self.channel, self.chunked, self.noted, self.asked, self.chunk, self.wrong, self.error = channel, chunked, [], [], 0, None, None
+        self.channel, self.chunked, self.noted, self.asked, self.wrong, self.error = channel, chunked, [], [], None, None
+        self.rooms = chain(CHUNKS, repeat(CHUNKS[-1]))
+        self.room = next(self.rooms)  # questions that are noted before they are asked
         self.printed = False  # whether the candidate wrote to its output
         self.careful = False  # the tests might notice that an assertion failed later than it was reached
         self.late = None  # seconds that the call had which took too long
@@ -80,25 +82,21 @@ class Questions:
                 finally: self.channel.patience = None
                 yield answer
 
-    def note(self, function, args, kwargs, wanted, message, fresh):
-        "Take down `assert function(*args, **kwargs) == wanted, message()`; `wanted` is plain data or to be called; `fresh`: nothing else knows the arguments."
-        if type(function) is Function and self.chunked:
-            question = (function.__name__, args) if not kwargs and are_scalars(args) else self.question(function.__name__, args, kwargs)  # a call less, for most
-            try:
-                expected = wanted() if callable(wanted) else wanted
-                if type(expected) not in SCALARS: expected = decode(encode(expected))  # as it is now
-            except (Unsupported, Broken): pass
-            else:
-                self.noted.append((question, expected, message, fresh))
-                return self.settle(all_of_it=False) if len(self.noted) >= CHUNKS[self.chunk] else None
-        if not function(*args, **dict(kwargs)) == now(wanted): raise assertion(message)
+    def note(self, function, args, kwargs, expected, message, fresh):
+        "Take down `assert function(*args, **kwargs) == expected, message()`; `fresh`: nothing else knows the arguments."
+        question = (function.__name__, args) if not kwargs and are_scalars(args) else self.question(function.__name__, args, kwargs)  # a call less, for most
+        if type(expected) not in SCALARS:
+            try: expected = decode(encode(expected))  # as it is now
+            except (Unsupported, Broken): self.fail('again')
+        self.noted.append((question, expected, message, fresh))
+        if len(self.noted) >= self.room: self.settle(all_of_it=False)
 
     def settle(self, all_of_it=True):
         "Ask what was noted and compare, while the candidate works on it, what was asked before; `all_of_it`: wait for the new answers, too."
         asked, noted, self.asked, self.noted = self.asked, self.noted, [], []
         if noted:
-            self.chunk = min(self.chunk + 1, len(CHUNKS) - 1)
-            self.asked = [(self.put([question for question, *_ in noted]), noted)]
+            self.room = next(self.rooms)
+            self.asked = [(self.put([note[0] for note in noted]), noted)]
         for ticket, notes in asked: self.compare(ticket, notes)
         if all_of_it and self.asked: self.settle()
 
@@ -125,9 +123,11 @@ class Questions:
         "Send questions; return the ticket that their answers will bear, which an answer given before its question cannot know."
         if self.wrong: raise Interrupted
         ticket = os.urandom(8).hex()
-        names = {question[0] if len(question) == 2 else None for question in questions}
-        alike = {'name': names.pop(), 'calls': [args for _, args in questions]} if len(names) == 1 and None not in names else {'calls': questions}  # plain calls of one function: most
-        try: self.channel.send({'ticket': ticket, **alike})
+        calls = dict(calls=questions)
+        if set(map(len, questions)) == {2} and len({name for name, _ in questions}) == 1:  # plain calls of one function: most
+            alike = [args for _, args in questions]
+            if alike[0] and len(set(map(len, alike))) == 1: calls = dict(name=questions[0][0], arity=len(alike[0]), values=[*chain.from_iterable(alike)])
+        try: self.channel.send(dict(ticket=ticket, **calls))
         except EOFError: self.fail('gone')
         return ticket
 
@@ -185,10 +185,6 @@ def are_scalars(values):
     return True
 
 
-def now(value):
-    return value() if callable(value) else value
-
-
 def assertion(message):
     return AssertionError() if message is None else AssertionError(message())
 
@@ -239,22 +235,22 @@ def write_notes(node):
 
 
 def note_of(node):
-    "An assertion as a call of `note`, with all that could tell when it is evaluated put off in a lambda; None where it has another form."
+    "An assertion as a call of `note` where it is about a function of the candidate's, itself where not; None where it has another form."
     test = node.test
-    if type(test) is not ast.Compare or type(test.left) is not ast.Call or len(test.ops) != 1 or type(test.ops[0]) is not ast.Eq: return None
+    if type(test) is not ast.Compare or type(test.left) is not ast.Call or type(test.left.func) is not ast.Name or len(test.ops) != 1 or type(test.ops[0]) is not ast.Eq: return None
     call, expected = test.left, test.comparators[0]
     parts = [*call.args, *(keyword.value for keyword in call.keywords)]
     plain = all(map(is_literal, parts))
     if not plain or not is_literal(expected):
         kinds = {type(inner) for part in [call, expected] for inner in ast.walk(part)}
         if kinds & {ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await, ast.Starred} or any(keyword.arg is None for keyword in call.keywords): return None
-    here = dict(lineno=node.lineno, col_offset=0, end_lineno=node.lineno, end_col_offset=0)
-    def later(expression): return ast.Lambda(ast.arguments([], [], None, [], [], None, []), expression, **here)
-    load = ast.Load()
-    message = ast.Constant(None, **here) if node.msg is None else later(node.msg)
+    here, load = dict(lineno=node.lineno, col_offset=0, end_lineno=node.lineno, end_col_offset=0), ast.Load()
+    def call_of(name, *given): return ast.Call(ast.Name(name, load, **here), [*given], [], **here)
+    message = ast.Constant(None, **here) if node.msg is None else ast.Lambda(ast.arguments([], [], None, [], [], None, []), node.msg, **here)
     kwargs = call.keywords and ast.Dict([ast.Constant(keyword.arg, **here) for keyword in call.keywords], parts[len(call.args):], **here)
-    given = [call.func, ast.Tuple(call.args, load, **here), kwargs or ast.Constant((), **here), expected if is_literal(expected) else later(expected), message, ast.Constant(plain, **here)]
-    return ast.Expr(ast.Call(ast.Name('__note__', load, **here), given, [], **here), **here)
+    note = call_of('__note__', call.func, ast.Tuple(call.args, load, **here), kwargs or ast.Constant((), **here), expected, message, ast.Constant(plain, **here))
+    far = ast.Compare(call_of('__type__', call.func), [ast.Is()], [ast.Name('__far__', load, **here)], **here)
+    return ast.If(far, [ast.Expr(note, **here)], [node], **here)
 
 
 def is_literal(node):
@@ -374,7 +370,7 @@ def context_code(text): return compile(text, '<context>', 'exec')
 
 def _run(questions, job):
     code, questions.careful, names = compiled(job['tests'], questions.chunked)
-    space = {'__name__': 'tests', '__note__': questions.note, **({'DATA': job['data']} if 'data' in job else {})}
+    space = {'__name__': 'tests', '__note__': questions.note, '__far__': Function, '__type__': type, **({'DATA': job['data']} if 'data' in job else {})}
     if job['context']: exec(context_code(job['context']), space)
     space |= far_names(names, space, job, questions)
     try: exec(code, space)
