@@ -430,8 +430,8 @@ def test_what_is_no_data_does_not_cross():
 def test_a_worker_is_given_what_it_has_begun():
     from collections import deque
     from types import SimpleNamespace
-    about = lambda name: dict(tests=f"tests {name}", **dict(data=name) if name == "B" else {})
-    pool, (a, b) = execution._Pool(Limits(), 2, 1), (SimpleNamespace(begun={execution._about(about(name)): None}) for name in "AB")
+    about = lambda name, code="": execution._job(Limits(), code, f"tests {name}", **dict(data=name) if name == "B" else {})
+    pool, (a, b) = execution._Pool(Limits(), 2, 1), (SimpleNamespace(begun={about(name, "x = 1").about: None}) for name in "AB")
     pool.workers = [a, b]
     queue = deque((number, about(name)) for number, name in enumerate(["B", "B", "A", "C", "D", "B", "B"]))
     assert [pool.pick(queue, worker)[0] for worker in (a, a, b, a, b, a, a)] == [2, 3, 0, 4, 1, 5, 6]  # the last two: better twice than idle

@@ -234,8 +234,8 @@ def behaviours(
     def jobs():
         for (code, entry), plan in plans.items():
             if isinstance(plan, Behaviour): continue
-            job = _job(limits, code, observe=dict(entry=entry, cases=[_packed(t, n_inputs) for t in plan], seconds=limits.seconds / 20))
-            for lane in (0, 1): yield lane, job | {"seed": lane}
+            asked = dict(entry=entry, cases=[_packed(t, n_inputs) for t in plan], seconds=limits.seconds / 20)
+            for lane in (0, 1): yield lane, _job(limits, code, observe=asked, seed=lane)
     with closing(_answers(jobs(), limits, workers, lanes=2, store=store)) as answers:
         found = {f: p if isinstance(p, Behaviour) else _describe(p, next(answers), next(answers)) for f, p in plans.items()}
     return [found[f] for f in functions]

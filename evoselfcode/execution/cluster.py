@@ -12,14 +12,14 @@ import logging, os
 from collections import deque
 from itertools import count
 from ..constants import UserError
-from .execution import ExecutionFault, Limits, _Pool
+from .execution import ExecutionFault, Limits, _Job, _Pool
 
 # %% ../../nbs/execution/22_cluster.ipynb #c57fe62d
 class _Runner:
     "Run batches of jobs in a worker that outlives them."
     def __init__(self, limits: Limits, lanes: int): self.pool, self.serial = _Pool(limits, 1, lanes), count()
 
-    def run(self, batch: list[tuple[int, dict]]) -> list[dict]:  # (lane, job) -> answers, in order
+    def run(self, batch: list[tuple[int, _Job]]) -> list[dict]:  # (lane, job) -> answers, in order
         keys, answers = [next(self.serial) for _ in batch], {}
         for key, (lane, job) in zip(keys, batch): self.pool.waiting[lane].append((key, job))
         while len(answers) < len(batch): answers.update(self.pool.step())

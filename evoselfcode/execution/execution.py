@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 from ..config import Execution
 from ..constants import CRASHED, FAILED, INFRA_ERROR, MEMORY, PASSED, TIMEOUT, UNSUPPORTED, UserError, package_folder
 from .codec import decode, encode
@@ -111,18 +112,20 @@ class _Worker:
 # %% ../../nbs/execution/20_execution.ipynb #c2437803
 REMEMBERED = 256  # tests and data that a worker is known to have met
 
-def _about(job: dict) -> int:
-    "What a judge keeps for the next job like this one: a hash of its tests and data."
-    return hash((job["tests"], job.get("data")))
+class _Job(NamedTuple):
+    "Hold what a worker is asked for."
+    text: bytes     # JSON
+    about: int      # a hash of its tests and data: what a judge keeps for the next job like this one
+    seconds: float  # how long the program may take
 
-def _send(self: _Worker, key, job: dict):
-    "Queue one job."
+def _send(self: _Worker, key, job: _Job):
+    "Give it one job, or as much of it as its socket takes."
     if not self.jobs: self.since = time.monotonic()
-    data = json.dumps(job).encode()
-    self.begun[_about(job)] = None
+    self.begun[job.about] = None
     if len(self.begun) > REMEMBERED: del self.begun[next(iter(self.begun))]
     self.jobs.append((key, job))
-    self.outbox += struct.pack(">I", len(data)) + data
+    self.outbox += struct.pack(">I", len(job.text)) + job.text
+    self.write()
 
 # %% ../../nbs/execution/20_execution.ipynb #e09790f0
 def _write(self: _Worker):
@@ -244,7 +247,7 @@ def _pick(self: _Pool, queue: deque, worker: _Worker) -> tuple:  # key, job
     "Take the first job from the queue, or one near it: what a judge has made of a job's tests and data, code and outputs of a reference solution, no other need make again."
     others = [w.begun for w in self.workers if w is not worker]
     for at, (_, job) in enumerate(islice(queue, 64) if others else ()):
-        if (what := _about(job)) not in worker.begun and any(what in begun for begun in others): continue
+        if job.about not in worker.begun and any(job.about in begun for begun in others): continue
         found = queue[at]
         del queue[at]
         return found
@@ -279,14 +282,14 @@ def _step(self: _Pool) -> list:  # (key, answer) of the jobs that ended
             if answers is None: ended += self.replace(worker)
             else: ended += [(key, answer) for key, job, answer in answers if not self.was_hindered(worker.lane, key, job, answer)]
     for worker in list(self.workers):
-        if worker.jobs and time.monotonic() - worker.since > 10 * worker.jobs[0][1]["seconds"] + 60:
+        if worker.jobs and time.monotonic() - worker.since > 10 * worker.jobs[0][1].seconds + 60:
             worker.fault = "it did not answer in time"
             ended += self.replace(worker)
     return ended
 
-def _was_hindered(self: _Pool, lane: int, key, job: dict, answer: dict) -> bool:
+def _was_hindered(self: _Pool, lane: int, key, job: _Job, answer: dict) -> bool:
     "Whether a job shall be run again, alone: out of time, its own or that of one call, having computed less than half of it."
-    if answer["status"] != TIMEOUT or answer["cpu"] > (answer.get("late") or job["seconds"]) / 2 or key in self.retried: return False
+    if answer["status"] != TIMEOUT or answer["cpu"] > (answer.get("late") or job.seconds) / 2 or key in self.retried: return False
     self.retried.add(key)
     self.alone.append((lane, (key, job)))
     return True
@@ -327,37 +330,40 @@ class VerdictStore:
 
 # %% ../../nbs/execution/20_execution.ipynb #4320896e
 FAR = 512          # jobs per worker that are taken before their turn: while one takes seconds, the others must not run dry
-AHEAD = 256 << 20  # characters of large data in them
+AHEAD = 256 << 20  # bytes of them
 
 def _answers(jobs: Iterable, limits: Limits, workers: int, lanes: int = 1, store: str | Path | None = None) -> Iterator[dict]:
     "Yield the answer to each (lane, job) in order; a job that was seen before, or whose answer is kept, is not run again."
     if limits.engine == RAY: from .cluster import Cluster as Pool
     else: Pool = _Pool
-    jobs, pool, order, sizes, known, kept, made_by = iter(jobs), Pool(limits, workers, lanes), deque(), deque(), {}, VerdictStore(store) if store else None, mechanism()
+    jobs, pool, order, sizes, ahead, known, kept = iter(jobs), Pool(limits, workers, lanes), deque(), deque(), 0, {}, VerdictStore(store) if store else None
+    made_by = [hashlib.sha256(repr((mechanism(), lane, limits.profile, limits.weak_walls, limits.libraries)).encode()) for lane in range(lanes)]
     try:
         while True:
-            for lane, job in islice(jobs, FAR * pool.size - len(order) if sum(sizes) < AHEAD else 0):
-                key = hashlib.sha256(json.dumps([made_by, lane, job, limits.profile, limits.weak_walls, limits.libraries]).encode()).digest()
-                order.append(key)
+            for lane, job in islice(jobs, FAR * pool.size - len(order) if ahead < AHEAD else 0):
+                (made := made_by[lane].copy()).update(job.text)
+                order.append(key := made.digest())
                 sizes.append(0)
                 if key in known: continue
                 if kept and (answer := kept.get(key)): known[key] = answer; continue
                 known[key] = pool.waiting[lane].append((key, job))
-                if size := len(job.get("data", "")): sizes[-1] = size
-                if size and sum(sizes) >= AHEAD: break
+                sizes[-1] = len(job.text)
+                ahead += sizes[-1]
+                if ahead >= AHEAD: break
             if not order: return
             while order and known[order[0]] is None:
                 for key, answer in pool.step():
                     known[key] = answer
                     if kept: kept.put(key, answer)
-            sizes.popleft()
+            ahead -= sizes.popleft()
             yield known[order.popleft()]
     finally: pool.end()
 
 # %% ../../nbs/execution/20_execution.ipynb #554e1506
-def _job(limits: Limits, code: str, tests: str = "", entry: str = "", context: str = "", trusted: bool = True, seconds: float = 0.0, **more) -> dict:
-    return dict(code=code, tests=tests, entry=entry, context=context, trusted=trusted, seconds=float(seconds or limits.seconds), memory=limits.memory_mb,
-                output=limits.output_kb << 10, seed=0, inside=limits.profile == LIBS, **more)
+def _job(limits: Limits, code: str, tests: str = "", entry: str = "", context: str = "", trusted: bool = True, seconds: float = 0.0, seed: int = 0, **more) -> _Job:
+    seconds = float(seconds or limits.seconds)
+    told = dict(code=code, tests=tests, entry=entry, context=context, trusted=trusted, seconds=seconds, memory=limits.memory_mb, output=limits.output_kb << 10, seed=seed, inside=limits.profile == LIBS)
+    return _Job(json.dumps(told | more).encode(), hash((tests, more.get("data"))), seconds)
 
 def run_programs(
     programs: Iterable[Program],  # taken lazily, a bounded way ahead
