@@ -2,7 +2,7 @@
 
 Foreign code may replace anything here. That is no harm: the judge believes nothing but data, one answer to each question it has just asked.
 """
-import gc, io, os, sys, time, types
+import io, os, sys, time, types
 from codec import LARGE, READERS, SCALARS, SMALL, Unsupported, as_bytes, decode, encode
 from observe import observe
 
@@ -20,16 +20,14 @@ def capture():
 
 
 def serving(channel, captured):
-    "What a child does, with all that it needs made in the server: a function of the most bytes of output to keep, which never returns."
+    "What a child does, with all that it needs made in the server: a function that never returns."
     space = fresh_space()
     leave, receive, say, ask = os._exit, channel.receive, describe, answer  # before foreign code can replace them
     def send(message, send=channel.send):
         if captured.news: captured.news = False; send('printed')
         send(message)
-    def serve(output_limit):
+    def serve():
         "Load the program that the judge sends, then do what it asks for until it hangs up."
-        captured.limit = output_limit
-        gc.freeze(); gc.enable()  # allocations are counted from here: what the server left is not this program's to collect
         try:
             code = receive(text=True)
             try:

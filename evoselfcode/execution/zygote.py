@@ -20,6 +20,7 @@ from observe import observe
 MAX_PROCESSES, MAX_FILES, MAX_FILE_MB, STACK_MB, PRIVATE_MB = 64, 64, 16, 64, 64
 LIBRARIES = ('harnesses.bigcodebench', 'numpy', 'pandas', 'matplotlib.pyplot', 'sklearn')  # the first: what judges there, with unittest.mock
 READY = codec.framed('ready')
+MAX_ORDERS = 256  # that are kept for the next one like them
 FD = struct.Struct('i')
 CHILDS = (3, 4)  # descriptors of a child beside the usual three: its socket, and for tests the one to the candidate
 FILTER_HOPELESS = 'without a filter of system calls (seccomp), nothing keeps programs from the network and from other processes'
@@ -40,7 +41,8 @@ class Server:
         for fd in (0, 1, *CHILDS): os.dup2(self.null, fd)
         self.size = os.open('/proc/self/statm', os.O_RDONLY)
         self.channel = codec.Channel(CHILDS[0], blocking=True)
-        self.serve_child = child.serving(self.channel, child.capture())
+        self.captured = child.capture()
+        self.serve_child = child.serving(self.channel, self.captured)
         self.readable = [*walls.interpreter_paths(self.libs), os.path.dirname(os.path.abspath(__file__)), *settings['libraries']]
 
     # ------------------------------------------------------------ walls
@@ -117,68 +119,68 @@ class Server:
         self.words = os.dup(2)  # for what this process itself has to say
         os.dup2(self.null, 2)
 
-    def bounds_of(self, seconds, memory):
-        "Bounds on one child: [(kind, (soft, hard)), ...]."
-        seconds, room = math.ceil(seconds), self.base + (memory << 20)
-        bounds = [(resource.RLIMIT_CPU, (seconds + 1, seconds + 2)), (resource.RLIMIT_AS, (room, room))]
-        if self.own_user or self.libs: bounds.append((resource.RLIMIT_NPROC, (MAX_PROCESSES,) * 2))  # not for the server: the user may have more elsewhere
-        return bounds
-
-    def lock_in(self, bounds):
-        "Put the last walls around this process, a child, before it does anything foreign."
-        os.setsid()
-        if not self.namespaced: walls.die_with_parent(self.pid)  # where the server is process 1, its children end with it
-        for kind, most in bounds: resource.setrlimit(kind, most)
-        walls.enter_domain(self.domain)
-        for part in self.filters: seccomp.install(part, os.getpid())
+    def last_walls(self, seconds, memory):
+        "What a child does to itself before it does anything foreign, as calls ready to be made: it copies each page that it comes by on its way."
+        made, room = functools.partial, self.base + (memory << 20)
+        bounds = dict(CPU=(math.ceil(seconds) + 1, math.ceil(seconds) + 2), AS=(room, room))
+        if self.own_user or self.libs: bounds['NPROC'] = (MAX_PROCESSES,) * 2  # not for the server: the user may have more elsewhere
+        steps = [os.setsid]
+        if not self.namespaced: steps.append(made(walls.die_with_parent, self.pid))  # where the server is process 1, its children end with it
+        steps += [made(resource.setrlimit, getattr(resource, f'RLIMIT_{kind}'), most) for kind, most in bounds.items()]
+        if self.domain >= 0: steps.append(made(walls.enter_domain, self.domain))
+        return steps + [made(seccomp.install, part) for part in self.filters]
 
     # ------------------------------------------------------------ children
 
     def serve(self):
         "Start and end children until the judge hangs up. A page that is written between two forks is copied for it: most orders go a short way."
         for fd in CHILDS: os.close(fd)  # so that the sockets of a child come as the descriptors that it shall have
-        receive, room, flags = self.control.recvmsg, socket.CMSG_SPACE(2 * FD.size), socket.MSG_CMSG_CLOEXEC
-        @functools.lru_cache  # most orders are like those before
-        def parsed(data):
-            message = json.loads(data)
-            return message | dict(bounds=self.bounds_of(message['seconds'], message['memory']))
+        receive, room, flags, orders = self.control.recvmsg, socket.CMSG_SPACE(2 * FD.size), socket.MSG_CMSG_CLOEXEC, {}
         while True:
             data, control, _, _ = receive(1 << 12, room, flags)
             if not data: return
-            message, fds, ending = parsed(data), memoryview(control[0][2]).cast('i'), ()
-            if 'end' in message: ending = self.finish(message)
-            self.start(message, fds)
-            for fd in fds: os.close(fd)
+            if data not in orders:  # most are like those before
+                if len(orders) == MAX_ORDERS: orders.clear()
+                orders[data] = self.understood(**json.loads(data))
+            end, tell, role, seed, output, steps = orders[data]
+            ending = self.finish(end, tell) if end else ()
+            self.start(role, seed, output, steps)
+            for fd in memoryview(control[0][2]).cast('i'): os.close(fd)
             for pid in ending: os.waitpid(pid, 0)  # the kernel takes them down while the next one starts
 
-    def finish(self, message):
+    def understood(self, role, seconds, memory, output, seed, harness='', end='', tell=False):
+        "An order, ready to be followed. What its child will need is loaded here: its children would each read it again."
+        tests = role == 'tests'
+        if tests: import examiner  # noqa: F401
+        if harness: load_harness(harness)
+        made, beyond = functools.partial, CHILDS[tests] + 1  # the walls need some of the descriptors from here on
+        last = made(os.closerange, beyond, 4096), made(os.write, CHILDS[0], READY), gc.freeze, gc.enable  # allocations count from here: what the server left is not the program's to collect
+        return end, tell, self.tests if tests else self.candidates, seed, output, [*self.last_walls(seconds, memory), *last]
+
+    def finish(self, end, tell):
         "End the children of a job; return those that are still to be waited for."
-        doomed, everyone = [], message['end'] == 'all'
-        while self.candidates and (everyone or not doomed): doomed.append(self.candidates.pop(0))
+        doomed = []
+        while self.candidates and (end == 'all' or not doomed): doomed.append(self.candidates.pop(0))
         doomed += self.tests
         self.tests.clear()
-        if self.childless and not message['tell']: return self.kill(doomed)
-        ends = self.end(doomed, patient=message['end'] == 'gone')
-        if message['tell']: self.control.send(json.dumps(ends).encode())
+        if self.childless and not tell: return self.kill(doomed)
+        ends = self.end(doomed, patient=end == 'gone')
+        if tell: self.control.send(json.dumps(ends).encode())
         return ()
 
-    def start(self, message, fds):
-        "Fork a child that keeps the given sockets."
-        if message['role'] == 'tests': import examiner  # noqa: F401  in the server: its children would each read it again
-        if 'harness' in message: load_harness(message['harness'])
-        if message['seed'] != self.seed: self.seed = message['seed']; random.seed(self.seed)
+    def start(self, role, seed, output, steps):
+        "Fork a child that keeps the sockets that came with its order; `role`: those that have the same."
+        if seed != self.seed: self.seed = seed; random.seed(seed)
+        if output != self.captured.limit: self.captured.limit = output
         try: pid = os.fork()
         except OSError as error: pid = f'fork: {error}'  # stands in the child's place
-        if pid: (self.tests if message['role'] == 'tests' else self.candidates).append(pid); return
-        try:
-            self.lock_in(message['bounds'])
-            os.closerange(CHILDS[0] + len(fds), 4096)  # the walls needed some of these
-            os.write(CHILDS[0], READY)
+        if pid: role.append(pid); return
+        try: follow(steps)
         except BaseException as error:
             os.write(CHILDS[0], codec.framed({'fault': f'{type(error).__name__}: {error}'}))
             os._exit(1)
-        if message['role'] == 'tests': child.serve_tests(self.channel, codec.Channel(CHILDS[1]))
-        self.serve_child(message['output'])
+        if role is self.tests: child.serve_tests(self.channel, codec.Channel(CHILDS[1]))
+        self.serve_child()
 
     def in_child(self, work, filtered=True):
         "What `work` gives, as JSON, in a child behind all walls; the filter may be left out to see what the others hold."
@@ -188,7 +190,7 @@ class Server:
             try:
                 os.dup2(writing, 20)
                 if not filtered: self.filters = []
-                self.lock_in(self.bounds_of(2, 64))
+                follow(self.last_walls(2, 64))
                 os.write(20, json.dumps(work()).encode())
             finally: os._exit(0)
         os.close(writing)
@@ -272,10 +274,24 @@ def load_libraries(folders):
         except ImportError: pass
 
 
+def follow(steps):
+    for step in steps: step()
+
+
 def warm_up():
-    "Do once, on harmless code, what every child will do, so that it finds the interpreter's own tables built."
-    child.load('def f(x: int) -> int:\n    return sorted([x for x in [x]])[0]', space := {})
-    codec.decode(json.loads(json.dumps(codec.encode([child.call_one(space, 'f', [1]), (1.5, {2}, {'a': b''})]))))
+    """Do, on harmless code, what every child will do, often enough for the interpreter to settle.
+
+    A child then finds tables built and names looked up, and copies fewer pages: each page that it writes to costs it 2 microseconds."""
+    space = {}
+    child.load('def f(x: int) -> int:\n    return sorted([x for x in [x]])[0]', space)
+    ours, theirs = (codec.Channel(end.detach(), blocking=True) for end in socket.socketpair())
+    for _ in range(20):
+        follow([int, int])
+        ours.send(dict(ticket='', name='f', arity=1, values=[1, 2]))
+        child.answer(theirs.receive(), space, theirs.send, child.Capped())
+        ours.receive()
+    for channel in ours, theirs: os.close(channel.fd)
+    codec.decode(json.loads(json.dumps(codec.encode([1.5, (2, {3}), {'a': b''}]))))
     observe(space, 'f', [[[1.5]]], 1.0)
     child.attempt(lambda: space['g'])
     walls.ctypes.CFUNCTYPE(None)(int)  # libffi finds memory for callbacks while it still may
@@ -297,7 +313,7 @@ def run_server(control, settings, namespaces):
     if weak and not settings['weak_walls']: hello = dict(refused=weak, **hello)
     server.control.send(json.dumps(hello).encode())
     if 'refused' not in hello:
-        if server.childless: seccomp.install(server.filters.pop(0), os.getpid())
+        if server.childless: seccomp.install(server.filters.pop(0))
         try: return server.serve()
         except BaseException: os.dup2(server.words, 2); raise
     while server.control.recv(1 << 16): pass  # jobs that are on their way already; ending now would end the judge before it could tell
