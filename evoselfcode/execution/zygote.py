@@ -20,7 +20,7 @@ from observe import observe
 MAX_PROCESSES, MAX_FILES, MAX_FILE_MB, STACK_MB, PRIVATE_MB = 64, 64, 16, 64, 64
 LIBRARIES = ('harnesses.bigcodebench', 'numpy', 'pandas', 'matplotlib.pyplot', 'sklearn')  # the first: what judges there, with unittest.mock
 READY = codec.framed('ready')
-MAX_ORDERS = 256  # that are kept for the next one like them
+ORDER_BYTES, MAX_ORDERS = 460, 256  # as long as an order may be, for Python's own allocator; so many are kept for the next like them
 FD = struct.Struct('i')
 CHILDS = (3, 4)  # descriptors of a child beside the usual three: its socket, and for tests the one to the candidate
 FILTER_HOPELESS = 'without a filter of system calls (seccomp), nothing keeps programs from the network and from other processes'
@@ -137,7 +137,7 @@ class Server:
         for fd in CHILDS: os.close(fd)  # so that the sockets of a child come as the descriptors that it shall have
         receive, room, flags, orders = self.control.recvmsg, socket.CMSG_SPACE(2 * FD.size), socket.MSG_CMSG_CLOEXEC, {}
         while True:
-            data, control, _, _ = receive(1 << 12, room, flags)
+            data, control, _, _ = receive(ORDER_BYTES, room, flags)
             if not data: return
             if data not in orders:  # most are like those before
                 if len(orders) == MAX_ORDERS: orders.clear()

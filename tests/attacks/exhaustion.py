@@ -36,6 +36,7 @@ ENDLESS = [  # never at an end, or at one that comes too late: `timeout` whateve
 
 FULL = (MEMORY, FAILED)
 GREEDY = [  # (name, code, right verdicts, tests)
+    *((f"a_harness_of_{length}_letters", f"from harnesses.{'a' * length} import x", (FAILED,), SQUARE) for length in (500, 5000, 300_000)),  # it says what the server shall load
     ("hundred_gigabytes", "def f(x): return len(bytearray(100 << 30))", (MEMORY,), SQUARE),
     ("hundred_gigabytes_at_import", "data = bytearray(100 << 30)", (MEMORY,), SQUARE),
     ("growing_list", "def f(x):\n    kept = []\n    while True: kept.append(bytearray(1 << 20))", (MEMORY,), SQUARE),
