@@ -281,7 +281,7 @@ def follow(steps):
 def warm_up():
     """Do, on harmless code, what every child will do, often enough for the interpreter to settle.
 
-    A child then finds tables built and names looked up, and copies fewer pages: each page that it writes to costs it 2 microseconds."""
+    A child then finds tables built and names looked up, and writes to fewer pages, each of which would be copied for it."""
     space = {}
     child.load('def f(x: int) -> int:\n    return sorted([x for x in [x]])[0]', space)
     ours, theirs = (codec.Channel(end.detach(), blocking=True) for end in socket.socketpair())
