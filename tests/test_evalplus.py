@@ -150,7 +150,7 @@ def test_comparing_large_outputs_is_no_part_of_a_programs_time(monkeypatch):
 
 
 def test_a_call_out_of_time_is_run_again_only_where_it_was_hindered():
-    def again(**answer): return execution._was_hindered(SimpleNamespace(retried=set(), alone=[]), 0, "key", dict(seconds=60.0), dict(status="timeout", **answer))
+    def again(**answer): return execution._was_hindered(SimpleNamespace(retried=set(), alone=[]), 0, "key", SimpleNamespace(seconds=60.0), dict(status="timeout", **answer))
     assert not again(cpu=3.9, late=4.0) and again(cpu=0.5, late=4.0) and again(cpu=3.9) and not again(cpu=59.0)
 
 
