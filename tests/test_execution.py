@@ -324,6 +324,10 @@ def test_a_call_brings_its_value_back():
     assert [v.detail.split(" (")[0] for v in found[2:]] == ["TypeError: f() missing 2 required positional arguments: 'x' and 'y'", "NameError: name 'g' is not defined", "its result: a value of type object is not plain data", "no end within 0.5 s"]
 
 
+def test_a_program_that_no_message_can_hold_is_told_in_one_line():
+    with pytest.raises(UserError, match=r"takes 68,\d+,\d+ bytes; 67,108,864 at most"): next(run_programs([Program("#" * (65 << 20))]))
+
+
 def test_helpers_come_from_the_context_and_not_from_the_program():
     code, tests = "def helper(x): return 0\ndef sum(a, b): return a + b\n", "assert helper(sum(1, 2)) == 6"
     assert next(run_programs([Program(code, tests, "sum", "def helper(x): return 2 * x\n")], workers=1)).passed

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 from ..config import Execution
 from ..constants import CRASHED, FAILED, INFRA_ERROR, MEMORY, PASSED, TIMEOUT, UNSUPPORTED, UserError, package_folder
-from .codec import decode, encode
+from .codec import MAX_MESSAGE, decode, encode
 from ..io_utils import file_errors
 from ..logging_utils import get_logger, progress as progress_bar
 
@@ -363,7 +363,9 @@ def _answers(jobs: Iterable, limits: Limits, workers: int, lanes: int = 1, store
 def _job(limits: Limits, code: str, tests: str = "", entry: str = "", context: str = "", trusted: bool = True, seconds: float = 0.0, seed: int = 0, **more) -> _Job:
     seconds = float(seconds or limits.seconds)
     told = dict(code=code, tests=tests, entry=entry, context=context, trusted=trusted, seconds=seconds, memory=limits.memory_mb, output=limits.output_kb << 10, seed=seed, inside=limits.profile == LIBS)
-    return _Job(json.dumps(told | more).encode(), hash((tests, more.get("data"))), seconds)
+    text = json.dumps(told | more).encode()
+    if len(text) > MAX_MESSAGE: raise UserError(f"a program with its tests and data takes {len(text):,} bytes; {MAX_MESSAGE:,} at most")
+    return _Job(text, hash((tests, more.get("data"))), seconds)
 
 def run_programs(
     programs: Iterable[Program],  # taken lazily, a bounded way ahead
