@@ -51,7 +51,7 @@ class Questions:
     "Put questions to the candidate; remember for good when something went wrong, whatever the tests make of the exception."
     def __init__(self, channel, chunked):
         self.channel, self.chunked, self.noted, self.asked, self.wrong, self.error = channel, chunked, [], [], None, None
-        self.rooms = chain(CHUNKS, repeat(CHUNKS[-1]))
+        self.rooms = self.sizes()
         self.room = next(self.rooms)  # questions that are noted before they are asked
         self.printed = False  # whether the candidate wrote to its output
         self.careful = False  # the tests might notice that an assertion failed later than it was reached
@@ -62,6 +62,8 @@ class Questions:
         if not self.wrong: self.wrong = (status, detail)
         raise Interrupted
 
+    def sizes(self): return chain(CHUNKS, repeat(CHUNKS[-1])) if self.chunked else repeat(1)  # of the chunks in which questions go out
+
     def ask(self, name, args, kwargs):
         "Ask one question and wait for the answer."
         self.settle()
@@ -71,8 +73,8 @@ class Questions:
 
     def ask_each(self, name, calls, seconds):
         self.settle()
-        for chunk in chain(CHUNKS if self.chunked else (), repeat(CHUNKS[-1] if self.chunked else 1)):
-            asked = [self.question(name, args, {}) for args in islice(calls, chunk)]
+        for size in self.sizes():
+            asked = [self.question(name, args, {}) for args in islice(calls, size)]
             if not asked: return
             answers = self.hear(self.put(asked))
             for _ in asked:
