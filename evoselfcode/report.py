@@ -268,17 +268,14 @@ def plot_scores(
         for label, (values, color) in groups.items():
             share = 100 * np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] / len(values)
             axes[0].stairs(share, edges, fill=True, color=color, alpha=0.28)
-            axes[0].stairs(share, edges, color=color, linewidth=1.6)
-            peak = share.argmax()
-            side = 1 if values.median() == table.groupby("right")[score].median().max() else -1
-            axes[0].annotate(f"{label} ({len(values):,})", (edges[peak + (side < 0)], share[peak]), (0, 5), textcoords="offset points", color=color, ha="left" if side > 0 else "right")
+            axes[0].stairs(share, edges, color=color, linewidth=1.6, label=f"{label} ({len(values):,})")
         if logarithmic: axes[0].set_xscale("log")
         _plain_ticks(axes[0], edges, logarithmic)
         better, word = chance_lower(*(values for values, _ in groups.values())), "lower"
         if score in HIGH: better, word = 1 - better, "higher"
         axes[0].set(title=f"The right one of two scores {word} in {100 * better:.0f} % of all pairs", ylabel="share of the group, %",
                     xlabel=f"{score.replace('_', ' ')}{' under the base model (log scale)' if logarithmic else ''}")
-        axes[0].margins(y=0.12)
+        axes[0].legend(frameon=False, labelcolor="linecolor")  # where it hides least
     return plot(draw, 6.4, 3.0)
 
 # %% ../nbs/70_report.ipynb #b86f5be6
