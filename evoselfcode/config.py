@@ -7,11 +7,13 @@ Docs: https://github.com/evoselfcode/evoselfcode/tree/main/nbs/config.html.md"""
 # %% auto #0
 __all__ = ['GATES', 'BENCHMARKS', 'key', 'Paths', 'Data', 'Names', 'Functions', 'Sampling', 'Scoring', 'Filter', 'Select',
            'Train', 'Dual', 'Iterate', 'Evaluation', 'Benchmark', 'Execution', 'Harvest', 'Server', 'Config', 'problem',
-           'problems', 'load_yaml', 'merge', 'load_config', 'to_yaml', 'with_defaults', 'describe']
+           'problems', 'filled', 'misfit', 'load_yaml', 'merge', 'read_override', 'load_config', 'to_yaml',
+           'with_defaults']
 
 # %% ../nbs/01_config.ipynb #d78d783f
 import math, re
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from functools import partial, reduce
 from pathlib import Path
 from .constants import BASE_CONFIG, UserError, project_root
 
@@ -24,10 +26,11 @@ def key(
     choices=None,    # the only words allowed
     pattern=None,    # regular expression that a text must match in full
     form="a plain name",  # the pattern in words
+    empty=False,     # whether a list may hold nothing
 ):
     "Declare one setting: a dataclass field with its default and its range."
-    rule = dict(low=low, high=high, above=above, choices=choices, pattern=pattern, form=form)
-    if isinstance(default, list): return field(default_factory=lambda: list(default), metadata=rule)
+    rule = dict(low=low, high=high, above=above, choices=choices, pattern=pattern, form=form, empty=empty)
+    if isinstance(default, (list, dict)): return field(default_factory=default.copy, metadata=rule)
     return field(default=default, metadata=rule)
 
 # %% ../nbs/01_config.ipynb #fff5c36a
@@ -41,14 +44,15 @@ class Paths:
 
 @dataclass
 class Data:
-    "Input files, JSON lines."
+    "Input files: JSON lines or a JSON array, CSV, parquet, or a folder that `datasets` saved."
     seed: str = key("raw", choices=("raw", "generated", "both"))  # what Model0 learns from: `seed_pairs`, what the base model invents, or both
     seed_pairs: str = "data/raw/seed_pairs.jsonl"                # labelled pairs (description, code); "" = none
     descriptions: str = "data/raw/descriptions.jsonl"            # descriptions without code, for the forward cycle; "" = none
     unlabelled_code: str = "data/raw/unlabelled_code.jsonl"      # functions without description, for the backward cycle; "" = none
-    validation: str = "data/eval/pocket_validation.jsonl"        # problems that decide keep, roll back or stop
-    test: str = "data/eval/pocket_eval.jsonl"                    # problems that only report
+    validation: str = key("data/eval/pocket_validation.jsonl", pattern=r"(?s).*\S.*")  # problems that decide keep, roll back or stop
+    test: str = key("data/eval/pocket_eval.jsonl", pattern=r"(?s).*\S.*")  # problems that only report
     truth: str = "data/eval/pocket_truth.jsonl"                  # reference solutions of `descriptions`, to measure precision afterwards; "" = none
+    fields: dict[str, str] = key({}, pattern="prompt|description|code|entry_point", form="one of our names (prompt, description, code, entry_point); write {THEIRS: OURS}")  # new names of fields in pairs, descriptions, code and truth, as {question: description}
 
 # %% ../nbs/01_config.ipynb #355376a0
 @dataclass
@@ -106,10 +110,11 @@ class Filter:
 @dataclass
 class Select:
     "Choosing among what is left."
-    selector: str = key("low_perplexity", choices=("low_perplexity", "random"))  # `random` is the control arm
+    selector: str = key("low_perplexity", choices=("low_perplexity", "agreement", "random"))  # what candidates are ranked by; the last two are controls
     share: float = key(0.25, above=0, high=1)                         # share of a description's candidates to keep
     tail_share: float = key(0.1, low=0, high=1)                       # share of the kept that comes from the high-perplexity end
     min_agreement: float = key(0.6, low=0, high=1)                    # share of a description's candidates that must behave alike
+    most: list[int] = key([], low=0, empty=True)                            # candidates kept at most in round 1, 2 ...; the last number holds from there on; [] = no bound
 
 # %% ../nbs/01_config.ipynb #f55c9685
 @dataclass
@@ -133,7 +138,6 @@ class Dual:
     "The two cycles of one round."
     forward: bool = True                                              # description -> code -> checked description
     backward: bool = True                                             # real code -> description -> round trip
-    gibbs_steps: int = key(1, low=1)                                  # how often the forward cycle goes round
     descriptions_per_code: int = key(2, low=1)                        # descriptions drawn per piece of real code
     codes_per_round: int = key(400, low=1)                            # pieces of real code per round
     descriptions_per_round: int = key(400, low=1)                     # descriptions per round
@@ -186,6 +190,7 @@ class Execution:
     memory_mb: int = key(512, low=32)                                 # memory it may take, in MiB
     workers: int = key(0, low=0)                                      # programs at the same time; 0 = one per core
     engine: str = key("local", choices=("local", "ray"))              # where they run: this machine, or a Ray cluster
+    recheck: str = key("", choices=("timeout", ""))                   # kept verdicts that an evaluation asks again: timeout = those that ran out of time
     weak_walls: bool = False                                          # run programs even where a wall is missing that cannot be done without
 
 # %% ../nbs/01_config.ipynb #a2f00c4c
@@ -226,7 +231,7 @@ class Server:
 @dataclass
 class Config:
     "Everything that describes a run."
-    run: str = key("pocket", pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*")   # name of the run; its folders carry it
+    run: str = key("pocket", pattern=r"(?!latest$)[A-Za-z0-9][A-Za-z0-9._-]*", form="a plain name other than latest")   # name of the run; its folders carry it
     seed: int = key(0, low=0)                                         # all randomness follows from it
     model: str = key("pocket", pattern=r"(?s).*\S.*")                 # base model: `pocket`, a folder, or a hub id
     backend: str = key("transformers", choices=("transformers", "openai"))  # what computes text and log-probabilities: this process, or a server
@@ -262,8 +267,8 @@ def problem(
     "Say what is wrong with one value."
     low, high, above, choices, pattern = (rule.get(name) for name in ("low", "high", "above", "choices", "pattern"))
     if isinstance(value, float) and not math.isfinite(value): return "must be a finite number"
-    if choices and value not in choices: return f"must be one of {', '.join(choices)}"
-    if pattern and not re.fullmatch(pattern, value): return f"must be {rule['form']}" if value else "must not be empty"
+    if choices and value not in choices: return f"must be one of {', '.join(choice or 'nothing' for choice in choices)}"
+    if pattern and not (isinstance(value, str) and re.fullmatch(pattern, value)): return f"must be {rule['form']}" if value else "must not be empty"
     if low is not None and not value >= low: return f"must be at least {low}"
     if above is not None and not value > above: return f"must be greater than {above}"
     if high is not None and not value <= high: return f"must be at most {high}"
@@ -279,18 +284,38 @@ def problems(
         value, name = getattr(cfg, f.name), prefix + f.name
         if is_dataclass(value): found += problems(value, name + ".")
         elif isinstance(value, list):
-            if not value and f.metadata: found.append((name, value, "must not be empty"))
+            if not value and f.metadata and not f.metadata["empty"]: found.append((name, value, "must not be empty"))
             found += [(f"{name}[{i}]", item, text) for i, item in enumerate(value) if (text := problem(item, f.metadata))]
             if f.metadata.get("choices") and len(set(value)) < len(value): found.append((name, value, "must not repeat an item"))
+        elif isinstance(value, dict) and f.metadata: found += [(f"{name}[{k}]", v, text) for k, v in value.items() if (text := problem(v, f.metadata))]
         elif text := problem(value, f.metadata): found.append((name, value, text))
     if isinstance(cfg, Evaluation) and max(cfg.ks, default=0) > cfg.n:
         found.append((prefix + "ks", cfg.ks, f"must not ask for more than {prefix}n = {cfg.n} samples"))
     return found
 
 # %% ../nbs/01_config.ipynb #553ff584
-def load_yaml(
-    path: str | Path,  # a YAML file
-):                     # OmegaConf tree, not checked against anything yet
+def filled(layer, default):  # what stands in a YAML file or an override, what is known of that place
+    "Read what is left blank as empty, where a text, a list or a dictionary is wanted."
+    if is_dataclass(default) and isinstance(layer, dict | None): return {k: filled(v, getattr(default, str(k), None)) for k, v in (layer or {}).items()}
+    return type(default)() if layer is None and isinstance(default, (str, list, dict)) else layer
+
+def misfit(layer, default, name: str = "") -> str:  # "" when there is none
+    "Say where a list, a dictionary, a section or a single value stands in another's place."
+    if is_dataclass(default) and isinstance(layer, dict):
+        return next(filter(None, (misfit(v, vars(default).get(str(k)), f"{name}.{k}".lstrip(".")) for k, v in layer.items())), "")
+    if default is None or isinstance(layer, str) and "${" in layer: return ""  # no such key, or another's value, which others tell
+    if is_dataclass(default): return f"{name}: a section of settings cannot be replaced by a single value; write {name}.KEY"
+    if isinstance(default, list):
+        items = layer if isinstance(layer, list) else [layer]
+        if any(isinstance(item, (list, dict)) for item in items): return f"{name}: must be a list of single values"
+        return "" if items is layer else f"{name}: must be a list; write [{layer}]"
+    blank = isinstance(layer, dict) and None in layer.values() and name == "data.fields"
+    if isinstance(default, dict) and (blank or not isinstance(layer, dict)): return f"{name}: must be a dictionary; write {{KEY: VALUE}}, with a blank behind the colon"
+    if not isinstance(default, (list, dict)) and isinstance(layer, (list, dict)): return f"{name}: must be a single value, not {layer}"
+    return f"{name}: must not be empty" if layer is None else ""
+
+# %% ../nbs/01_config.ipynb #553ff585
+def load_yaml(path: str | Path):  # OmegaConf tree, not checked against anything yet
     "Read one YAML file; say where it is broken."
     import yaml
     from omegaconf import OmegaConf
@@ -305,49 +330,53 @@ def load_yaml(
         reason = error.strerror or "it must hold `key: value` lines"
         raise UserError(f"{path}: cannot be read as settings ({reason})") from None
     if not OmegaConf.is_dict(tree): raise UserError(f"{path}: must hold `key: value` lines, not a list")
-    return tree
+    return OmegaConf.create(filled(OmegaConf.to_container(tree, resolve=False), Config()))
 
 # %% ../nbs/01_config.ipynb #7cdf0b18
 def merge(
     tree,           # settings so far
     source: str,    # how to call the new layer in a message
     make,           # returns the new layer
-):                  # the merged tree
+) -> tuple:         # the merged tree, the new layer
     "Lay one more layer over `tree`, telling whose fault an error is."
     import yaml
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     try:
         layer = make()
+        if wrong := misfit(OmegaConf.to_container(layer, resolve=False), Config()): raise UserError(f"{source}: {wrong}")
         merged = OmegaConf.merge(tree, layer)
         OmegaConf.to_object(merged)
-        return merged
+        return merged, layer
     except OmegaConfBaseException as error:
         text, name = str(error).splitlines()[0], getattr(error, "full_key", None)
-        if text.startswith("Merge error"):
-            section = next((k for k in layer if OmegaConf.is_dict(tree.get(k)) and not OmegaConf.is_dict(layer.get(k))), "")
-            text = f"a section of settings cannot be replaced by a single value: {section}"
         raise UserError(f"{source}: {text}" if not name or text.startswith("Key ") else f"{source}: {name}: {text}") from None
     except yaml.YAMLError as error:
         raise UserError(f"{source}: not a value in YAML ({getattr(error, 'problem', error)})") from None
 
 # %% ../nbs/01_config.ipynb #3746ed12
+def read_override(text: str):  # KEY=VALUE -> OmegaConf tree with that key
+    "Read one override; where a text is wanted it stands as it is written, unless it is quoted."
+    from omegaconf import OmegaConf
+    name, equals, value = text.partition("=")
+    if not equals: raise UserError(f"-o {text}: write it as KEY=VALUE, for example sampling.n=4")
+    default, written = reduce(lambda place, part: getattr(place, part, None), name.split("."), Config()), value.strip()
+    if not isinstance(default, str) or written[:1] in ("'", '"') or written in ("null", "~"): layer = OmegaConf.to_container(OmegaConf.from_dotlist([text]))
+    else: layer = reduce(lambda inner, part: {part: inner}, reversed(name.split(".")), written)
+    return OmegaConf.create(filled(layer, Config()))
+
 def load_config(
     path: str | Path | None = None,  # the command's YAML file
     overrides: tuple | list = (),    # "section.key=value" texts; the last word
 ) -> Config:                         # checked settings
     "Merge defaults, configs/base.yaml, `path` and `overrides`, and check the result."
     from omegaconf import OmegaConf
-    tree, sources = OmegaConf.structured(Config), []
-    base = project_root()/BASE_CONFIG
-    for file, shown in ((base, BASE_CONFIG), (path, path)):
-        if file is None or (file == base and not base.is_file()): continue
-        tree = merge(tree, str(shown), lambda: load_yaml(file))
-        sources.append((str(shown), load_yaml(file)))
-    for text in overrides:
-        if "=" not in text: raise UserError(f"-o {text}: write it as KEY=VALUE, for example sampling.n=4")
-        tree = merge(tree, f"-o {text}", lambda: OmegaConf.from_dotlist([text]))
-        sources.append((f"-o {text}", OmegaConf.from_dotlist([text])))
+    base, tree, sources = project_root()/BASE_CONFIG, OmegaConf.structured(Config), []
+    files = [(str(BASE_CONFIG), base)] * base.is_file() + [(str(path), path)] * (path is not None)
+    layers = [(shown, partial(load_yaml, file)) for shown, file in files] + [(f"-o {text}", partial(read_override, text)) for text in overrides]
+    for source, make in layers:
+        tree, layer = merge(tree, source, make)
+        sources.append((source, layer))
     cfg = OmegaConf.to_object(tree)
     for name, value, text in problems(cfg)[:1]:
         key_name = name.split("[")[0]
@@ -357,33 +386,13 @@ def load_config(
     return cfg
 
 # %% ../nbs/01_config.ipynb #ed82c512
-def to_yaml(
-    cfg: Config,  # checked settings
-) -> str:         # YAML text that `load_config` reads back
+def to_yaml(cfg: Config) -> str:  # YAML text that `load_config` reads back
     "Write all settings of `cfg` as YAML."
     import yaml
     return yaml.safe_dump(asdict(cfg), sort_keys=False, allow_unicode=True, width=120)
 
-def with_defaults(
-    settings: dict,                # as an earlier version wrote them
-    defaults: dict | None = None,  # of the same section; None = of all
-) -> dict:
+def with_defaults(settings: dict, defaults: dict | None = None) -> dict:  # as an earlier version wrote them, of a section or of all
     "Add the keys that did not exist yet."
     defaults = asdict(Config()) if defaults is None else defaults
     both = {k: with_defaults(settings[k], v) for k, v in defaults.items() if isinstance(v, dict) and isinstance(settings.get(k), dict)}
     return defaults | settings | both
-
-# %% ../nbs/01_config.ipynb #3ef3ae03
-def describe() -> list[dict]:  # one row per key: key, type, default, meaning
-    "List every setting with its type, default and comment."
-    import inspect
-    rows = []
-    for section in fields(Config):
-        cls = section.default_factory if is_dataclass(section.default_factory) else Config
-        lines = inspect.getsource(cls).splitlines()
-        for f in (fields(cls) if cls is not Config else (section,)):
-            line = next(line for line in lines if re.match(rf"\s*{f.name}: ", line))
-            default = f.default if f.default is not MISSING else f.default_factory()
-            name = f.name if cls is Config else f"{section.name}.{f.name}"
-            rows.append(dict(key=name, type=getattr(f.type, "__name__", str(f.type)), default=default, meaning=line.rsplit("  # ", 1)[-1].strip()))
-    return rows

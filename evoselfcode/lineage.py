@@ -11,6 +11,7 @@ __all__ = ['record_index', 'find', 'history', 'story', 'why']
 from pathlib import Path
 from .constants import UserError
 from .io_utils import read_jsonl
+from .prompts import lines_of
 
 # %% ../nbs/05_lineage.ipynb #2be20dc7
 def record_index(
@@ -72,7 +73,7 @@ def story(
     reason = f": {r['reason']}" if end and r.get("reason") else ""
     facts = dict(source=r.get("source", ""), round=r.get("iteration", ""), drawn=pairs(drawn), scores=pairs(r.get("scores") or {}),
                  gates=", ".join(gates), verdict=end + reason, files=", ".join(r["files"]))
-    text = [f"# {line}" for line in str(r.get("description", "")).splitlines()] + str(r.get("code", "")).rstrip().splitlines()
+    text = [f"# {line}" for line in str(r.get("description", "")).splitlines()] + lines_of(str(r.get("code", "")).rstrip())
     return [f"{r['id']} {r.get('entry_point', '')}".rstrip(), *(f"    {line}" for line in text),
             *(f"  {name:8} {fact}" for name, fact in facts.items() if str(fact))]
 

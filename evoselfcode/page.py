@@ -9,9 +9,10 @@ import numpy as np
 from .constants import UserError
 from .io_utils import write_bytes
 
-__all__ = ["BLUE", "ORANGE", "GREEN", "PURPLE", "STYLE", "Plot", "plot", "apart", "Cards", "Checks", "Note", "shown", "write_html"]
+__all__ = ["BLUE", "ORANGE", "GREEN", "PURPLE", "COLORS", "STYLE", "Plot", "plot", "apart", "Cards", "Checks", "Note", "Text", "shown", "write_html"]
 
 BLUE, ORANGE, GREEN, PURPLE, RED = "#0072B2", "#D55E00", "#009E73", "#AA4499", "#C00000"   # after Okabe and Ito: apart for colour-blind readers too
+COLORS = (BLUE, ORANGE, GREEN, PURPLE, "#555555", "#0A7E8C", "#B8860B", "#333399")   # of lines, in this order
 STYLE = {
     "figure.dpi": 110, "figure.facecolor": "white", "figure.constrained_layout.use": True, "font.size": 9, "lines.linewidth": 1.8,
     "axes.titlesize": 10, "axes.titlelocation": "left", "axes.titlepad": 8, "axes.spines.top": False, "axes.spines.right": False,
@@ -114,6 +115,11 @@ class Note:
     def _repr_html_(self) -> str: return f"<p><strong>{html.escape(self.text)}</strong></p>"
 
 
+class Text(Note):
+    "A plain paragraph."
+    def _repr_html_(self) -> str: return f"<p>{html.escape(self.text)}</p>"
+
+
 def shown(
     result,          # a table, plot or cards; None or empty when the run has none
     otherwise: str,  # what to say then
@@ -130,13 +136,18 @@ h2 { font-size: 1.25rem; margin: 3rem 0 .5rem; padding-top: .8rem; border-top: 1
 blockquote { margin: 0 0 1.5rem; color: #666; font-style: italic; }
 img { max-width: 100%; height: auto; display: block; margin: .8rem 0; }
 table { border-collapse: collapse; font-size: 14px; line-height: 1.4; font-variant-numeric: tabular-nums; margin: .8rem 0; border: 0; }
-th, td { padding: .3rem 1.1rem .3rem 0; text-align: right; vertical-align: top; border: 0; border-bottom: 1px solid #eee; }
+th, td { padding: .3rem .8rem .3rem 0; text-align: right; vertical-align: top; border: 0; border-bottom: 1px solid #eee; }
 th { font-weight: 600; color: #555; }
 thead th { border-bottom: 1px solid #999; }
 tbody th { text-align: left; white-space: nowrap; }
+tbody td:not(:last-child) { white-space: nowrap; }
 tbody th + td:last-child, thead th:last-child:nth-child(2) { text-align: left; }
 code, pre { font: 14px/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
-.jp-OutputArea-output { overflow-x: auto; }
+.output_subarea, .jp-OutputArea-output { overflow-x: auto; }
+.output_subarea, .jp-OutputArea-output { background: linear-gradient(90deg, #fff 40%, #fff0) 0/3rem 100% no-repeat local,
+  linear-gradient(270deg, #fff 40%, #fff0) 100%/3rem 100% no-repeat local, linear-gradient(90deg, #0003, #0000) 0/.8rem 100% no-repeat scroll,
+  linear-gradient(270deg, #0003, #0000) 100%/.8rem 100% no-repeat scroll; } /* a shadow where there is more to the side */
+@media (max-width: 40rem) { img { width: 34rem; max-width: none; } }
 """
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -144,6 +155,18 @@ PAGE = """<!DOCTYPE html>
 <title>{title}</title><style>{css}</style></head>
 <body>{body}</body></html>
 """
+
+
+def templates() -> list[str]:
+    "Where nbconvert's own files say that its templates lie; Jupyter's data folders may be those of another environment."
+    from importlib.metadata import files
+    found = [Path(file.locate()) for file in files("nbconvert") or () if file.parts[-2:] == ("basic", "conf.json")]
+    return [str(path.parents[1]) for path in found if path.is_file()]
+
+
+def is_progress(output) -> bool:
+    "Whether an output is what a stage says on its way, which is for who waits."
+    return output.output_type == "stream" and (output.name == "stderr" or "%|" in output.text or " reused" in output.text)
 
 
 def write_html(
@@ -156,9 +179,11 @@ def write_html(
     path = Path(executed_notebook)
     if not path.is_file(): raise UserError(f"{path}: no such notebook")
     notebook = nbformat.read(path, as_version=4)
-    exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True, exclude_anchor_links=True)
+    for cell in notebook.cells:
+        if cell.cell_type == "code": cell.outputs = [output for output in cell.outputs if not is_progress(output)]
+    exporter = HTMLExporter(template_name="basic", extra_template_basedirs=templates(), extra_template_paths=templates(), exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True, exclude_anchor_links=True)
     body, _ = exporter.from_notebook_node(notebook)
-    body = re.sub(r"<script\b.*?</script>|<style scoped>.*?</style>", "", body, flags=re.DOTALL | re.IGNORECASE)
+    body = re.sub(r"<script\b.*?</script>|<style scoped\b.*?</style>", "", body, flags=re.DOTALL | re.IGNORECASE)
     headings = (re.match(r"# (.+)", cell.source) for cell in notebook.cells if cell.cell_type == "markdown")
     title = next((match[1] for match in headings if match), path.stem)
     return write_bytes(out_html, PAGE.format(title=html.escape(title), css=CSS, body=body).encode("utf-8"))

@@ -1,6 +1,6 @@
 """Function names out of nothing, by the library.
 
-    .venv/bin/python scripts/generate_funcnames.py [KEY=VALUE ...]        # such as names.number=500 names.arm=both model=pocket
+    .venv/bin/python scripts/generate_funcnames.py [-o KEY=VALUE ...]     # such as -o names.number=500 -o names.arm=both
 """
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ from evoselfcode.pipeline.iteration import Study
 
 
 def main():
-    study = Study(load_config(Path(__file__).parents[1] / "configs/datagen.yaml", sys.argv[1:]))
+    study = Study(load_config(Path(__file__).parents[1] / "configs/datagen.yaml", [word for word in sys.argv[1:] if word != "-o"]))
     for record in study.names(): print(record["name"])
     print(arm_table(study.draws()).to_string(index=False), file=sys.stderr)
 

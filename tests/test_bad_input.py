@@ -69,7 +69,7 @@ def test_a_configuration_that_is_not_there(place):
     assert "none.yaml: not found" in refused(place, "pipeline", "iterate", "--config", "none.yaml")
 
 
-@pytest.mark.parametrize("words, why", [(("--seeds", "0,x"), "whole numbers"), (("--arms", "random,forwards"), "no such arm; there are random, forward, backward")])
+@pytest.mark.parametrize("words, why", [(("--seeds", "0,x"), "whole numbers"), (("--arms", "random,forwards"), "no such arm; there are random, agreement, perplexity, forward, backward")])
 def test_a_comparison_of_what_there_is_not(place, words, why):
     assert why in refused(place, "pipeline", "compare", *TINY, *words)
 
@@ -81,8 +81,8 @@ RAW = {
     "broken JSON at line 17": (GOOD * 16 + GOOD.replace(b'"code":', b'"code"') + GOOD, "line 17: broken JSON at column"),
     "cut off at line 17": (GOOD * 16 + GOOD[:40], "line 17: broken JSON"),
     "a field is missing": (GOOD * 4 + b'{"prompt": "Add."}\n' + GOOD, "line 5: field 'code' missing; there are 'prompt'"),
-    "no description": (GOOD + b'{"code": "x = 1"}\n', "record 2: needs a text in `prompt` or `description`"),
-    "a number for a text": (GOOD + b'{"prompt": "Add.", "code": 7}\n', "record 2: `code` must be a text"),
+    "no description": (GOOD + b'{"code": "x = 1"}\n', "line 2: needs a text in `prompt` or `description`"),
+    "a number for a text": (GOOD + b'{"prompt": "Add.", "code": 7}\n', "line 2: `code` must be a text, not int"),
     "not UTF-8": (GOOD + GOOD.replace(b"sum of", "Summe für".encode("latin-1")), "line 2: byte 31 is not UTF-8"),
     "a list": (GOOD + b"[1, 2]\n", "line 2: must be a JSON object"),
     "empty": (b"", "holds no records"),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 import evoselfcode.execution.execution as execution
 from evoselfcode.execution import behaviour
-from evoselfcode.constants import CRASHED, FAILED, MEMORY, PASSED, TIMEOUT
+from evoselfcode.constants import FAILED, MEMORY, PASSED, TIMEOUT
 from evoselfcode.execution.behaviour import agreement, argument_types, behaviours, candidate_types, inputs_for, same_behaviour
 from evoselfcode.execution.execution import Limits
 

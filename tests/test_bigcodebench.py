@@ -234,7 +234,7 @@ def test_sample_files(tmp_path, message):
     path.write_text('{"task_id": "T/0", "completion": "    return 2"}\n{"task_id": "T/1", "solution": "x", "completion": "y"}\n')
     assert [s["solution"] for s in read_samples(path, bench)] == [bench.problems[0]["complete_prompt"] + "    return 2", "x"]
     path.write_text('{"task_id": "T/0", "code": "x"}\n')
-    assert "needs task_id and solution" in message(read_samples, path, bench)
+    assert "needs task_id and solution, a text" in message(read_samples, path, bench)
 
 
 def test_the_harness_module_needs_nothing_but_python(root):

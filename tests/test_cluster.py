@@ -1,5 +1,7 @@
 """The same verdicts over a Ray cluster, here of two processors on this machine, as from the workers of one machine."""
 import sys
+from collections import deque
+from types import SimpleNamespace
 
 import pytest
 import ray
@@ -7,7 +9,7 @@ import ray
 from evoselfcode.constants import UserError
 from evoselfcode.execution.behaviour import behaviours
 from evoselfcode.execution.cluster import Cluster
-from evoselfcode.execution.execution import FAR, Limits, Program, _job, run_programs
+from evoselfcode.execution.execution import FAR, ExecutionFault, Limits, Program, _job, run_programs
 
 pytestmark = pytest.mark.timeout(600)
 LOCAL, RAY = Limits(seconds=1), Limits(seconds=1, engine="ray")
@@ -21,19 +23,23 @@ def cluster():
 
 
 def programs():
-    endings = ["while True: pass", "import os\nos.abort()", "x = [0] * 10 ** 9", "open('/tmp/x', 'w')", "def f(x): return object()", "def f(x):\n    print('hello')\n    return 2"]
-    for i in range(300): yield Program(f"def f(x):\n    return x + {i % 4}  # {i}\n", "assert f(1) == 2", "f", trusted=i % 50 > 0)
+    endings = ["while True: pass", "import os\nos.abort()", "x = [0] * 10 ** 9", "open('/tmp/x', 'w')",
+        "def f(x): return object()", "def f(x):\n    print('hello')\n    return 2"]
+    for i in range(300): yield Program(f"def f(x):\n    return x + {i % 4}  # {i}\n", "assert f(1) == 2", "f",
+        trusted=i % 50 > 0)
     for code in endings: yield Program(code, "assert f(1) == 2", "f")
 
 
 def test_verdicts_are_those_of_the_local_engine_in_the_same_order(cluster):
     ours, theirs = list(run_programs(programs(), LOCAL, 2)), list(run_programs(programs(), RAY, 2))
     assert ours == theirs
-    assert {v.status for v in theirs} == {"passed", "failed", "timeout", "crashed", "memory", "unsupported"} and theirs[-1].output == "hello\n"
+    assert {v.status for v in theirs} == {"passed", "failed", "timeout", "crashed", "memory",
+        "unsupported"} and theirs[-1].output == "hello\n"
 
 
 def test_behaviours_are_the_same(cluster):
-    functions = [(f"def f(xs: list[int]):\n    return [x + {i} for x in xs]", "f") for i in range(40)] + [("def f(s: str):\n    return list(set(s))", "f"), ("def f(x", "f")]
+    functions = [(f"def f(xs: list[int]):\n    return [x + {i} for x in xs]",
+        "f") for i in range(40)] + [("def f(s: str):\n    return list(set(s))", "f"), ("def f(x", "f")]
     assert behaviours(functions, limits=RAY) == behaviours(functions, limits=LOCAL)
 
 
@@ -66,10 +72,41 @@ def test_a_runner_that_dies_is_started_again(cluster):
     assert {key for key, answer in ended if answer["status"] == "passed"} == set(range(200))
 
 
+def breaking(monkeypatch, word):
+    "Runners that end at jobs with this word."
+    from evoselfcode.execution import cluster as module
+    class Runner(module._Runner):
+        def run(self, batch):
+            if any(word in job.text for _, job in batch): __import__("os")._exit(1)
+            return super().run(batch)
+    monkeypatch.setattr(module, "_Runner", Runner)
+    monkeypatch.setattr(module, "TRIES", 1)
+
+
+def test_a_job_that_ends_its_runners_is_the_one_that_crashed(cluster, monkeypatch):
+    breaking(monkeypatch, b"BREAK")
+    found = list(run_programs((Program(f"x = {i}  # {'BREAK' if i == 7 else ''}") for i in range(40)), RAY, 2))
+    assert [v.status for v in found] == ["crashed" if i == 7 else "passed" for i in range(40)] and "runners ended" in found[7].detail
+
+
+def test_runners_that_end_at_everything_end_all(monkeypatch):
+    class Gone:
+        exceptions = ray.exceptions
+        @staticmethod
+        def get(_): raise ray.exceptions.RayError("no node is left")
+    runner = SimpleNamespace(run=SimpleNamespace(remote=lambda batch: None))
+    cluster = SimpleNamespace(ray=Gone, single=deque(), trial=None)
+    monkeypatch.setattr("evoselfcode.execution.cluster.time.sleep", lambda _: None)
+    jobs = [(0, (key, None)) for key in "ab"]
+    assert Cluster.lost(cluster, runner, jobs, "gone") == [] and list(cluster.single) == jobs
+    with pytest.raises(ExecutionFault, match="Ray: gone"): Cluster.lost(cluster, runner, jobs[:1], "gone")
+
+
 def test_what_a_user_has_to_mend_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r'pip install "evoselfcode\[ray\]"'): next(run_programs(programs(), RAY, 2))
-    with pytest.raises(UserError, match="engine 'spark': must be one of local, ray"): next(run_programs(programs(), Limits(engine="spark")))
+    with pytest.raises(UserError, match="engine 'spark': must be one of local, ray"): next(run_programs(programs(),
+        Limits(engine="spark")))
 
 
 def test_a_node_without_walls_refuses_in_the_same_words(monkeypatch):

@@ -4,7 +4,8 @@ from dataclasses import fields, is_dataclass
 import pytest
 from omegaconf import OmegaConf
 
-from evoselfcode.config import Config, Sampling, describe, load_config, problems, to_yaml
+from evoselfcode.config import Config, Sampling, load_config, problems, to_yaml
+from evoselfcode.settings import describe
 
 
 def test_layers_win_in_order(workspace):
@@ -51,7 +52,7 @@ def test_yaml_round_trip(workspace):
     ("sampling:\n  n: many\n", ["sampling.n:", "'many'", "Integer"]),
     ("sampling:\n  n: 2.5\n", ["sampling.n:", "2.5"]),
     ("sampling:\n  n: true\n", ["sampling.n:", "True"]),
-    ("sampling:\n  n:\n", ["sampling.n:", "None"]),
+    ("sampling:\n  n:\n", ["sampling.n: must not be empty"]),
     ("sampling: 3\n", ["a section of settings"]),
     ("sampling: {n: 0}\n", ["sampling.n: must be at least 1, not 0"]),
     ("sampling: {top_p: 0}\n", ["sampling.top_p: must be greater than 0"]),
@@ -59,14 +60,16 @@ def test_yaml_round_trip(workspace):
     ("sampling: {temperature: -1}\n", ["sampling.temperature: must be at least 0"]),
     ("sampling: {temperature: .nan}\n", ["sampling.temperature: must be a finite number"]),
     ("train_d2c: {learning_rate: .inf}\n", ["train_d2c.learning_rate: must be a finite number"]),
-    ("select: {selector: best}\n", ["select.selector: must be one of low_perplexity, random, not 'best'"]),
+    ("select: {selector: best}\n", ["select.selector: must be one of low_perplexity, agreement, random, not 'best'"]),
     ("filter: {gates: [syntax, sintax]}\n", ["filter.gates[1]: must be one of", "'sintax'"]),
     ("filter: {gates: [syntax, syntax]}\n", ["filter.gates: must not repeat"]),
     ("harvest: {imports: all}\n", ["harvest.imports: must be one of none, needed"]),
     ("harvest: {duplicate: 0}\n", ["harvest.duplicate: must be greater than 0"]),
     ("harvest: {max_lines: 0}\n", ["harvest.max_lines: must be at least 1"]),
     ("server: {scoring: chat}\n", ["server.scoring: must be one of auto, echo, prompt_logprobs, local"]),
-    ("filter: {gates: syntax}\n", ["filter.gates:"]),
+    ("filter: {gates: syntax}\n", ["filter.gates: must be a list; write [syntax]"]),
+    ("data: {fields: [a, code]}\n", ["data.fields: must be a dictionary"]),
+    ("evaluation: {ks: 1}\n", ["evaluation.ks: must be a list; write [1]"]),
     ("filter: {gates: []}\n", ["filter.gates: must not be empty"]),
     ("evaluation: {ks: [1, 0]}\n", ["evaluation.ks[1]: must be at least 1"]),
     ("evaluation: {n: 4, ks: [1, 8]}\n", ["evaluation.ks: must not ask for more than evaluation.n = 4"]),
@@ -92,15 +95,51 @@ def test_mistakes_in_a_file_name_the_file_and_the_place(workspace, message, text
     ("sampling.m=1", ["-o sampling.m=1: Key 'm' not in 'Sampling'"]),
     ("sampling.n=0", ["-o sampling.n=0: sampling.n: must be at least 1"]),
     ("sampling.n", ["-o sampling.n: write it as KEY=VALUE"]),
-    ("sampling=1", ["-o sampling=1: a section"]),
+    ("sampling=1", ["-o sampling=1: sampling: a section"]),
     ("filter.gates=[syntax,", ["-o filter.gates=[syntax,: "]),
     ("=1", ["-o =1"]),
+    ("evaluation.ks=1,8", ["-o evaluation.ks=1,8: evaluation.ks: must be a list; write [1,8]"]),
+    ("filter.gates=syntax", ["filter.gates: must be a list; write [syntax]"]),
+    ("names.topics={a: 1}", ["names.topics: must be a list of single values"]),
+    ("names.topics=[[1]]", ["names.topics: must be a list of single values"]),
+    ("data.fields={a:code}", ["data.fields: must be a dictionary; write {KEY: VALUE}, with a blank behind the colon"]),
+    ("data.fields=[a, code]", ["data.fields: must be a dictionary"]),
+    ("data.fields=a:code", ["data.fields: must be a dictionary"]),
+    ("sampling.n=", ["sampling.n: must not be empty"]),
+    ("sampling.n=[1]", ["sampling.n: must be a single value, not [1]"]),
     ("", ["-o : write it as KEY=VALUE"]),
     ("evaluation.n=2", ["-o evaluation.n=2: evaluation.ks:"]),
 ])
 def test_mistakes_in_an_override_name_it(workspace, message, text, words):
     line = message(load_config, "configs/pocket.yaml", ["seed=3", text])
     assert all(word in line for word in words), line
+
+
+@pytest.mark.parametrize("text, value", [
+    ("data.descriptions=", ""), ('data.descriptions=""', ""), ("data.descriptions=null", ""), ("names.topics=", []), ("server.extra=", {}),
+    ("paths.root={x}", "{x}"), ("paths.root=/a={x}/[1] #2: %s", "/a={x}/[1] #2: %s"), ("paths.root=@home", "@home"), ("run=1e5", "1e5"), ("run=yes", "yes"),
+    ('names.context="# a\\n"', "# a\n"), ("names.context=# a", "# a"), ("server.command=serve {model} --port {port}", "serve {model} --port {port}"),
+    ("data.fields={question: description}", dict(question="description")), ("data.fields.completion=code", "code"),
+    ("benchmark.lcb_release=/a={x}/b.jsonl", "/a={x}/b.jsonl"),
+])
+def test_a_text_stands_as_it_is_written_and_blank_is_empty(workspace, text, value):
+    place = load_config(None, [text])
+    for part in text.split("=")[0].split("."): place = place[part] if isinstance(place, dict) else getattr(place, part)
+    assert place == value
+
+
+def test_blank_lines_of_a_file_mean_the_same(workspace):
+    (workspace / "mine.yaml").write_text("data:\n  descriptions:\n  fields:\nnames: {topics: }\nsampling:\n")
+    found = load_config("mine.yaml")
+    assert (found.data.descriptions, found.data.fields, found.names.topics, found.sampling) == ("", {}, [], load_config().sampling)
+
+
+@pytest.mark.parametrize("text, words", [
+    ("data.fields={question: descr}", "data.fields[question]: must be one of our names"), ("data.fields={description: question}", "write {THEIRS: OURS}"),
+    ("data.fields=[question]", "-o data.fields=[question]: "), ("data.fields={a: [code]}", "data.fields[a]: must be"), ("filter.gates={a: b}", "-o filter.gates={a: b}: "),
+    ("seed=", "-o seed=: seed: "), ("paths.root='x", "not a value in YAML")])
+def test_other_mistakes_in_an_override(workspace, message, text, words):
+    assert words in message(load_config, None, [text])
 
 
 def test_an_error_in_the_base_file_names_the_base_file(workspace, message):
@@ -117,6 +156,11 @@ def test_files_that_cannot_be_read(workspace, message):
     assert message(load_config, "configs").startswith("configs: ")
     (workspace / "empty.yaml").write_text("# nothing yet\n")
     assert load_config("empty.yaml") == load_config()
+
+
+def test_a_list_may_be_another_setting_s(workspace):
+    assert load_config(None, ["names.topics=${filter.gates}"]).names.topics == load_config().filter.gates
+    assert load_config(None, ["server.extra={stop: null}"]).server.extra == dict(stop=None)
 
 
 def test_every_key_is_documented_once_and_every_number_has_a_range():

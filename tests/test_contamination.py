@@ -1,16 +1,16 @@
 """Each way of looking finds what it is for and spares what it is not, and what could not be looked for is told."""
 import json
-import logging
 import sys
-from pathlib import Path
 
 import pytest
 
 from evoselfcode.config import Config
 from evoselfcode.evaluation import gate as gates
 from evoselfcode.evaluation.benchmark import SPLIT, Benchmark, Profile
-from evoselfcode.evaluation.contamination import AST, BEHAVIOURAL, EXACT, KINDS, TEN_GRAM, Problem, functions_of, overlap, problem_of, problems_of
-from evoselfcode.execution.execution import Limits
+from evoselfcode.evaluation.contamination import AST, BEHAVIOURAL, EXACT, KINDS, TEN_GRAM
+from evoselfcode.evaluation.contamination import Problem, functions_of, overlap, problem_of, problems_of
+from evoselfcode.evaluation.opened import opened
+from evoselfcode.execution.execution import Limits, Program, run_programs
 from evoselfcode.io_utils import write_jsonl
 from evoselfcode.pipeline import dual_model, filtering
 from evoselfcode.prompts import normal_form
@@ -42,6 +42,7 @@ def kinds(code, description="It does something.", problems=PROBLEMS) -> list[str
     ("other names, among other functions", "import math\nfrom typing import List\n\ndef area(r):\n    return math.pi * r * r\n\n" + RENAMED.split("\n\n\n")[1], "", [AST, BEHAVIOURAL]),
     ("a comprehension in place of the loop", RESTYLED, "", [BEHAVIOURAL]),
     ("a method", "class Solution:\n    def summits(self, row: list[int]) -> int:\n" + RESTYLED.split("\n", 1)[1].replace("    return", "        return"), "", [BEHAVIOURAL]),
+    ("an inner function that is called as one of the tests'", "def summits(row):\n    def check(a, b, c): return a < b > c\n    return sum(check(*t) for t in zip(row, row[1:], row[2:]))\n", "", [BEHAVIOURAL]),
     ("in a fence", f"Sure:\n```python\n{RESTYLED}```\nThat is it.", "", [BEHAVIOURAL]),
     ("one more argument, which has a default", RESTYLED.replace("(row)", "(row, least=0)"), "", [BEHAVIOURAL]),
     ("a relative", INNOCENT, "Say how many of the heights are larger than the one before.", []),
@@ -57,7 +58,136 @@ def test_each_kind_finds_its_own(what, code, description, wanted):
 def test_two_arguments_in_mbpp_form_by_other_names_and_means():
     assert kinds("def thin(things, by):\n    return [t for place, t in enumerate(things) if place % by == 0]\n") == [BEHAVIOURAL]
     assert kinds("def thin(things, by):\n    return things[by:]\n") == []
-    assert kinds("def thin(*, things, by):\n    return things[::by]\n") == []
+    assert kinds("def thin(*, things, by):\n    return things[::by]\n") == [AST, BEHAVIOURAL]
+    assert kinds("def thin(*things, by):\n    return things[::by]\n") == []
+
+
+GCD = "def g(p, q):\n    while q:\n        p, q = q, p % q\n    return p\n"
+CALLS_ITSELF = "p if not q else {}g(q, p % q)"
+DIVISOR = dict(
+    task_id="HumanEval/13",
+    entry_point="greatest_common_divisor",
+    canonical_solution="    while b:\n        a, b = b, a % b\n    return a\n",
+    prompt="def greatest_common_divisor(a: int, b: int) -> int:\n"
+    '    """ Return a greatest common divisor of two integers a and b\n    >>> greatest_common_divisor(3, 5)\n    1\n    """\n',
+    test="def check(candidate):\n    assert candidate(3, 7) == 1\n    assert candidate(10, 15) == 5\n"
+    "    assert candidate(49, 14) == 7\n    assert candidate(144, 60) == 12\n",
+)
+
+
+def within(head, code=GCD, by=4):
+    return head + "".join(f"{' ' * by}{line}\n" for line in code.rstrip("\n").split("\n"))
+
+
+WRITTEN = {  # as data sets write it
+    "in a fence": f"```python\n{GCD}```",
+    "attributes": f'```python title="x" {{1}}\n{GCD}```',
+    "a space": f"``` python\n{GCD}```",
+    "braces": f"```{{.python}}\n{GCD}```",
+    "CRLF": f"So:\n```python\n{GCD}```\n".replace("\n", "\r\n"),
+    "never closed": f"So:\n```python\n{GCD}",
+    "never closed, with words": f"```python\n{GCD}\nThat's it.",
+    "tildes": f"~~~python\n{GCD}~~~",
+    "only closed": f"{GCD}```\nThat's it.",
+    "after another language": f"```bash\npip install g\n```\nThen:\n```python\n{GCD}```",
+    "after output": f"```\nit's (some output\n```\n```py\n{GCD}```",
+    "among broken blocks": f"```python\ndef (\n```\n```python\n{GCD}```",
+    "in a list": within("1. So:\n", f"```python\n{GCD}```", 3),
+    "no fence": f"Here it is:\n\n{GCD}\nThat's it.",
+    "a wrong language": f"```text\n{GCD}```",
+    "below words that would not run": f"Answer: yes\n{GCD}print(g(no, names))\nThat's it.",
+    "capitals": f"```Python3\n{GCD}```",
+}
+PLACED = {  # as programs hold it
+    "a lambda": f"g = lambda p, q: {CALLS_ITSELF.format('')}\n",
+    "a lambda with a hint": f"g: object = lambda p, q: {CALLS_ITSELF.format('')}\n",
+    "a lambda in a class": f"class A:\n    g = lambda self, p, q: {CALLS_ITSELF.format('self.')}\n",
+    "if": within("if True:\n"),
+    "main": within('if __name__ == "__main__":\n') + "    print(g(3, 5))\n",
+    "else": within("if True: pass\nelse:\n"),
+    "try": within("try:\n") + "except Exception: pass\n",
+    "except": within("try:\n    from math import gcd as g\nexcept ImportError:\n"),
+    "with": within("import contextlib\nwith contextlib.suppress(Exception):\n"),
+    "for": within("for _ in range(1):\n"),
+    "nested": within("def outer(x):\n") + "    return g(x, 3) + 1\n",
+    "nested under its own name": within("def g(x):\n", f"def g(p, q):\n    return {CALLS_ITSELF.format('')}\n")
+    + "    return g\n",
+    "nested with its import": within("def outer(x):\n    import math\n", "def g(p, q):\n    return math.gcd(p, q)\n")
+    + "    return g\n",
+    "nested in a method": within("class A:\n    def __init__(self, z): pass\n    def m(self):\n", by=8)
+    + "        return g\n",
+    "a class in a class": within("class A:\n    class B:\n        @staticmethod\n", by=8),
+    "a class under a condition": within("if True:\n    class A:\n        @staticmethod\n", by=8),
+    "async": f"async {GCD}",
+    "async, calls itself": f"async def g(p, q):\n    return {CALLS_ITSELF.format('await ')}\n",
+    "async, with a main": f"import asyncio\nasync {GCD}"
+    "async def main():\n    print(await g(3, 5))\nasyncio.run(main())\n",
+    "by name": GCD.replace("(p, q)", "(*, p, q)"),
+    "one by name": GCD.replace("(p, q)", "(p, *, q)"),
+    "by name, calls itself": "def g(*, p, q):\n    return p if not q else g(p=q, q=p % q)\n",
+    "by name, with defaults": GCD.replace("(p, q)", "(p=1, *, q)"),
+    "all at once": within(
+        "async def outer():\n    if 1:\n", "g = lambda *, p, q: p if not q else g(p=q, q=p % q)\n", 8
+    ),
+    "beside a library that is missing": "try:\n    import no_such_library\nexcept ImportError:\n"
+    f"    no_such_library = None\n{GCD}",
+    "beside a function that its place makes": f"{GCD}def outer(n):\n    def h(a=n): return a\n    return h\n",
+}
+
+
+def test_a_renamed_solution_is_found_wherever_it_stands():
+    texts = WRITTEN | PLACED
+    found = overlap(
+        problems_of([DIVISOR], "humaneval"),
+        [dict(id=name, description="It does something.", code=text) for name, text in texts.items()],
+        workers=1,
+    )
+    assert not found.unanswered and {f["id"] for f in found.findings if f["kind"] == BEHAVIOURAL} == set(texts)
+    same = {f["id"] for f in found.findings if f["kind"] == AST}
+    assert same >= set(WRITTEN) | {
+        "if",
+        "main",
+        "else",
+        "try",
+        "except",
+        "with",
+        "for",
+        "nested",
+        "nested in a method",
+        "async",
+        "by name",
+        "one by name",
+    }
+
+
+def test_what_only_looks_like_it_is_spared_wherever_it_stands():
+    other = GCD.replace("return p", "return p + 1")
+    texts = [
+        f"```python title='x'\n{other}```",
+        within("if True:\n", other),
+        f"async {other}",
+        other.replace("(p, q)", "(*, p, q)"),
+        "g = lambda p, q: p + q\n",
+        within("def outer(x):\n", other) + "    return g\n",
+    ]
+    found = overlap(
+        problems_of([DIVISOR], "humaneval"),
+        [dict(id=str(i), description="It does something.", code=text) for i, text in enumerate(texts)],
+        workers=1,
+    )
+    assert found.findings == [] and not found.unanswered
+
+
+def test_a_program_that_can_be_asked_as_it_is_stays_as_it_is():
+    for code in (
+        GCD,
+        "class A:\n    def m(self): pass  # so\n",
+        "def f(x): return sorted(x, key=lambda y: -y)\n",
+        "def (",
+        "",
+    ):
+        assert opened(code) == code
+    assert functions_of(opened("def f(a=1, *, b, c=2): return a\n")) == [("f", 0, 3)]
 
 
 def test_a_function_that_changes_its_argument_is_found():
@@ -128,7 +258,7 @@ def settings(folder, *names) -> Config:
     return config
 
 
-@pytest.mark.parametrize("name, content, why", [("humaneval", None, "HumanEval.jsonl.gz: not in"), ("humaneval", "{", "HumanEval.jsonl: line 1"), ("humaneval", '{"task_id": 1}', "line 1"), ("pocket", None, "no such problem file")])
+@pytest.mark.parametrize("name, content, why", [("humaneval", None, "HumanEval.jsonl.gz: not in"), ("humaneval", "{", "HumanEval.jsonl: line 1"), ("humaneval", '{"task_id": 1}', "line 1"), ("pocket", None, "not found")])
 def test_a_missing_or_broken_benchmark_is_told(tmp_path, name, content, why):
     if content: (tmp_path / "data/eval").mkdir(parents=True); (tmp_path / "data/eval/HumanEval.jsonl").write_text(content)
     problems, states = gates.gate_problems(settings(tmp_path, name))
@@ -185,3 +315,10 @@ def test_the_default_gate_marks_nothing_and_asks_the_splits_alone(root):
     assert set(gates.Gate(config).mark) == {"contamination"}
     config.filter.gates = ["syntax"]
     assert all(state.startswith("not done: filter.gates") for state in gates.Gate(config).states.values())
+
+
+@pytest.mark.parametrize("body, same", [("xs.sort()", True), ("xs.sort(); return xs", False), ("return sorted(xs)", False), ("pass", False)])
+def test_a_function_that_changes_its_argument_gives_nothing_either(body, same):
+    calls = json.dumps([[[[2, 1]], {"left": [[1, 2]]}]])
+    tests = f"from harnesses.probing import expect\nexpect(f, {calls!r})"
+    assert next(run_programs([Program(f"def f(xs): {body}", tests)], workers=1)).passed is same

@@ -336,6 +336,24 @@ def test_an_adapter_is_merged_into_its_base(tmp_path, folder, message):
     assert str(folder) in message(loading.load, tmp_path/"adapter")
 
 
+@pytest.mark.parametrize("settings, told", [("{", "adapter_config.json: broken JSON"), ("[]", "names no base model"), ("{}", "names no base model"),
+    ('{"base_model_name_or_path": null}', "names no base model"), ('{"base_model_name_or_path": "../none"}', "adapter_config.json: its base model ../none is not there")])
+def test_an_adapter_without_its_base_is_told(settings, told, tmp_path, message):
+    (tmp_path/"adapter_config.json").write_text(settings)
+    (tmp_path/"adapter_model.safetensors").write_bytes(b"")
+    line = message(loading.load, tmp_path)
+    assert line.startswith(str(tmp_path/"adapter_config.json")) and told in line
+
+
+def test_a_base_beside_its_adapter_is_found(tmp_path, folder):
+    from peft import LoraConfig, get_peft_model
+    shutil.copytree(folder, tmp_path/"base")
+    get_peft_model(loading.load(folder, "cpu")[0], LoraConfig(r=4, target_modules="all-linear")).save_pretrained(tmp_path/"adapter")
+    settings = json.loads((tmp_path/"adapter"/"adapter_config.json").read_text())
+    (tmp_path/"adapter"/"adapter_config.json").write_text(json.dumps(settings | dict(base_model_name_or_path="../base")))
+    assert len(loading.load(tmp_path/"adapter", "cpu")) == 2
+
+
 def test_importing_is_light():
     code = "import sys, evoselfcode.engine.local, evoselfcode.engine.fim; print([m for m in ('torch', 'transformers', 'pandas') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

@@ -10,11 +10,10 @@ from types import SimpleNamespace
 import pytest
 
 from evoselfcode.constants import UserError, package_folder
-from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, check, read_samples, suspicious, write_samples
+from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, check, read_samples, suspicious, unsupported, write_samples
 from evoselfcode.evaluation.evalplus import CURRENT, RELEASED, HumanEvalPlus, MbppPlus, load_evalplus
-from evoselfcode.execution import execution
 from evoselfcode.execution.harnesses import evalplus as harness
-from evoselfcode.execution.harnesses.evalplus import ARGUMENTS, Comparison, Expected, Reference, allclose, digest, restore, weight
+from evoselfcode.execution.harnesses.evalplus import ARGUMENTS, Comparison, Expected, Known, Reference, allclose, digest, restore, weight
 
 
 def record(task="HumanEval/0", name="f", body="    return x + 1\n", base=((1,), (2,)), plus=((3,), (-1,)), atol=0, head="x"):
@@ -106,10 +105,13 @@ def test_rows_tell_all():
 
 def test_only_the_official_way_can_be_forged():
     bench = HumanEvalPlus.of([record()])
-    forged = [dict(task_id="HumanEval/0", solution=text) for text in ("class Y:\n    def __eq__(self, other): return True\ndef f(x): return Y()", "import sys\ndef f(x):\n    return sys._getframe(2).f_locals['expected']")]
+    equal = "class Y{}:\n    def __eq__(self, other): return True\ndef f(x): return Y()"
+    peeking = "import sys\ndef f(x):\n    return sys._getframe(2).f_locals['expected']"
+    forged = [dict(task_id="HumanEval/0", solution=text) for text in (equal.format(""), equal.format("(int)"), peeking)]
     rows = {checker: check(bench, forged, checker, workers=1) for checker in bench.checkers}
-    assert not any(row["passed"] for row in rows[SPLIT]) and rows[OFFICIAL][0]["passed"]
-    assert suspicious(rows[SPLIT], rows[OFFICIAL])
+    assert not any(row["passed"] for row in rows[SPLIT]) and [row["passed"] for row in rows[OFFICIAL]] == [True, True, False]
+    assert suspicious(rows[SPLIT], rows[OFFICIAL]) == rows[SPLIT][1:2]
+    assert unsupported(rows[SPLIT], rows[OFFICIAL]) == rows[OFFICIAL][:1] and rows[SPLIT][0]["status"] == "unsupported"
 
 
 def test_a_call_out_of_time_fails_and_a_program_out_of_time_is_a_timeout():
@@ -119,39 +121,37 @@ def test_a_call_out_of_time_fails_and_a_program_out_of_time_is_a_timeout():
     assert judged(problem, "def f(x):\n    while True: pass", profile=RELEASED.name, checkers=(SPLIT,)) == [("fail", "fail")]
 
 
+class Child:
+    "A candidate as the judge sees it: it gives digests, or, on demand, what they are of."
+    def __init__(self, function, slow=0.0): self.function, self.slow, self.ended, self.questions = function, slow, [], self
+    def each(self, calls, seconds):
+        for (text,), in zip(calls):
+            time.sleep(self.slow)
+            self.output = self.function(*json.loads(text))
+            yield harness.digest(self.output)
+    def __call__(self, text, what, last=None):
+        time.sleep(0.6)
+        return harness.about(self.output) if what == "about" else self.output if what == "value" else self.output[what:last]
+    def fail(self, status, detail): self.ended.append((status, detail)); raise KeyboardInterrupt
+
+
+def case(reference, *inputs, **more):
+    return json.dumps(dict(task="HumanEval/0", dataset="humaneval", entry="f", atol=0, reference=reference, inputs=json.dumps(inputs), least=1.0, forgets=False) | more)
+
+
 def test_a_program_that_is_slow_in_all_is_a_timeout(monkeypatch):
-    class Slow:
-        __name__, ended = "f", []
-        def each(self, calls, seconds):
-            for x, in calls: time.sleep(0.3); yield x + 1
-        def fail(self, status, detail): self.ended.append((status, detail)); raise KeyboardInterrupt
     monkeypatch.setattr(harness, "WHOLE", 0.2), monkeypatch.setattr(harness, "GRACE", 0.2)
-    case = json.dumps(dict(task="HumanEval/0", dataset="humaneval", entry="f", atol=0, reference="def f(x): return x + 1", inputs="[[1], [2], [3]]", least=1.0, forgets=False))
-    slow = Slow()
-    slow.questions = slow
-    with pytest.raises(KeyboardInterrupt): harness.judge_outputs(slow, None, case)
+    slow, asked = Child(lambda x: x + 1, slow=0.3), case("def f(x): return x + 1", [1], [2], [3])
+    with pytest.raises(KeyboardInterrupt): harness.judge_outputs(slow, asked)
     assert slow.ended == [("timeout", "no end within 0.4 s for all inputs")]
-    text = f"import time, sys; sys.path.insert(0, {str(package_folder() / 'execution')!r}); from harnesses import evalplus; evalplus.WHOLE = evalplus.GRACE = 0.2; print(evalplus.run('import time\\ndef f(x): time.sleep(.3); return x + 1', [], {case!r}))"
+    folder, slowly = str(package_folder() / "execution"), "import time\ndef f(x): time.sleep(.3); return x + 1"
+    text = f"import sys; sys.path.insert(0, {folder!r}); from harnesses import evalplus; evalplus.WHOLE = evalplus.GRACE = 0.2; print(evalplus.run({slowly!r}, [], {asked!r}))"
     assert "['timeout', 'no end within 0.4 s for all inputs']" in subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout
 
 
 def test_comparing_large_outputs_is_no_part_of_a_programs_time(monkeypatch):
-    class Quick:
-        __name__ = "f"
-        def each(self, calls, seconds): return iter(())
-        def fail(self, *why): raise AssertionError(why)
-    class Parts:
-        def each(self, calls, seconds): self.value = "x" * calls[0][1][0]; return iter([["str", len(self.value)]])
-        def __call__(self, name, arguments, *_): time.sleep(0.6); return harness.digest(self.value)
     monkeypatch.setattr(harness, "WHOLE", 0.2), monkeypatch.setattr(harness, "GRACE", 0.2)
-    quick = Quick()
-    quick.questions = quick
-    harness.judge_outputs(quick, Parts(), json.dumps(dict(task="HumanEval/0", dataset="humaneval", entry="f", atol=0, reference="def f(n): return 'x' * n", inputs="[[100000]]", least=1.0, forgets=False)))
-
-
-def test_a_call_out_of_time_is_run_again_only_where_it_was_hindered():
-    def again(**answer): return execution._was_hindered(SimpleNamespace(retried=set(), alone=[]), 0, "key", SimpleNamespace(seconds=60.0), dict(status="timeout", **answer))
-    assert not again(cpu=3.9, late=4.0) and again(cpu=0.5, late=4.0) and again(cpu=3.9) and not again(cpu=59.0)
+    harness.judge_outputs(Child(lambda n: [1] * n), case("def f(n): return [1.0] * n", [100_000]))  # equal, but not the same
 
 
 def test_what_programs_change_stays_theirs():
@@ -187,11 +187,32 @@ def test_large_outputs_that_are_not_the_same_may_be_right():
 
 
 def test_the_reference_solution_is_asked_once_for_all_that_gives_the_same():
-    case = dict(task="HumanEval/0", dataset="humaneval", entry="f", atol=0, reference="asked = []\ndef f(n):\n    asked.append(n)\n    return 'x' * n", inputs="[[5], [7], [5000], [6]]", least=1.0, forgets=False)
-    reference = Reference(case)
-    for _ in range(2): assert [known.size for known in map(Expected(reference).__getitem__, range(4))] == [5, 7, 5000, 6]
+    text = case("asked = []\ndef f(n):\n    asked.append(n)\n    return 'x' * n", [5], [7], [5000], [6])
+    reference = Reference(json.loads(text))
+    for _ in range(2): assert [len(known.digest) for known in map(Expected(reference).__getitem__, range(4))] == [18] * 4
     assert Expected(reference).value(2) == "x" * 5000
-    assert reference.function.__globals__["asked"] == [5, 7, 5000, 6, 5000] and sum(len(known.digest) for known in reference.known) < 200
+    assert reference.space["asked"] == [5, 7, 5000, 6, 5000]
+
+
+def test_what_was_worked_out_before_is_not_worked_out_again():
+    rows = harness.expect(case("def f(n): return n / 2", [5], [7]))
+    known = Reference(json.loads(case("raise ValueError", [5], [7], known=rows)))
+    assert [Expected(known)[i] for i in range(2)] == [Known(*row) for row in rows] and [row[1] for row in rows] == [True] * 2
+    harness.judge_outputs(Child(lambda n: n / 2), case("raise ValueError", [5], [7], known=rows))
+    with pytest.raises(ValueError): harness.judge_outputs(Child(lambda n: n), case("raise ValueError", [5], [7], known=rows))
+
+
+def test_expected_outputs_are_kept_with_the_verdicts(tmp_path, monkeypatch):
+    bench, again = HumanEvalPlus.of([record()]), HumanEvalPlus.of([record()])
+    samples, store = [bench.canonical(record())], tmp_path / "verdicts.sqlite"
+    first = check(bench, samples, workers=1, store=store)
+    monkeypatch.setattr("evoselfcode.execution.execution._Worker", None)  # whoever started one would fail
+    assert first[0]["passed"] and check(again, samples, workers=1, store=store) == first and again.known == bench.known
+
+
+def test_no_number_is_a_right_one_by_its_bytes():
+    problem = record(body="    return [float('nan')] * x\n", base=((1,),), plus=((2,),))
+    assert judged(problem, "def f(x): return [float('nan')] * x") == [("fail", "fail")]  # equal to nothing, as with evalplus
 
 
 @pytest.mark.parametrize("one, other", [(1, True), (1, 1.0), (0.0, -0.0), ([1], (1,)), ("1", 1), ("a", b"a"), ([], [[]]), (2**70, 2**70 + 1), (None, False)])
@@ -255,6 +276,6 @@ def test_samples_in_both_formats(tmp_path):
     assert [(s["solution"], s["sample_index"]) for s in samples] == [(record()["prompt"] + "    return 1\n", 0), ("x", 1)]
     write_samples(path, bench, samples)
     assert [json.loads(line) for line in path.read_text().splitlines()] == [dict(task_id="HumanEval/0", solution=s["solution"]) for s in samples]
-    for text, said in (('{"task_id": "HumanEval/9", "completion": ""}', "HumanEval/9"), ('{"task_id": "HumanEval/0", "completion": 3}', "needs task_id and solution")):
+    for text, said in (('{"task_id": "HumanEval/9", "completion": ""}', "HumanEval/9"), ('{"task_id": "HumanEval/0", "completion": 3}', "needs task_id and solution, a text")):
         path.write_text(text + "\n")
         with pytest.raises(UserError, match=said): read_samples(path, bench)

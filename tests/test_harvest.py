@@ -15,7 +15,7 @@ import pytest
 
 from evoselfcode.datagen.duplicates import form, near_duplicates, signature, signature_matrix, token_runs
 from evoselfcode.config import Harvest
-from evoselfcode.datagen.harvest import find_source, harvest, spdx
+from evoselfcode.datagen.harvest import harvest, spdx
 from evoselfcode.datagen.standalone import SUSPECT, has_secret, outside_names
 from evoselfcode.io_utils import read_json, read_jsonl, run_lock
 from evoselfcode.prompts import split_function

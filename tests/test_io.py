@@ -1,5 +1,6 @@
 """Records on disk: mistakes that are told, kills that leave nothing behind, locks, and walks through a run."""
 import errno
+import json
 import os
 import random
 import signal
@@ -217,12 +218,33 @@ def test_files_that_no_stage_wrote_are_left_alone(tmp_path, message):
     assert read_jsonl(path) == [dict(a=1)]
     path.unlink()
     run_batches(path, BATCHES, draw, {})
-    path.write_bytes(path.read_bytes()[:-20])
-    assert not finished(path) and "shorter than" in message(run_batches, path, BATCHES, draw, {})
+    whole, meta = path.read_bytes(), read_json(meta_path(path))
+    for changed in (whole[:-20], whole + b'{"id": "x"}\n', whole[:9] + b"?" + whole[10:]):
+        path.write_bytes(changed)
+        assert f"{path}: is not as its stage wrote it, somebody changed it" in message(run_batches, path, BATCHES, draw, {})
+        assert path.read_bytes() == changed and finished(path) == (len(changed) >= len(whole))
+    path.write_bytes(whole)
     meta_path(path).write_text("{")
     assert "broken JSON" in message(run_batches, path, BATCHES, draw, {})
-    meta_path(path).write_text("[]")
-    assert "not what a stage writes" in message(run_batches, path, BATCHES, draw, {})
+    for odd in ([], {}, None, meta | dict(fingerprint=None), meta | dict(done="2"), {k: v for k, v in meta.items() if k != "keys"}):
+        meta_path(path).write_text(json.dumps(odd))
+        assert "not what a stage writes" in message(run_batches, path, BATCHES, draw, {})
+    assert path.read_bytes() == whole
+
+
+def test_a_stage_of_an_earlier_version_is_reused(tmp_path):
+    path = tmp_path / "draw.jsonl"
+    first = run_batches(path, BATCHES, draw, {})
+    meta_path(path).write_text(json.dumps({k: v for k, v in read_json(meta_path(path)).items() if k != "sha256"}))
+    assert run_batches(path, BATCHES, draw, {}) == first
+
+
+def test_what_a_killed_batch_wrote_is_no_change_of_somebodys(tmp_path):
+    path = tmp_path / "draw.jsonl"
+    run_batches(path, BATCHES[:2], draw, {})
+    meta_path(path).write_text(json.dumps(read_json(meta_path(path)) | dict(total=6)))
+    with open(path, "a") as file: file.write('{"half')
+    assert run_batches(path, BATCHES[:2], draw, {}) == [r for key, payload in BATCHES[:2] for r in draw(key, payload)]
 
 
 def test_more_batches_go_on(tmp_path):
@@ -286,3 +308,15 @@ def test_a_walk_ends_in_a_circle_and_at_unknown_parents(tmp_path, message):
     assert "not in this run" in why(tmp_path, a)
     assert "no such id among the 2 records" in message(why, tmp_path, "zzz")
     assert "no such run" in message(why, tmp_path / "none", a)
+
+
+def test_what_a_killed_writer_left_is_cleared_by_the_next(tmp_path):
+    "A process that is killed while it writes leaves a hidden file; one that is still at work, or on another host, keeps its own."
+    target = tmp_path / "a [1].json"
+    stopped = subprocess.Popen([sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"])
+    stopped.wait()
+    host = os.uname().nodename
+    left, alive, elsewhere = (tmp_path / f".{target.name}.{name}.tmp" for name in (f"{host}.{stopped.pid}", f"{host}.{os.getppid()}", f"other.{stopped.pid}"))
+    for path in (left, alive, elsewhere): path.write_text("half")
+    write_json(target, 1)
+    assert target.read_text() == "1\n" and [path.exists() for path in (left, alive, elsewhere)] == [False, True, True]

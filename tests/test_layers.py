@@ -9,8 +9,8 @@ import pytest
 LIB = Path(__file__).resolve().parents[1] / "evoselfcode"
 FILES = sorted(LIB.rglob("*.py"))
 FLOORS = {"ground": 0, "engine": 1, "execution": 1, "datagen": 2, "evaluation": 2, "pipeline": 3, "top": 4}
-GROUND = {"constants", "config", "io_utils", "logging_utils", "prompts", "lineage"}
-TOP = {"cli", "report", "page", "runs", "scoreboard", "pocket"}
+GROUND = {"constants", "config", "inputs", "io_utils", "logging_utils", "prompts", "lineage", "settings"}
+TOP = {"cli", "report", "run_folder", "page", "runs", "scoreboard", "pocket"}
 
 
 def module(path: Path) -> tuple[str, ...]:

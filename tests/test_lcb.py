@@ -159,14 +159,12 @@ def test_tests_travel_unpacked_packed_or_in_parts(monkeypatch):
     assert "eJ" in lcb.data_of(benchmark(record_).problems[0])[0][0] and results(record_, good, late) == expected
     monkeypatch.setattr(lcb, "LARGE", 40)
     assert [n for _, n in lcb.data_of(benchmark(record_).problems[0])] == [3, 3] and results(record_, good, late) == expected
-    monkeypatch.setattr(harness, "GROUP", 8)
     assert [len(g) for g in harness.groups(harness.unpack(record_["public_test_cases"]), 12)] == [2, 1]
 
 
-def test_megabytes_of_tests_are_judged(monkeypatch):
+def test_megabytes_of_tests_are_judged():
     numbers = " ".join(map(str, range(150_000)))
     big = record("big", [("1\n", "1\n")], hidden=[(numbers + "\n", numbers.replace(" ", "\n"))] * 2)
-    monkeypatch.setattr(harness, "GROUP", 1 << 20)
     assert results(big, "print(*input().split(), sep='\\n')", "x = input().split()\nprint(*x[:149_999], sep='\\n')", seconds=6) == [[True] * 3, [True, -2]]
 
 
@@ -280,7 +278,7 @@ def test_only_the_right_text_is_an_answer(reply):
 
 @pytest.mark.parametrize("answer", ["{}", "[True, True]", "[True, '']", "[1, 1]", "given", "exec"])
 def test_a_child_that_answers_in_place_of_the_harness_passes_nothing(answer):
-    hooked = f"import sys\nframe = sys._getframe()\nwhile 'space' not in frame.f_locals: frame = frame.f_back\nframe.f_locals['space']['answer'] = lambda given: {answer}\nprint('3\\n3')"
+    hooked = f"import sys\nframe = sys._getframe()\nwhile not hasattr(frame.f_locals.get('self'), 'space'): frame = frame.f_back\nframe.f_locals['self'].space['answer'] = lambda given: {answer}\nprint('3\\n3')"
     assert results(TOTAL, hooked, checkers=(SPLIT,)) == [[True, -2]]
 
 
@@ -302,3 +300,8 @@ def test_only_programs_that_are_granted_it_read_installed_packages():
 def test_a_detail_says_where():
     rows = check(benchmark(TOTAL, seconds=1), [dict(task_id="total", solution=code) for code in ("import sys\nprint(*sys.stdin.read(1)[:1] * 2, sep='\\n')", "print(3)\nprint(3)")], workers=1)
     assert rows[1]["detail"] == "WrongAnswer: test 2 of 2: line 1 is '3', not '0'" and rows[1]["result"] == [True, -2] and rows[1]["status"] == "failed"
+
+
+def test_a_file_of_its_format_that_is_nowhere_is_one_line(tmp_path, message):
+    assert message(lcb.load, [tmp_path], str(tmp_path / "none.jsonl")).startswith(f"{tmp_path / 'none.jsonl'}: no such file")
+    assert "[a]{x}=1.jsonl: not in" in message(lcb.load, [tmp_path], "[a]{x}=1.jsonl")

@@ -200,7 +200,7 @@ def test_stages_by_hand_make_what_the_study_made(inside, finished_study, run):
     "The same settings and seed under another name: the same records but for the name of the model that wrote them."
     own = [*TINY, "-o", "run=byhand"]
     assert "8 names in " in inside("datagen", "generate-names", *own)
-    assert re.search(r"\d+ of 8 functions kept", inside("datagen", "generate-functions", *own))
+    assert re.search(r"\d+ of 8 kept", inside("datagen", "generate-functions", *own))
     for direction, steps in MIN_STEPS.items(): assert re.search(rf"{direction} from \d+ rows in {steps} steps", inside("pipeline", f"train-{direction}", *own))
     assert "48 candidates in " in inside("pipeline", "generate", *own)
     assert "48 scored candidates in " in inside("pipeline", "score", *own)

@@ -69,7 +69,7 @@ def test_pins_lie_in_the_ranges(facts):
 
 def test_every_import_is_declared(facts):
     declared = {canonicalize_name(Requirement(text).name) for text in (facts["requirements"] + " " + facts["dev_requirements"]).split()}
-    known = {"PIL": "pillow", "yaml": "pyyaml", "IPython": "ipykernel", "traitlets": "nbclient", "jupyter_client": "nbclient", "jupyter_core": "jupyter_core", "packaging": "transformers", "huggingface_hub": "transformers"}
+    known = {"PIL": "pillow", "yaml": "pyyaml", "IPython": "ipykernel", "traitlets": "nbclient", "jupyter_client": "nbclient", "jupyter_core": "jupyter_core", "packaging": "transformers", "pyarrow": "datasets", "huggingface_hub": "transformers"}
     used = set()
     for path in (ROOT / "evoselfcode").rglob("*.py"):
         beside = {other.stem for folder in [path.parent, *[path.parents[1]] * (path.parent.name == "harnesses")] for other in folder.glob("*.py")}  # the far side of execution knows its modules by their plain names

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from evoselfcode.config import Config, Data, Dual, Evaluation, Filter, Iterate, Names, Paths, Sampling, Select, Train
+from evoselfcode.config import GATES, Config, Data, Dual, Evaluation, Filter, Iterate, Names, Paths, Sampling, Select, Train, load_config
 from evoselfcode.constants import UserError
 from evoselfcode.engine.local import Engine
-from evoselfcode.io_utils import read_json, read_jsonl, write_json, write_jsonl
+from evoselfcode.io_utils import content_id, read_jsonl, run_batches, write_json, write_jsonl
 from evoselfcode.pipeline import dual_model, filtering, sampling, scoring, train_sft
 from evoselfcode.pipeline.filtering import selection_precision
 from evoselfcode.engine.loading import model_fingerprint
@@ -91,14 +91,40 @@ def kept_of(found): return Counter(c["parents"][0] for c in found if c["kept"] a
 
 @pytest.mark.parametrize("share", [.05, .25, .5, 1.])
 @pytest.mark.parametrize("agreement", [0., .6])
-def test_the_random_control_keeps_as_many_of_each_description(share, agreement):
+@pytest.mark.parametrize("control", ["random", "agreement"])
+def test_a_control_keeps_as_many_of_each_description(share, agreement, control):
     judged = crowd()
-    wise, blind, again, other = (filtering.select(judged, Select(selector=s, share=share, min_agreement=agreement), seed) for s, seed in
-                                 (("low_perplexity", 1), ("random", 1), ("random", 1), ("random", 2)))
-    assert kept_of(wise) == kept_of(blind) and sum(kept_of(wise).values()) > 0
+    def selected(selector, seed): return filtering.select(judged, Select(selector, share, min_agreement=agreement), seed)
+    wise, blind, again, other = (selected(*way) for way in (("low_perplexity", 1), *[(control, seed) for seed in (1, 1, 2)]))
+    kept = [{c["id"] for c in found if c["kept"]} for found in (wise, blind)]
+    assert kept_of(wise) == kept_of(blind) and len(kept[0]) == len(kept[1]) > 0
     assert blind == again and (share == 1 or blind != other)
-    assert {c["id"] for c in wise if c["kept"]} != {c["id"] for c in blind if c["kept"]} or share == 1
+    assert kept[0] != kept[1] or share == 1
     assert all(not c["dropped_by"] and c["scores"]["agreement"] >= agreement for c in wise + blind if c["kept"])
+
+
+@pytest.mark.parametrize("selector", ["low_perplexity", "random", "agreement"])
+@pytest.mark.parametrize("most", [0, 1, 7, 1000])
+def test_no_more_are_kept_than_may_be(selector, most):
+    free, bound = (filtering.select(crowd(), Select(selector, min_agreement=.25), 0, limit) for limit in (None, most))
+    kept = [c for c in bound if c["kept"]]
+    assert len(kept) == min(most, sum(c["kept"] for c in free))
+    if selector == "random" or not kept: return
+    score = dict(low_perplexity=lambda c: c["scores"]["perplexity"], agreement=lambda c: -c["scores"]["agreement"])[selector]
+    chosen, left = ([score(c) for c in free if c["kept"] and not c["tail"] and (c["id"] in {k["id"] for k in kept if not k["tail"]}) == mine] for mine in (True, False))
+    assert max(chosen) <= min(left, default=99)
+
+
+def test_agreement_alone_prefers_what_many_did():
+    rows = [candidate(str(i), f"def f(x):\n    return {i}\n", perplexity=9 - i, agreement=.75 if i < 3 else .25, dropped_by="", reason="") for i in range(8)]
+    kept = [{c["id"] for c in filtering.select(rows, Select("agreement", share=.25, tail_share=0, min_agreement=.25), seed) if c["kept"]} for seed in range(9)]
+    assert all(two < {"0", "1", "2"} for two in kept) and len(set(map(frozenset, kept))) > 1
+
+
+def test_chance_draws_a_program_as_often_as_it_was_written():
+    rows = [candidate("often", copies=7, dropped_by="", reason=""), candidate("once", "def f(x):\n    return -x\n", copies=1, dropped_by="", reason="")]
+    kept = Counter(c["id"] for seed in range(800) for c in filtering.select(rows, Select("random", share=.125, tail_share=0), seed) if c["kept"])
+    assert sum(kept.values()) == 800 and 650 < kept["often"] < 750
 
 
 def test_low_perplexity_keeps_the_lowest():
@@ -145,9 +171,18 @@ def test_no_candidates_are_no_trouble():
     assert filtering.novelty([], ["x"]) == [] and filtering.novelty(["x"], []) == [1.] and filtering.novelty(["", "x"], [""])[0] == 0
 
 
-def test_only_the_first_of_equal_programs_of_one_description_stays():
-    rows = [candidate("1"), candidate("2", "def f(y):\n    return y\n"), candidate("3", parent="b"), candidate("4", "def f(x):\n    return -x\n")]
-    assert [c["dropped_by"] for c in filtering.judge(rows, Filter())] == ["", "duplicates", "", ""]
+def test_of_equal_programs_of_one_description_the_likeliest_stays_and_is_counted():
+    rows = [candidate("1", perplexity=3.), candidate("2", "def f(y):\n    return y\n"), candidate("3", parent="b"), candidate("4", "def f(x):\n    return -x\n"), candidate("5", perplexity=4.)]
+    found = filtering.judge(rows, Filter())
+    assert [(c["dropped_by"], c["copies"]) for c in found] == [("duplicates", 0), ("", 3), ("", 1), ("", 1), ("duplicates", 0)]
+    assert found[0]["reason"] == "same program as 2" and found[0]["verdicts"]["duplicates"]["status"] == "failed"
+
+
+def test_a_copy_that_another_gate_refuses_takes_none_with_it():
+    rows = [candidate("1", perplexity=1.) | dict(behaviour=dict(status="failed", fingerprint=None, errors=0, deterministic=True, detail="")), candidate("2"), candidate("3")]
+    for gates in (list(GATES), ["duplicates", "execution"]):
+        assert [(c["dropped_by"], c.get("copies")) for c in filtering.judge(rows, Filter(gates=gates))] == [("execution", None), ("", 2), ("duplicates", 0)]
+    assert [c["dropped_by"] for c in filtering.judge(rows, Filter(gates=["syntax"]))] == ["", "", ""]
 
 
 def test_a_candidate_that_two_runs_do_not_agree_on_goes():
@@ -163,6 +198,8 @@ def test_precision_by_hand():
     right = dict(a1=True, a2=True, a3=False, a4=False, b1=False, b2=True, b3=False, b4=True)
     # gated: a1 a2 a3 b1 b2 -> 3 of 5; at random 2 of a's three (2/3 right each) and 2 of b's two (1/2 each): (4/3 + 1) / 4; selected: a1 a2 b1 -> 2 of 3
     assert selection_precision(rows, right, share=.5) == dict(candidates=.5, gated=.6, random=round((4 / 3 + 1) / 4, 4), selected=round(2 / 3, 4))
+    rows[0]["copies"] = 3  # a1 was written three times: 4 of 7; of a 2 x 4/5, of b 2 x 1/2
+    assert selection_precision(rows, right, share=.5) == dict(candidates=.5, gated=round(5 / 7, 4), random=round((2 * .8 + 1) / 4, 4), selected=round(2 / 3, 4))
     nothing = [c | dict(kept=False, dropped_by="syntax") for c in rows]
     assert selection_precision(nothing, right, .5)["gated"] is None and selection_precision(nothing, right, .5)["selected"] is None
 
@@ -173,28 +210,43 @@ def rows(pairs): return train_sft.d2c_rows(pairs)
 
 
 def test_the_loss_falls_on_the_completion_and_the_end(pocket, pairs):
-    examples, cut = train_sft.tokenise(rows(pairs) + train_sft.c2d_rows(pairs), pocket.tokenizer, 512)
+    examples, cut, left_out = train_sft.tokenise(rows(pairs) + train_sft.c2d_rows(pairs), pocket.tokenizer, 512)
     for row, example in zip(rows(pairs) + train_sft.c2d_rows(pairs), examples):
         prompt = pocket.tokenizer(row["prompt"]).input_ids
         learned = [i for i, label in zip(example["input_ids"], example["labels"]) if label != -100]
         assert example["input_ids"][:len(prompt)] == prompt and example["labels"][:len(prompt)] == [-100] * len(prompt)
         assert pocket.tokenizer.decode(learned[:-1]) == row["completion"] and learned[-1] == pocket.tokenizer.eos_token_id
-    assert cut == 0 and len(examples) == 2 * len(pairs)
+    assert cut == left_out == 0 and len(examples) == 2 * len(pairs)
 
 
-def test_what_is_too_long_is_cut_and_counted(pocket, pairs):
-    whole, _ = train_sft.tokenise(rows(pairs), pocket.tokenizer, 512)
-    lengths = sorted(len(e["input_ids"]) for e in whole)
-    limit = lengths[len(lengths) // 2]
-    examples, cut = train_sft.tokenise(rows(pairs), pocket.tokenizer, limit)
-    assert cut == sum(n > limit for n in lengths) > 0 and max(len(e["input_ids"]) for e in examples) == limit
-    assert all(len(e["labels"]) == len(e["input_ids"]) for e in examples)
+def test_what_is_too_long_loses_the_middle_of_its_prompt_or_is_left_out(pocket):
+    words = [f"word{i}" for i in range(60)]
+    row = dict(prompt=f"# {' '.join(words)}\n", completion="def f(x):\n    return x\n")
+    (whole,), cut, left_out = train_sft.tokenise([row], pocket.tokenizer, 2000)
+    learned = [label for label in whole["labels"] if label != -100]
+    size, prompt = len(whole["input_ids"]), len(whole["input_ids"]) - len(learned)
+    for less in (0, 1, 2, prompt // 2):
+        (example,), cut, left_out = train_sft.tokenise([row], pocket.tokenizer, size - less)
+        kept = len(example["input_ids"]) - len(learned)
+        assert (cut, left_out) == (less > 0, 0) and len(example["input_ids"]) == size - less == len(example["labels"])
+        assert [label for label in example["labels"] if label != -100] == learned
+        assert example["input_ids"][:(kept + 1) // 2] == whole["input_ids"][:(kept + 1) // 2]
+        assert example["input_ids"][-len(learned) - kept // 2:] == whole["input_ids"][-len(learned) - kept // 2:]
+    assert train_sft.tokenise([row], pocket.tokenizer, size - prompt // 2 - 2) == ([], 0, 1)
+    assert train_sft.tokenise([row | dict(completion="")], pocket.tokenizer, 2000) == ([], 0, 1)
+
+
+def test_a_training_without_anything_to_learn_is_an_error(pocket, tmp_path):
+    rows = [dict(prompt="# Return x.\n", completion="def f(x):\n    return x\n" * 20)] * 3
+    with pytest.raises(UserError, match="c2d of iteration 1: each of the 3 rows is too long for max_length = 16 tokens"):
+        train_sft.train(rows, tmp_path / "c2d", "pocket", Train(max_length=16), note="c2d of iteration 1")
+    assert not (tmp_path / "c2d").exists()
 
 
 def test_a_batch_grouped_by_length_has_the_loss_of_its_rows(pocket, pairs):
     "Padding changes nothing: the mean over a batch is the mean over its rows' tokens."
     from transformers import DataCollatorForSeq2Seq
-    examples, _ = train_sft.tokenise(rows(pairs[:12]), pocket.tokenizer, 512)
+    examples, *_ = train_sft.tokenise(rows(pairs[:12]), pocket.tokenizer, 512)
     side, pocket.tokenizer.padding_side = pocket.tokenizer.padding_side, "right"
     try: collate = DataCollatorForSeq2Seq(pocket.tokenizer, label_pad_token_id=-100); together = collate([dict(e) for e in examples])
     finally: pocket.tokenizer.padding_side = side
@@ -208,7 +260,7 @@ def test_a_batch_grouped_by_length_has_the_loss_of_its_rows(pocket, pairs):
 def test_grouping_by_length_changes_no_row(pocket, pairs, tmp_path):
     "The batches that training really makes hold every row once per epoch, and neighbours in length stay together."
     from transformers import DataCollatorForSeq2Seq, Trainer
-    examples, _ = train_sft.tokenise(rows(pairs[:64]), pocket.tokenizer, 512)
+    examples, *_ = train_sft.tokenise(rows(pairs[:64]), pocket.tokenizer, 512)
     arguments = train_sft.training_arguments(Train(batch_size=8, epochs=1, min_steps=0), tmp_path, len(examples), 3, cpu=True)
     trainer = Trainer(pocket.model, arguments, train_dataset=examples, data_collator=DataCollatorForSeq2Seq(pocket.tokenizer, label_pad_token_id=-100))
     seen = [row[row_mask == 1].tolist() for batch in trainer.get_train_dataloader() for row, row_mask in zip(batch["input_ids"], batch["attention_mask"])]
@@ -413,7 +465,7 @@ def test_rounds_take_turns_over_the_pools(rounds):
 def test_pools_may_be_switched_off(workspace):
     none = dict(data=Data(descriptions="", unlabelled_code="", truth="", seed_pairs=""))
     alone = study(workspace, 0, **none)
-    assert alone.seed_pairs() == [] and alone.raw("descriptions", ("description",)) == [] and alone.precision() == {}
+    assert alone.given == dict(seed_pairs=[], descriptions=[], unlabelled_code=[], truth={}) and alone.precision() == {}
     write_iteration(workspace, 0, 6, True, "start")
     first = study(workspace, 1, **none)
     assert first.candidates() == [] and first.filtered() == [] and first.backward() == [] and first.reworded() == []
@@ -434,9 +486,9 @@ def test_what_comes_in_is_read_before_anything_is_made(workspace, message):
     for changes, words in ((dict(data=Data(seed_pairs="none.jsonl")), "none.jsonl: not found"), (dict(model="./none"), "./none: no such folder"), (dict(data=Data(truth="configs")), "is a folder")):
         assert words in message(study, workspace, 0, **changes)
     write_jsonl(workspace / "mine.jsonl", [dict(description="Add one."), dict(description=7)])
-    assert "mine.jsonl: record 2: `description` must be a text" in message(study, workspace, 0, data=Data(descriptions="mine.jsonl"))
+    assert "mine.jsonl: line 2: `description` must be a text, not int" in message(study, workspace, 0, data=Data(descriptions="mine.jsonl"))
     write_jsonl(workspace / "mine.jsonl", [dict(prompt="Add one.", code="x"), dict(code="x")])
-    assert "mine.jsonl: record 2: needs a text in `prompt` or `description`" in message(study, workspace, 0, data=Data(seed_pairs="mine.jsonl"))
+    assert "mine.jsonl: line 2: needs a text in `prompt` or `description`" in message(study, workspace, 0, data=Data(seed_pairs="mine.jsonl"))
     assert not (workspace / "data/generated").exists()
 
 
@@ -450,8 +502,48 @@ def test_models_of_equal_size_are_told_apart(pocket, tmp_path):
     assert len(marks) == 2
 
 
+def test_a_model_is_what_its_tokenizer_and_template_make_of_it(pocket, tmp_path):
+    pocket.model.save_pretrained(tmp_path / "m"), pocket.tokenizer.save_pretrained(tmp_path / "m")
+    marks = [model_fingerprint(str(tmp_path / "m"))]
+    for name in ("chat_template.jinja", "config.json", "tokenizer_config.json"):
+        with open(tmp_path / "m" / name, "a") as file: file.write("\n")
+        marks.append(model_fingerprint(str(tmp_path / "m")))
+    assert len(set(marks)) == 4
+    (tmp_path / "m" / "README.md").write_text("words")
+    assert model_fingerprint(str(tmp_path / "m")) == marks[-1]
+
+
+@pytest.mark.parametrize("record", ["{}", "[]", '{"made_from": {}}'])
+def test_a_training_record_that_is_none_is_told(record, tmp_path, message):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "training.json").write_text(record)
+    for work in (lambda: model_fingerprint(str(tmp_path / "m")), lambda: train_sft.train([dict(prompt="a", completion="b")], tmp_path / "m", "pocket")):
+        assert "training.json: is not what a training writes" in message(work)
+
+
+def test_a_folder_that_is_in_the_way_is_told_before_the_training(tmp_path, message, monkeypatch):
+    (tmp_path / "m").mkdir()
+    monkeypatch.setattr(train_sft, "_fit", lambda *_: 1 / 0)
+    assert "exists but has no training.json" in message(train_sft.train, [dict(prompt="a", completion="b")], tmp_path / "m", "pocket")
+
+
+def test_other_problems_than_a_runs_own_are_told(workspace, message):
+    first = study(workspace, 0)
+    folder = first.run / "iter-000"
+    run_batches(folder / "samples_validation.jsonl", [], None, {}, dict(model="", problems=content_id(first.problems("validation"))))
+    write_json(folder / "metrics.json", {})
+    study(workspace, 1)
+    meta = folder / "samples_validation.meta.json"
+    meta.write_text(meta.read_text().replace(content_id(first.problems("validation")), "others"))
+    assert "holds other problems than when" in message(study, workspace, 1)
+
+
+def test_the_name_of_the_link_to_the_newest_is_taken(message):
+    assert "run: must be a plain name other than latest" in message(load_config, None, ["run=latest"])
+
+
 def test_seed_pairs_in_both_forms(workspace):
     write_jsonl(workspace / "mine.jsonl", [dict(prompt="Add one.", code="def f(x):\n    return x + 1\n"), dict(description="Take one.", code="import os\ndef g(x): return x - 1\n", entry_point="g")])
-    found = study(workspace, 0, data=Data(seed_pairs="mine.jsonl")).seed_pairs()
+    found = study(workspace, 0, data=Data(seed_pairs="mine.jsonl")).given["seed_pairs"]
     assert [(p["description"], p["entry_point"], p["source"], p["parents"]) for p in found] == [("Add one.", "f", "raw", []), ("Take one.", "g", "raw", [])]
     assert len({p["id"] for p in found}) == 2

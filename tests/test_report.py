@@ -96,6 +96,12 @@ def test_nothing_to_read_is_one_line(tmp_path):
     (tmp_path / "iter-000").mkdir()
     (tmp_path / "iter-000/metrics.json").write_text('{"iteration": ')
     with pytest.raises(UserError, match="metrics.json"): report.load_run(tmp_path)
+    for odd in ("{}", "[]", "3", '{"iteration": 0}'):
+        (tmp_path / "iter-000/metrics.json").write_text(odd)
+        with pytest.raises(UserError, match="metrics.json: is not what an iteration writes"): report.load_run(tmp_path)
+    (tmp_path / "iter-000/metrics.json").write_text('{"iteration": 0, "counts": {}, "evaluation": {}}')
+    (tmp_path / "config.yaml").write_text("run: [")
+    with pytest.raises(UserError, match="config.yaml: not YAML"): report.load_run(tmp_path)
 
 
 def test_an_arm_that_has_only_begun_is_no_arm(whole, verdicts, tmp_path):
@@ -137,8 +143,9 @@ def test_arms_are_compared_at_their_own_kept_rounds(whole):
 
 def test_overview_marks_one_kept_round(whole):
     table = report.overview(report.load_run(whole))
-    assert (table.kept == "yes").tolist() == [False, True, False]
-    assert table["pass@1, %"].tolist() == [29.2, 79.2, 70.8] and table.pairs.tolist() == [0, 10, 20]
+    rounds = table.iloc[1:]  # below the base model
+    assert (rounds.kept == "yes").tolist() == [False, True, False]
+    assert rounds["pass@1, %"].tolist() == [29.2, 79.2, 70.8]
 
 
 # candidates
@@ -170,7 +177,10 @@ def test_chance_lower_equals_counting_pairs():
 
 def test_precision_in_percent_without_empty_columns(whole):
     table = report.precision(report.load_run(whole))
-    assert table.loc["round 1"].to_dict() == {"all candidates": 42.9, "after the gates": 75.0, "kept": 100.0, "chance": 70.0}
+    shares = table.loc["round 1"]
+    assert shares["right, %"].to_dict() | {} == {"all candidates": 42.9, "after the gates": 75.0, "kept": 100.0, "chance after the gates": 100.0}  # each description has one candidate: no other could be drawn
+    assert shares["descriptions"].to_dict() == {"after the gates": 4, "all candidates": 7, "chance after the gates": 2, "kept": 2}
+    assert (shares["low"] <= shares["right, %"]).all() and (shares["right, %"] <= shares["high"]).all()
 
 
 def test_examples_take_turns_between_reasons(whole):

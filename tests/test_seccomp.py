@@ -10,7 +10,7 @@ TABLES = (seccomp.ALWAYS, seccomp.WITH_RULES, seccomp.WRITING, seccomp.METADATA,
 
 # name: number on x86_64, on aarch64, of calls that no profile allows (None: the machine lacks it)
 NEVER = dict(
-    ptrace=(101, 117), process_vm_readv=(310, 270), process_vm_writev=(311, 271), kcmp=(312, 272), unshare=(272, 97), setns=(308, 268),
+    memfd_create=(319, 279), ptrace=(101, 117), process_vm_readv=(310, 270), process_vm_writev=(311, 271), kcmp=(312, 272), unshare=(272, 97), setns=(308, 268),
     mount=(165, 40), umount2=(166, 39), pivot_root=(155, 41), chroot=(161, 51), keyctl=(250, 219), add_key=(248, 217), request_key=(249, 218),
     bpf=(321, 280), perf_event_open=(298, 241), userfaultfd=(323, 282), shmget=(29, 194), shmat=(30, 196), msgget=(68, 186), semget=(64, 190),
     mq_open=(240, 180), personality=(135, 92), sched_setaffinity=(203, 122), sched_setscheduler=(144, 119), setpriority=(141, 140),
@@ -65,7 +65,8 @@ ASKED = [
     ("clone", (THREAD,), "allow"), ("clone", (FORK,), "EPERM EPERM allow"), ("clone", (0x4111,), "EPERM EPERM allow"), ("clone", (NEWUSER,), "EPERM"),
     ("clone", (THREAD | 0x10000000,), "EPERM"), ("clone", (THREAD | 0x2000,), "EPERM"), ("clone", (HIGH | FORK,), "EPERM EPERM allow"),
     ("fork", (), "EPERM EPERM allow"), ("vfork", (), "EPERM EPERM allow"), ("execve", (), "EPERM EPERM allow"), ("wait4", (), "EPERM EPERM allow"),
-    ("memfd_create", (), "EPERM EPERM allow"), ("setsid", (), "EPERM EPERM allow"), ("arch_prctl", (), "EPERM EPERM allow"),
+    ("memfd_create", (), "EPERM"), ("mmap", (0, 0, 3, 0x21), "EPERM"), ("mmap", (0, 0, 3, 0x23), "EPERM"), ("mmap", (0, 0, 3, 0x22), "allow"),
+    ("mmap", (0, 0, 1, 0x01), "allow"), ("setsid", (), "EPERM EPERM allow"), ("arch_prctl", (), "EPERM EPERM allow"),
     ("kill", (77, 9), "allow"), ("kill", (1, 9), "EPERM"), ("kill", (0, 9), "EPERM"), ("kill", (-1, 9), "EPERM"), ("tgkill", (77, 80, 6), "allow"),
     ("tgkill", (76, 76, 6), "EPERM"), ("tkill", (77, 6), "allow"), ("tkill", (78, 6), "EPERM"), ("rt_sigqueueinfo", (78,), "EPERM"),
     ("rt_tgsigqueueinfo", (78,), "EPERM"), ("kill", (HIGH | 77,), "allow"),

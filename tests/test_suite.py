@@ -51,13 +51,14 @@ RIGHT = [(p["task_id"], p["canonical_solution"]) for p in PROBLEMS]
 def test_anybody_s_samples_are_judged_by_both_checkers(place):
     path = samples(place, *RIGHT[:2], ("HumanEval/1", "    return x\n"), ("HumanEval/2", FORGED))
     (s,), folder = run_suite(("humaneval",), settings(place), samples=path, export=place/"out.jsonl")
-    assert (s["set"], s["problems"], s["n"], s["infra_errors"]) == ("humaneval[3]", 3, 1, 0)
+    assert (s["set"], s["problems"], s["n"]) == ("humaneval[3]", 3, 1)
     assert s["pass@1"]["mean"] == pytest.approx((1 + 0.5 + 0) / 3) and s["official"]["pass@1"]["mean"] == pytest.approx((1 + 0.5 + 1) / 3)
-    assert (s["differing"], s["suspicious"]) == (1, 1) and s["statuses"] == {"passed": 2, "failed": 1, "unsupported": 1}
+    assert (s["differing"], s["suspicious"]) == (1, 0) and s["statuses"] == {"passed": 2, "failed": 1, "unsupported": 1}
+    assert (s["unsupported"], s["unsupported_official"]) == (1, 1)  # no accusation: what it gives cannot be carried across
     assert {"profile", "data_md5", "python", "limits", "load", "timeouts", "sandbox", "seconds", "bootstrap"} <= set(s) and s["sandbox"].startswith("pure: ")
     assert read_jsonl(place/"out.jsonl") == [{k: r[k] for k in ("task_id", "completion")} for r in read_jsonl(path)]
     table = (folder/"table.md").read_text()
-    assert "| humaneval[3] | humaneval@6d43fb9 | 3 | 1 |" in table and "50.0 (" in table and json.loads((folder/"table.json").read_text()) == [s]
+    assert "| humaneval[3] | HumanEval.jsonl | humaneval@6d43fb9 | 3 | 1 to 2 |" in table and "50.0 (" in table and json.loads((folder/"table.json").read_text()) == [s]
 
 
 def test_a_model_is_measured_the_same_way_again(place):
@@ -109,9 +110,17 @@ def test_the_commands_print_the_table(place):
     assert done.returncode == 0 and "humaneval[3], 1 of them" in done.stdout
 
 
+def test_the_printed_table_has_the_whole_name_of_the_data_file(place):
+    plus = [{k: v for k, v in p.items() if k != "test"} | dict(base_input=[[3]], plus_input=[[4]], atol=0) for p in PROBLEMS]
+    name = "HumanEvalPlus-v0.1.9.jsonl"
+    write_jsonl(place/"data"/"eval"/name, plus)
+    done = command(place, "humaneval+", "--samples", samples(place, *RIGHT))
+    assert done.returncode == 0 and f"{name} (not as released)" in done.stdout
+
+
 @pytest.mark.parametrize("completions, words, said", [
     (RIGHT[:2], [], "samples.jsonl: 1 of the 3 tasks of humaneval[3] have no sample, the first is HumanEval/2; --partial measures the others"),
-    ([*RIGHT, ("HumanEval/9", "")], [], "samples.jsonl: sample 4: task 'HumanEval/9' is not in humaneval[3]"),
+    ([*RIGHT, ("HumanEval/9", "")], [], "samples.jsonl: line 4: task 'HumanEval/9' is not in humaneval[3]"),
     (RIGHT, ["-o", "evaluation.ks=[5]", "-o", "evaluation.n=2"], "evaluation.ks: must not ask for more than evaluation.n = 2 samples"),
     (RIGHT, ["-o", "benchmark.style=natve"], "benchmark.style: must be one of native, d2c, bigcode, deepseek"),
 ])
@@ -123,7 +132,7 @@ def test_mistakes_are_one_line(place, completions, words, said):
 def test_broken_files_are_one_line(place):
     for name, data, said in [("cut.jsonl.gz", gzip.compress(b'{"task_id": "HumanEval/0", "completion": ""}\n' * 50)[:-12], "not a whole gzip file"),
                              ("odd.jsonl", b'{"task_id": "HumanEval/0", "completion": ""}\n{"task_id": 7\n', "line 2: broken JSON"),
-                             ("short.jsonl", b'{"task_id": "HumanEval/0"}\n', "sample 1: needs task_id and completion")]:
+                             ("short.jsonl", b'{"task_id": "HumanEval/0"}\n', "line 1: needs task_id and completion, a text")]:
         (place/name).write_bytes(data)
         with pytest.raises(UserError, match=said): run_suite(("humaneval",), settings(place), samples=place/name)
     with pytest.raises(UserError, match="no benchmark 'humanevil'"): open_benchmark("humanevil", settings(place))

@@ -268,13 +268,13 @@ def test_an_interpreter_is_readable_and_no_home(monkeypatch):
 def test_a_child_dies_with_its_parent():
     assert alone("""
 import time
+walls.subreaper()
 read, write = os.pipe()
 middle = os.fork()
 if not middle:
     if not os.fork():
         walls.drop_privileges(60001); walls.die_with_parent(); os.write(write, b'x'); time.sleep(30); os._exit(0)
     os.read(read, 1); os._exit(0)
-walls.subreaper()
 os.waitpid(middle, 0)
 print(os.waitstatus_to_exitcode(os.wait()[1]))
 try: walls.die_with_parent(1 << 30)

@@ -194,6 +194,9 @@ ATTACKS = {
     "vmsplice": ("r, w = os.pipe(); call('vmsplice', w, 0, 0, 0)", "EPERM"),
     "watch queue": ("call('pipe2', bytes(8), 0x80)", "EPERM"),
     "machine code": ("import mmap; mmap.mmap(-1, 4096, prot=7)", "EPERM"),
+    "memory file": ("os.memfd_create('x')", "EPERM"),
+    "shared memory without a file": ("call('mmap', 0, 4096, 3, 0x21, -1, 0)", "EPERM"),
+    "shared memory of a device": ("os.open('/dev/zero', 0)", "EACCES ENOENT"),
     "machine code later": ("import mmap; m = mmap.mmap(-1, 4096); call('mprotect', ctypes.addressof(ctypes.c_char.from_buffer(m)), 4096, 5)", "EPERM"),
     "new session": ("os.setsid()", "EPERM"),
     "lock memory": ("call('mlockall', 1)", "EPERM"),
@@ -258,7 +261,8 @@ WITH_PROCESSES = {
         "c = m.get_context('fork'); p = c.Process(target=str); p.start(); p.join(); assert p.exitcode == 0"), "ok", "ok"),
     "semaphore": ("import multiprocessing as m\nwith m.Lock(): pass", "ok", "EACCES EPERM"),
     "machine code": ("import mmap; mmap.mmap(-1, 4096, prot=7)", "ok", "ok"),
-    "memory file": ("os.memfd_create('x')", "ok", "ok"),
+    "memory file": ("os.memfd_create('x')", "EPERM", "EPERM"),
+    "shared memory without a file": ("call('mmap', 0, 4096, 3, 0x21, -1, 0)", "EPERM", "EPERM"),
     "own server": (("import threading\n"
         "s = socket.create_server(('127.0.0.1', 0))\n"
         "c = socket.create_connection(('localhost', s.getsockname()[1]), 5)\n"

@@ -110,7 +110,8 @@ def main(task):
         assert libc.capset(struct.pack('II', 0x20080522, 0), struct.pack('6I', 0xA80425FB, 0xA80425FB, 0, 0, 0, 0)) == 0
     ctypes.CFUNCTYPE(None)(int)                       # libffi finds memory for callbacks while it still may
     sys.path.insert(0, task['package'])
-    import seccomp, walls
+    import pages, seccomp, walls
+    pages.keep_private(shared=False)
     space = dict(os=os, task=task, **machine_code(task))
     exec(task['helpers'], space)
     space['victim'] = task['victim'] or os.getpid()

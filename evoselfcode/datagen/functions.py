@@ -15,7 +15,7 @@ from ..config import Functions
 from ..engine.local import Engine, Sample
 from ..io_utils import batch_seed, content_id
 from ..logging_utils import get_logger
-from ..prompts import find_function, parse, split_function
+from ..prompts import find_function, lines_of, parse, split_function
 
 # %% ../../nbs/datagen/31_functions.ipynb #3ae24ce7
 GROWING = ast.PyCF_ONLY_AST | codeop.PyCF_ALLOW_INCOMPLETE_INPUT
@@ -50,7 +50,7 @@ def cut_function(
     finished: bool = True, # False when the text was cut off by the token limit
 ) -> tuple:                # the function (None when there is none), why not ("" when there is one)
     "Cut the one function that `text` begins with."
-    lines = text.split("\n")
+    lines = lines_of(text)
     for end in range(len(lines), 0, -1):
         tree = parse("\n".join(lines[:end]))
         if tree is None or len(tree.body) != 1 or not isinstance(tree.body[0], ast.FunctionDef): continue
@@ -143,5 +143,5 @@ def generate_functions(
             code = cut_function(sample.text, sample.finished)[0] if why == "no docstring" else ""
             dropped.append(dict(id=content_id(record["id"], sample.text), name=record["name"], text=sample.text, code=code, entry_point=record["name"], reason=why, **history))
     reasons = ", ".join(f"{n} {why}" for why, n in Counter(r["reason"] for r in dropped).most_common())
-    get_logger("functions").info(f"{len(kept)} of {len(wanted)} functions kept" + (f"; dropped: {reasons}" if reasons else ""))
+    get_logger("functions").info(f"{len(kept)} of {len(wanted)} texts are a function with a description" + (f"; the others: {reasons}" if reasons else ""))
     return kept, dropped

@@ -320,8 +320,8 @@ def harvest(
     folder, licence, own = Path(folder), licence_finder(root, package, licences), own_names(root, package, files)
     chunks = [files[i:i + BATCH] for i in range(0, len(files), BATCH)]
     batches = [(content_id(chunk), (str(root), asdict(settings), str(folder/f"parts/{i:05}.jsonl"), [(path, licence(path), own(path)) for path, *_ in chunk])) for i, chunk in enumerate(chunks)]
-    known = asdict(settings) | dict(source=str(root), versions=versions())
-    workers = min(known.pop("workers") or len(os.sched_getaffinity(0)), len(batches))
+    known = {key: value for key, value in asdict(settings).items() if key != "workers"} | dict(source=str(root), versions=versions())
+    workers = min(settings.workers or len(os.sched_getaffinity(0)), len(batches))
     with run_lock(folder):
         for torn in (folder/"parts").glob(".*.tmp"): torn.unlink()  # of workers that were killed
         with Readers(batches, workers, progress) as read: ledger = run_batches(folder/"parts.jsonl", batches, read, known, note="harvest")

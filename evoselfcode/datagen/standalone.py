@@ -13,7 +13,7 @@ import ast, builtins, re, symtable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
-from ..prompts import bound
+from ..prompts import bound, lines_of
 
 # %% ../../nbs/datagen/34_standalone.ipynb #3976f7a2
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -139,7 +139,7 @@ def private(
 ) -> str:         # "secret", "e-mail address" or ""
     "Say what a function holds that is nobody's business."
     values = [n.value if isinstance(n.value, str) else n.value.decode("latin-1") for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, (str, bytes))]
-    lines = text.splitlines() + [f'"{part}"' for value in values if value not in text for part in value.splitlines()]
+    lines = lines_of(text) + [f'"{part}"' for value in values if value not in text for part in lines_of(value)]
     if any(SUSPECT.search(line) and has_secret(line) for line in lines): return "secret"
     comments = [line.partition("#")[2] for line in lines if "@" in line and "#" in line]
     return "e-mail address" if any("@" in value and EMAIL.search(value) for value in values + comments) else ""

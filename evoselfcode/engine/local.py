@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 from ..constants import UserError
-from .loading import load
+from .loading import load, prompt_ids
 from .trees import as_tree, score
 from ..logging_utils import get_logger, tally
 
@@ -205,7 +205,7 @@ def encode(self: Engine,
           ) -> list[list[int]]:
     "Turn prompts into token ids, with the start token if the model uses one."
     if not len(prompts): return []
-    ids = self.tokenizer(list(prompts), verbose=False)["input_ids"]
+    ids = prompt_ids(self.tokenizer, prompts)
     for i, tokens in enumerate(ids):
         if len(tokens) + room > self.context:
             raise UserError(f"prompt {i} has {len(tokens)} tokens, and {self.name} has room for {self.context}: {prompts[i][:40]!r}...")
@@ -215,7 +215,7 @@ def encode(self: Engine,
 @patch
 def fits(self: Engine, prompt: str) -> bool:
     "Tell whether a prompt leaves room for an answer."
-    return len(self.tokenizer(prompt, verbose=False)["input_ids"]) < self.context
+    return len(prompt_ids(self.tokenizer, [prompt])[0]) < self.context
 
 # %% ../../nbs/engine/11_local.ipynb #ea3a098b
 @patch

@@ -264,13 +264,15 @@ def ask(self: Remote,
 STOPS = 4  # stop strings that a request may hold
 
 @patch
-def fields_of(self: Remote, prompt: str) -> dict:
-    "Write the fields that say what to continue."
+def fields_of(self: Remote, prompt: str, ids: list[int]) -> dict:
+    "Write the fields that say what to continue: the text, where the server makes of it the tokens that it should."
     family = self.family
     if self.settings.fim == "suffix" and self.can.get("suffix") and prompt.startswith(family.prefix) and prompt.endswith(family.middle):
         before, _, behind = prompt[len(family.prefix):-len(family.middle)].partition(family.suffix)
         return dict(prompt=before, suffix=behind)
-    return dict(prompt=prompt or self.tokenizer.decode([self.start]))
+    text = prompt or self.tokenizer.decode([self.start])
+    if self.tokenizer(text, verbose=False)["input_ids"] == ids: return dict(prompt=text)
+    return dict(prompt=ids if self.can.get("token prompts") else text.removeprefix(self.tokenizer.bos_token or ""))
 
 @patch
 def sample(self: Remote, prompts: list[str], n: int = 1, temperature: float = 0.8, top_p: float = 0.95, max_new_tokens: int = 160,
@@ -282,7 +284,7 @@ def sample(self: Remote, prompts: list[str], n: int = 1, temperature: float = 0.
     stop = tuple(s for s in ([stop] if isinstance(stop, str) else stop) if s)
     ids, draws = self.encode(prompts), n if temperature else 1
     step = draws if self.can.get("n") else 1
-    bodies = [self.fields_of(prompt) | dict(max_tokens=min(max_new_tokens, self.context - len(tokens)), temperature=temperature, top_p=top_p,
+    bodies = [self.fields_of(prompt, tokens) | dict(max_tokens=min(max_new_tokens, self.context - len(tokens)), temperature=temperature, top_p=top_p,
                                             seed=batch_seed(seed, "sample", f"{i}.{first}") >> 32)
               | (dict(n=step) if step > 1 else {}) | (dict(logprobs=1) if self.can.get("logprobs") else {}) | (dict(stop=list(stop[:STOPS])) if stop else {})
               for i, (prompt, tokens) in enumerate(zip(prompts, ids)) for first in range(0, draws, step)]

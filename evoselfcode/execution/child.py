@@ -1,112 +1,184 @@
-"""What runs inside a child of the server, behind all its walls: the candidate, and next to it the loop that answers the judge.
+"""What runs inside a child of the server, behind all its walls: the candidate, and next to it the loop that answers.
 
-Foreign code may replace anything here. That is no harm: the judge believes nothing but data, one answer to each question it has just asked.
+Foreign code may replace anything here. That is no harm: one question is asked at a time, and an answer can only say
+what a function may do in Python, too: give a value, raise an exception, change its arguments, print.
 """
-import io, os, sys, time, types
-from codec import LARGE, READERS, SCALARS, SMALL, Unsupported, as_bytes, decode, encode
-from observe import observe
+import _thread, builtins, io, os, re, sys, types
+from channel import TooLarge
+from codec import Shelf
+from exceptions import LONGEST_NAME, MODULE, classes_of, described
+from kinds import LARGE, LEAST, SCALARS, Broken, Iterates, Unsupported
+from observe import Slow, timed
 
-MODULE = 'solution'  # __name__ of the program, so that `if __name__ == "__main__"` stays quiet
-HELD = 2e-4          # seconds for which an answer may be held back
 RESERVE = [bytes(4 << 20)]  # given up to be able to say that memory has run out; never touched, it costs a fork nothing
+STEP = 'the next item of'  # as a name: no function of the program's can have it
+PUBLIC_BUILTINS = {name for name in vars(builtins) if name[0] != '_'}
+TRUE = re.Match, re.Pattern  # results that are no data, and true
 
 
 def capture():
     "Give a process an empty standard input, and have what it prints kept; in the server, for all its children."
-    captured = Capped()
+    captured = Captured()
     sys.stdin = open(0, closefd=False)
-    sys.stdout = sys.stderr = io.TextIOWrapper(captured, encoding='utf-8', errors='backslashreplace', write_through=True)
+    for name in ('stdout', 'stderr'):
+        stream = Stream(captured, name)
+        setattr(sys, name, io.TextIOWrapper(stream, 'utf-8', 'backslashreplace', write_through=True))
     return captured
 
 
 def serving(channel, captured):
     "What a child does, with all that it needs made in the server: a function that never returns."
-    space = fresh_space()
-    leave, receive, say, ask = os._exit, channel.receive, describe, answer  # before foreign code can replace them
-    def send(message, send=channel.send):
-        if captured.news: captured.news = False; send('printed')
-        send(message)
+    candidate = Candidate(captured)
+    # before foreign code can replace them:
+    leave, receive, send, answer = os._exit, channel.receive, channel.send, candidate.answer
     def serve():
         "Load the program that the judge sends, then do what it asks for until it hangs up."
         try:
-            code = receive(text=True)
-            try:
-                load(code, space)
-                reply = {'loaded': True}
-            except BaseException as error: reply = {'error': say(error)}
-            send(reply)
-            while True: ask(receive(), space, send, captured)
+            send(candidate.loaded(receive(text=True)))
+            while True:
+                ticket, *asked = receive()
+                reply = answer(*asked)
+                try: send([ticket, reply])
+                except TooLarge as error: send([ticket, smaller(reply, error)])
         except BaseException: leave(1)
         leave(0)
     return serve
 
 
 def serve_tests(report, candidate):
-    "Run tests that a model wrote against a candidate in another child, and report. Never returns."
+    "Run tests that may not run in the judge against a candidate in another child, and report. Never returns."
     import examiner
     try:
         order = report.receive()
-        candidate.send(as_bytes(order['job']['code']))
-        report.send(examiner.examine(candidate, order['job'], order['chunked']))
+        sys.path += order['folders']
+        candidate.send(examiner.program_of(order['job']))
+        report.send(examiner.examine(candidate, order['job'], locked=True))
     finally: os._exit(0)
 
 
-def answer(question, space, send, captured, clock=time.monotonic):
-    "Answer a chunk of calls, quick ones together, or do the one other thing that is asked."
-    if question == 'output': send({'output': captured.kept.decode('utf-8', 'replace')})
-    elif 'ticket' in question:
-        ticket, name, held, since = question['ticket'], question.get('name'), [], clock()
-        calls = zip(*[iter(question['values'])] * question['arity']) if name else question['calls']  # alike: so many values for each
-        for call in calls:
-            held.append(call_one(space, name, call) if name else call_one(space, *call))
-            if clock() - since > HELD: send([ticket, held]); held, since = [], clock()
-        if held: send([ticket, held])
-    elif 'observe' in question: send(attempt(lambda: observe(space, **question['observe'])))
-    elif 'tests' in question: send(attempt(lambda: exec(compile(question['tests'], '<tests>', 'exec'), space) or {'ended': True}))
+class Candidate:
+    "The program, and what of it the judge has been given."
+    def __init__(self, captured):
+        self.module = types.ModuleType(MODULE)  # not `__main__`: what is only for a script stays quiet
+        self.space, self.captured = self.module.__dict__, captured
+        self.shelf = Shelf(far=self.called)
+        self.kept, self.told_of = {}, {}  # results that are no data, and what was said of them, by their names
+
+    def loaded(self, text):
+        "Load a program; its text comes after the name that its tests are about, which may be empty."
+        sys.modules[MODULE] = self.module
+        entry, code = text.split('\n', 1)
+        try: load(code, self.space)
+        except BaseException as error: return self.told(self.described(error))
+        shadowed = [name for name in self.space if name in PUBLIC_BUILTINS]  # the other way round would touch many pages
+        return self.told(dict(loaded=self.kind(entry)) | (dict(shadowed=shadowed) if shadowed else {}))
+
+    def answer(self, name, arguments=None):
+        "A call whose arguments stand for themselves, as in most; without arguments, an order that says what is wanted."
+        if arguments is None: return getattr(self, name.pop('do'))(**name)
+        try:
+            result = self.called(name)(*arguments)
+            kind = type(result)
+            small, plain = kind is not int or LEAST < result < LARGE, kind is not str or result.isascii()
+            if kind in SCALARS and small and plain:
+                for number, given in enumerate(arguments):
+                    if result is given and kind is not bool: return self.told(dict(argument=number))
+                return self.told(dict(result=result)) if self.captured.news else result
+            reply = self.resulting(result)
+        except BaseException as error: reply = self.described(error)
+        result = None  # who else holds it?
+        return self.told(reply | self.held())
+
+    def call(self, name, args, kwargs, back=True, forgotten=(), changed=(), seconds=0.0, most=0):
+        """A call with arguments that may be changed.
+
+        back: whether to say how they were changed. forgotten, changed: what the judge no longer holds, and has changed,
+        of what both know. seconds: of processor time. most: items of an iterator that are wanted."""
+        shelf, shelf.most = self.shelf, most
+        shelf.keep(set(shelf.things).difference(forgotten))
+        shelf.change(changed)
+        try:
+            args = [shelf.decode(value) for value in args]
+            kwargs = {key: shelf.decode(value) for key, value in kwargs.items()}
+            shelf.agree() if back else shelf.keep(())  # then a result that is an argument is written out
+        except MemoryError as error: return self.told(self.described(error))
+        except RecursionError: return self.told(dict(unsupported='its arguments are nested too deeply'))
+        except (Unsupported, Broken) as error: return self.told(dict(unsupported=f'its arguments: {error}'))
+        try:
+            with timed(seconds): reply = self.resulting(self.called(name)(*args, **kwargs), args)
+        except Slow: reply = dict(slow=True)
+        except BaseException as error: reply = self.described(error)
+        if back:
+            try: reply |= dict(changed=found) if (found := shelf.changes()) else {}
+            except Unsupported as error: reply['lost'] = str(error)
+        args = kwargs = None  # who else holds them?
+        return self.told(reply | self.held(back))
+
+    def held(self, back=True):
+        "What the program still holds of what crossed: the shelf keeps that, and nothing else."
+        numbers = self.shelf.held() if back else []
+        self.shelf.keep(numbers)
+        if not numbers: return {}
+        return dict(held=numbers) | (dict(threads=True) if _thread._count() else {})  # `threading` acts in every fork
+
+    def kind(self, name):
+        "What a name of the program stands for: nothing, a function, an exception's class, a module, or data."
+        if name not in self.space: return None
+        thing = self.space[name]
+        known, _ = self.shelf.fars.setdefault(id(thing), (name, thing))
+        if known != name: return dict(known=known)
+        if isinstance(thing, type) and issubclass(thing, BaseException): return dict(exception=classes_of(thing))
+        if isinstance(thing, types.ModuleType): return dict(module=str(thing.__name__)[:LONGEST_NAME])
+        return 'function' if callable(thing) else 'data'
+
+    def tests(self, text):
+        "Run tests in the program's own space."
+        try: exec(compile(text, '<tests>', 'exec'), self.space)
+        except BaseException as error: return self.told(self.described(error))
+        return self.told(dict(ended=True))
+
+    def called(self, name):
+        if name in self.space: return self.space[name]
+        if name in self.kept: return self.kept[name]
+        if name == STEP: return step
+        raise NameError(f"name '{name}' is not defined")
+
+    def resulting(self, result, args=()):
+        "What a call gave; a result that is no data is kept, and gets a name by which the tests may pass it on."
+        if type(result) in (str, float, int):
+            for number, given in enumerate(args):
+                if result is given: return dict(argument=number)
+        if id(result) not in self.shelf.fars:
+            try: return dict(result=self.shelf.whole(result))
+            except Unsupported as error: why = error
+            name = f'result {len(self.kept)}'
+            self.kept[name], self.shelf.fars[id(result)] = result, (name, result)
+            how = 'iterator' if isinstance(why, Iterates) and hasattr(type(result), '__next__') else ''
+            how = 'true' if type(result) in TRUE else 'callable' if callable(result) else how
+            self.told_of[name] = dict(kept=name, why=str(why), kind=why.kind, how=how)
+        name, _ = self.shelf.fars[id(result)]
+        return self.told_of.get(name) or dict(kept=name)
+
+    def told(self, reply):
+        if self.captured.news: reply['printed'] = self.captured.taken()
+        if self.shelf.unordered: reply['unordered'] = True
+        return reply
+
+    def described(self, error):
+        if isinstance(error, MemoryError): RESERVE.clear()
+        return dict(error=described(error, self.shelf.whole))
 
 
-def call_one(space, name, args, kwargs=None):
-    """Call a function of the program: [result]; one that gives nothing may have worked in place: then also the arguments as it left them.
-
-    Without `kwargs`, the arguments are values that stand for themselves; so does then a result that is one."""
-    try:
-        function = known(space, name)
-        if kwargs is None:
-            kind = type(result := function(*args))
-            if kind in SCALARS and (kind is not int or SMALL < result < LARGE): return result
-        else: result = function(*(given := decode(args)), **{key: decode(value) for key, value in kwargs.items()})
-        try: reply = [encode(result)]
-        except Unsupported as error: return {'unsupported': str(error), 'kept': keep(space, result), 'true': type(result).__module__ == 're'}  # a match is no data, and true
-    except BaseException as error: return {'error': describe(error)}
-    if result is None and kwargs is not None:
-        try: left = encode(given)
-        except Exception: return reply
-        if left != args: reply.append(left)
-    return reply
+def step(iterator):
+    "The next item, in a list; in a tuple what the iterator returns when there is none."
+    try: return [next(iterator)]
+    except StopIteration as end: return (end.value,)
 
 
-def known(space, name):
-    if name not in space: raise NameError(f"name '{name}' is not defined")
-    return space[name]
-
-
-def keep(space, result):
-    "Keep a result that is no data; tests may pass it on by this name, and do nothing else with it."
-    name = f'result {len(space)}'
-    space[name] = result
-    return name
-
-
-def attempt(work):
-    try: return work()
-    except BaseException as error: return {'error': describe(error)}
-
-
-def fresh_space():
-    "The namespace of an empty module, which the program will find as its own."
-    module = sys.modules[MODULE] = types.ModuleType(MODULE)
-    READERS['far'] = lambda name: known(module.__dict__, name)
-    return module.__dict__
+def smaller(reply, error):
+    "What is said in place of a reply that is too large."
+    if type(reply) is not dict or 'error' not in reply: return dict(unsupported=f'it takes {error}')
+    return dict(error=dict(classes=reply['error']['classes'], text=None, vars={}))
 
 
 def load(code, space):
@@ -114,23 +186,28 @@ def load(code, space):
     exec(compile(code, '<program>', 'exec'), space)
 
 
-def describe(error):
-    "Reduce an exception to text: the names of the classes it descends from, and its message."
-    if isinstance(error, MemoryError): RESERVE.clear()
-    return [str(c.__name__)[:60] for c in type(error).__mro__][:20] + [message_of(error)]
+class Captured:
+    "What was printed, up to a limit, until it is taken; the rest is swallowed."
+    def __init__(self): self.limit, self.kept, self.size, self.news = 0, [], 0, False
+
+    def keep(self, name, data):
+        part = data[:self.limit - self.size]
+        if part:
+            if self.kept and self.kept[-1][0] == name: self.kept[-1][1] += part
+            else: self.kept.append([name, bytearray(part)])
+        if len(part) < len(data) and (not self.kept or self.kept[-1][0] != 'cut'): self.kept.append(['cut', b''])
+        self.size += len(part)
+        self.news = True
+
+    def taken(self):
+        kept, self.kept, self.news = self.kept, [], False
+        return [[name, bytes(data).decode('utf-8', 'replace')] for name, data in kept]
 
 
-def message_of(error, limit=300):
-    "The message of an exception, bounded, on one line, whatever its `__str__` does."
-    try: return str(' '.join(str(error).split()))[:limit]
-    except BaseException: return ''
-
-
-class Capped(io.RawIOBase):
-    "Keep the first bytes written to it and swallow the rest."
-    def __init__(self): self.limit, self.kept, self.news = 0, bytearray(), False
+class Stream(io.RawIOBase):
+    "One of the two streams that are captured."
+    def __init__(self, captured, name): self.captured, self.name = captured, name
     def writable(self): return True
     def write(self, data):
-        self.kept += bytes(data)[:self.limit - len(self.kept)]
-        self.news = True
+        self.captured.keep(self.name, bytes(data))
         return len(data)

@@ -53,3 +53,29 @@ def move_code(start, end):
     moved = not libc.mprotect(copy, size, READ | EXECUTE) and libc.mremap(copy, size, size, MAY_MOVE | TO_HERE, start) == start
     for at, until in ((room, copy), (copy + size, room + size + 2 * HUGE)) if moved else ((room, room + size + 2 * HUGE),): libc.munmap(at, until - at)
     return moved
+
+
+# ---------------------------------------------------------------- memory without a file
+
+def keep_private(shared):
+    """Have `mmap.mmap` without a file give memory that is bounded: the filter of system calls refuses what it asks for.
+
+    Private memory is as good where there are no other processes. shared: there may be, and a file without a name, in the
+    private folder, takes its place."""
+    import mmap
+    class Memory(mmap.mmap):
+        def __new__(cls, fileno, length, flags=mmap.MAP_SHARED, prot=READ | WRITE, access=mmap.ACCESS_DEFAULT, **more):
+            if fileno != -1 or not flags & mmap.MAP_SHARED or access == mmap.ACCESS_COPY:
+                return super().__new__(cls, fileno, length, flags, prot, access, **more)
+            if access == mmap.ACCESS_READ: prot = mmap.PROT_READ
+            if not shared: return super().__new__(cls, -1, length, flags & ~SHARED | mmap.MAP_PRIVATE, prot, **more)
+            import tempfile
+            with tempfile.TemporaryFile() as file:
+                file.truncate(length)
+                return super().__new__(cls, file.fileno(), length, flags & ~mmap.MAP_ANONYMOUS, prot, **more)
+    Memory.__name__ = Memory.__qualname__ = 'mmap'
+    Memory.__module__ = 'mmap'
+    mmap.mmap = Memory
+
+
+SHARED = 3  # MAP_SHARED and MAP_SHARED_VALIDATE

@@ -7,7 +7,7 @@ too and must be able to go on. Only calls through another machine's door (32-bit
 A filter sees numbers and registers, not what pointers point to: names of files are bounded by mounts and Landlock (`walls`).
 Considered and left out on purpose, in every profile: ptrace, process_vm_*, kcmp, pidfd_*, io_uring_* and aio, bpf, perf_event_open,
 userfaultfd, keyctl and its kin, namespaces and mounts, *_by_handle_at, fanotify and inotify, SysV and POSIX message queues, shared
-memory and semaphores, splice, vmsplice and tee, mlock*, NUMA calls, priorities and affinity (writing), every set*id, personality,
+memory and semaphores, memfd_create, splice, vmsplice and tee, mlock*, NUMA calls, priorities and affinity (writing), every set*id, personality,
 modify_ldt, pkey_*, timers by timer_create, clock setting, seccomp and landlock_* themselves.
 
 Standard library only, and no other module of this package: a fork server imports it by its plain name.
@@ -50,12 +50,12 @@ futimesat 261 -, utimensat 280 88, truncate 76 45"""
 ATTRIBUTES = """setxattr 188 5, lsetxattr 189 6, fsetxattr 190 7, getxattr 191 8, lgetxattr 192 9, fgetxattr 193 10, listxattr 194 11,
 llistxattr 195 12, flistxattr 196 13, removexattr 197 14, lremovexattr 198 15, fremovexattr 199 16"""
 PROCESSES = """fork 57 -, vfork 58 -, execve 59 221, execveat 322 281, wait4 61 260, waitid 247 95, setsid 112 157, setpgid 109 154,
-arch_prctl 158 -, memfd_create 319 279, mincore 27 232"""
+arch_prctl 158 -, mincore 27 232"""
 NETWORK = """connect 42 203, bind 49 200, listen 50 201, accept 43 202, accept4 288 242, setsockopt 54 208, sendmsg 46 211,
 recvmmsg 299 243, sendmmsg 307 269"""
 # What a fork server calls and its children must not, or not so.
 SERVERS = """clone 56 220, kill 62 129, tkill 200 130, tgkill 234 131, rt_sigqueueinfo 129 138, rt_tgsigqueueinfo 297 240, wait4 61 260, waitid 247 95,
-setsid 112 157, prctl 157 167, prlimit64 302 261, landlock_restrict_self 446 446"""
+setsid 112 157, prctl 157 167, prlimit64 302 261, landlock_restrict_self 446 446, open 2 -, openat 257 56"""
 
 # ---------------------------------------------------------------- rules on arguments
 # A rule is a list of conditions that must all hold: (kind, number of the argument, what).
@@ -65,6 +65,7 @@ CLEAR, HAS, AMONG, DIFFERS, NULL = 'none of these bits', 'this bit', 'one of the
 O_TRUNC, O_ACCMODE = 0x200, 3
 OPEN_WRITES = 0x400643                                # WRONLY, RDWR, CREAT, TRUNC, APPEND, TMPFILE: alike on both machines
 PROT_WRITE, PROT_EXEC = 2, 4
+NO_FILE = (0x21, 0x21)                                # MAP_SHARED, MAP_ANONYMOUS: it stays when all but a page is given back
 CLONE_THREAD, THREAD_FLAGS = 0x10000, 0x7D0F00        # all that glibc and musl set for a thread
 PROCESS_FLAGS = THREAD_FLAGS | 0x010040FF             # and for a new process: its end's signal, VFORK, CHILD_SETTID; never a namespace
 PIPE_NOTIFICATION = 0x80                              # the kernel's watch queues, by the back door of pipe2
@@ -82,7 +83,8 @@ def rules(profile, own_processes, own_network):
     ours = [(AMONG, 0, (OWN,))]
     found = dict.fromkeys(['kill', 'tkill', 'tgkill', 'rt_sigqueueinfo', 'rt_tgsigqueueinfo'], ours)
     found.update(
-        mmap=[(DIFFERS, 2, (PROT_WRITE | PROT_EXEC,) * 2)], mprotect=[(CLEAR, 2, PROT_EXEC)],   # no new machine code; libraries still load
+        mmap=[(DIFFERS, 3, NO_FILE), (DIFFERS, 2, (PROT_WRITE | PROT_EXEC,) * 2)],              # no new machine code;
+        mprotect=[(CLEAR, 2, PROT_EXEC)],                                                       # libraries still load
         clone=[(CLEAR, 0, ~THREAD_FLAGS), (HAS, 0, CLONE_THREAD)], ioctl=[(AMONG, 1, IOCTL)], prctl=[(AMONG, 0, PRCTL)],
         fcntl=[(AMONG, 1, FCNTL)], prlimit64=[(AMONG, 0, (0, OWN)), (NULL, 2, None)], pipe2=[(CLEAR, 1, PIPE_NOTIFICATION)],
         socketpair=[(AMONG, 0, (AF_UNIX,))], sendto=[(NULL, 4, None)],                         # an address would lead out of the pair
@@ -91,7 +93,8 @@ def rules(profile, own_processes, own_network):
         found.update(open=[(DIFFERS, 1, (O_TRUNC | O_ACCMODE, O_TRUNC))], openat=[(DIFFERS, 2, (O_TRUNC | O_ACCMODE, O_TRUNC))],
                      fcntl=[(AMONG, 1, FCNTL + LOCKS)])
     if profile == LIBS:       # numerical libraries generate machine code
-        found.update(mmap=[], mprotect=[], clone=[(CLEAR, 0, ~PROCESS_FLAGS)], prlimit64=[(AMONG, 0, (0,))])
+        found.update(mmap=[(DIFFERS, 3, NO_FILE)], mprotect=[], clone=[(CLEAR, 0, ~PROCESS_FLAGS)],
+                     prlimit64=[(AMONG, 0, (0,))])
         if own_processes: found.update(dict.fromkeys(['kill', 'tkill', 'tgkill', 'rt_sigqueueinfo', 'rt_tgsigqueueinfo'], []))
         if own_network: found.update(socket=[(AMONG, 0, (AF_UNIX, AF_INET, AF_INET6)), (CLEAR, 1, ~STREAM_OR_DATAGRAM),
                                              (AMONG, 2, PLAIN_PROTOCOLS)], sendto=[])

@@ -9,13 +9,13 @@ die_with_parent - enter_domain - `seccomp.install`, last.
 
 Standard library only, and no other module of this package: a fork server imports it by its plain name.
 """
-import ctypes, errno, os, pwd, stat, struct, sys
+import ctypes, errno, os, pwd, resource, signal, stat, struct, sys
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.argtypes, libc.syscall.restype = [ctypes.c_long] + [ctypes.c_void_p] * 6, ctypes.c_long
 libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 libc.mount.argtypes = [ctypes.c_char_p] * 3 + [ctypes.c_ulong, ctypes.c_char_p]
-PIVOT_ROOT = dict(x86_64=155, aarch64=41)
+PIVOT_ROOT, SIGACTION = dict(x86_64=155, aarch64=41), dict(x86_64=13, aarch64=134)
 MOUNT_SETATTR, CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 442, 444, 445, 446      # the same on all machines
 
 
@@ -42,7 +42,19 @@ def prctl(option, value=0, more=0):
 # ---------------------------------------------------------------- one process
 
 PDEATHSIG, DUMPABLE, KEEP_CAPABILITIES, CAPBSET_READ, CAPBSET_DROP, SUBREAPER, NO_NEW_PRIVS, AMBIENT = 1, 4, 8, 23, 24, 36, 38, 47
+OTHERWISE = signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ  # the first two cannot be changed, the others Python ignores
 AMBIENT_CLEAR_ALL, SIGKILL, DAC_READ_SEARCH, CAPABILITY_VERSION = 4, 9, 2, 0x20080522
+
+
+def usual_signals():
+    """Answer signals as a freshly started interpreter does, whatever who started this one ignores or holds back.
+
+    Asks the kernel: the C library keeps signals 32 and 33 to itself, which some ways to start a process leave ignored."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    usual, number = bytes(32), SIGACTION.get(os.uname().machine)
+    for signum in range(1, 65) if number else ():
+        if signum not in OTHERWISE: system(number, signum, usual, 0, 8)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def no_new_privs():
@@ -53,6 +65,11 @@ def no_new_privs():
 def not_dumpable():
     "Close this process's memory and descriptors to others of its user; after all writing to /proc/self, which then belongs to root."
     prctl(DUMPABLE, 0)
+
+
+def dumpable():
+    "Let others of this user see this process's memory, as far as their own walls do."
+    prctl(DUMPABLE, 1)
 
 
 def die_with_parent(parent=None):
@@ -72,6 +89,19 @@ def oom_first():
         with open('/proc/self/oom_score_adj', 'w') as f: f.write('1000')
         return True
     except OSError: return False
+
+
+def granted(kind, *most):
+    "What `setrlimit` takes to set a limit, NPROC for instance: as much as is asked for, or as the host allows."
+    kind = getattr(resource, f'RLIMIT_{kind}')
+    hard = resource.getrlimit(kind)[1]
+    return kind, most if hard == resource.RLIM_INFINITY else tuple(min(number, hard) for number in most)
+
+
+def soften(kind, most):
+    "Bound this process by what it could take back: as asked, or as the host allows."
+    kind, (soft,) = granted(kind, most)
+    resource.setrlimit(kind, (soft, resource.getrlimit(kind)[1]))
 
 
 def capabilities():
@@ -145,13 +175,25 @@ def loopback_up():
     finally: os.close(plug)
 
 
+NETWORK = {'tcp_max_tw_buckets': '0', 'tcp_rmem': '4096 65536 262144', 'tcp_wmem': '4096 65536 262144'}
+
+
+def tune_network():
+    """Inside an own network namespace, as long as the old /proc is there: free ports at once; let connections hold little.
+
+    A port that waits for stragglers (TIME_WAIT) would fail the next program that wants it. A namespace for each program
+    would do the same, but takes rights that no child has, and half a millisecond each."""
+    for name, value in NETWORK.items():
+        with open(f'/proc/sys/net/ipv4/{name}', 'w') as f: f.write(value)
+
+
 # ---------------------------------------------------------------- a root folder of one's own
 
 RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, REC, PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18       # the first four are also MOUNT_ATTR_*
 ST_RELATIME, RELATIME, SAME_IN_STATVFS = 4096, 1 << 21, 15 | 1024 | 2048         # plus noatime and nodiratime
 DETACH, HERE, RECURSIVE = 2, -100, 0x8000
 OLD, STAGE = '/.old', '/tmp'
-DEVICES = ('/dev/null', '/dev/zero', '/dev/full', '/dev/random', '/dev/urandom')
+DEVICES = ('/dev/null', '/dev/full', '/dev/random', '/dev/urandom')        # not zero: mapped as shared, nothing bounds it
 LOCAL_NAMES = {'/etc/hosts': '127.0.0.1 localhost\n::1 localhost\n', '/etc/nsswitch.conf': 'hosts: files\n'}    # for use with loopback_up
 
 
@@ -221,7 +263,7 @@ def furnish(readable, folders, writable_mb, inodes, executable, proc, texts, mod
     for way_in in [f'{folder}/{name}' for folder in folders if writable_mb for name in os.listdir(folder)]:   # to what is readable, no place for programs
         mount(way_in, way_in, None, BIND | REC)
         restrict(way_in, RDONLY | NOSUID | NODEV, modern=modern)
-    if writable_mb and executable and not os.path.lexists('/dev/shm'): os.symlink(folders[0], '/dev/shm')       # semaphores: one folder to bound and to wipe
+    if writable_mb and not os.path.lexists('/dev/shm'): os.symlink(folders[0], '/dev/shm')       # semaphores: one folder to bound and to wipe
     for name, text in texts.items():
         os.makedirs(os.path.dirname(name), exist_ok=True)
         with open(name, 'x', encoding='utf-8') as f: f.write(text)
@@ -344,7 +386,8 @@ SYSTEM = ('/usr', '/lib', '/lib32', '/lib64', '/libx32', '/etc/ld.so.cache', '/e
 
 def interpreter_paths(programs=False):
     "Folders and files that this interpreter reads, and what it may run; never all of /etc, and never a home or what contains one."
-    wanted = [*SYSTEM, *PROGRAMS[:2 * programs], sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, os.path.dirname(os.__file__)]
+    wanted = [*SYSTEM, *(PROGRAMS + (sys.executable,)) * programs, os.path.dirname(os.__file__)]
+    wanted += [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix]
     wanted += [os.path.realpath(path) for path in wanted] + [os.path.dirname(os.path.realpath(sys.executable))]
     with open('/proc/self/maps') as f: mapped = {line.split(maxsplit=5)[-1].strip() for line in f}
     wanted += [os.path.dirname(path) for path in mapped if path.startswith('/') and '.so' in os.path.basename(path)]

@@ -10,7 +10,7 @@ __all__ = ['not_a_description', 'describe', 'anonymous_head', 'round_trip', 'kee
 # %% ../../nbs/pipeline/54_dual_model.ipynb #db91dd35
 import re
 from ..config import Dual, Sampling
-from ..constants import FAILED, PASSED
+from ..constants import PASSED
 from ..execution.execution import Limits
 from ..execution.behaviour import behaviours
 from ..io_utils import content_id
@@ -80,7 +80,7 @@ def round_trip(
     return [_judged(p, why, [found[c] for c in back.get(q, [])], found[p["code"]], settings, benchmark, (overlaps or {}).get(p["id"])) for p, q, why in zip(described, questions, refused)]
 
 # %% ../../nbs/pipeline/54_dual_model.ipynb #7566c4c4
-def _judged(pair, refused, copies, original, settings, benchmark, overlap=None) -> dict:
+def _judged(pair, refused, copies, original, settings: Dual, benchmark, overlap=None) -> dict:
     "Write the round trip's outcome into a pair"
     share = sum(b.fingerprint is not None and b.fingerprint == original.fingerprint for b in copies) / len(copies) if copies else 0.
     if refused: gate, reason = "description", refused

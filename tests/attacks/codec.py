@@ -118,8 +118,8 @@ WIRE = [
     tapped("body_deep_object", "frame(b'{\"a\":' * 300_000 + b'1' + b'}' * 300_000)", expected=(*BROKEN, MEMORY)),
     tapped("body_deep_inside", "frame(body.replace(b'77', b'[' * 90_000 + b']' * 90_000))", "77", expected=(*BROKEN, MEMORY)),
     tapped("body_far", "frame(body.replace(b'77', b'{\"far\": \"f\"}'))", "77", tests="assert f(3) != 5"),
-    tapped("kept_for_data", "frame(body.replace(b'[77]', b'[{\"unsupported\": \"\", \"kept\": \"f\"}]'))", "77", tests="assert f(3) != 5", expected=(UNSUPPORTED,)),
-    tapped("kept_too_long", "frame(body.replace(b'[77]', b'[{\"unsupported\": \"\", \"kept\": \"' + b'f' * (9 << 20) + b'\"}]'))", "77", tests="assert f(f(3)) != 5", expected=(*BROKEN, TIMEOUT)),
+    tapped("kept_for_data", "frame(body.replace(b', 77', b', {\"kept\": \"f\", \"why\": \"\", \"kind\": \"\", \"how\": \"\"}'))", "77", tests="assert f(3) != 5", expected=(UNSUPPORTED,)),
+    tapped("kept_too_long", "frame(body.replace(b'77', b'{\"why\": \"\", \"kind\": \"\", \"how\": \"true\", \"kept\": \"' + b'f' * (9 << 20) + b'\"}'))", "77", tests="assert f(f(3)) != 5", expected=(*BROKEN, TIMEOUT)),
     tapped("body_nan", "frame(body.replace(b'77', b'NaN'))", "77"),
     tapped("body_infinity", "frame(body.replace(b'77', b'-Infinity'))", "77"),
     tapped("body_overflow", "frame(body.replace(b'77', b'1e999'))", "77"),
@@ -239,10 +239,30 @@ RESULTS = [  # (name, statements, result, right verdicts, the tests): results th
     ("format_width", "", "'{:>99999999999}'", (FAILED, MEMORY), "assert f(3).format(1) == '9'"),
 ]
 
+WRITES = "\"open('@CANARY@', 'a').write('x')\""
+DEPUTIES = [  # (name, result, tests that would do with it, with the rights of who runs them, what the program cannot)
+    ("open", "'@CANARY@'", "open(f(3), 'a').write('x')"), ("io_open", "'@CANARY@'", "import io\nio.open(f(3), 'a').write('x')"),
+    ("path", "'@CANARY@'", "from pathlib import Path\nPath(f(3)).write_text('x')"), ("timeit", WRITES, "import timeit\ntimeit.timeit(f(3), number=1)"),
+    ("profile", WRITES, "import cProfile\ncProfile.run(f(3))"), ("spawn", "'touch @CANARY@'", "import posix\nposix.posix_spawn('/bin/sh', ['sh', '-c', f(3)], {})"),
+    ("getattr", WRITES, "getattr(__builtins__, 'ev' + 'al')(f(3))"), ("builtins_item", WRITES, "__builtins__['eval'](f(3))"), ("builtins_import", WRITES, "from builtins import eval as e\ne(f(3))"),
+    ("sys_modules", "'@CANARY@'", "import sys\nsys.modules['os'].truncate(f(3), 0)"), ("code", WRITES, "import code\ncode.InteractiveInterpreter().runsource(f(3))"),
+    ("methodcaller", WRITES, "import operator\noperator.methodcaller('__getitem__', 'eval')(vars(__import__('builtins')))(f(3))"),
+    ("subclasses", WRITES, "[c for c in ().__class__.__base__.__subclasses__() if c.__name__ == 'BuiltinImporter'][0].load_module('builtins').eval(f(3))"),
+    ("globals_of", WRITES, "(lambda: 0).__globals__['__builtins__']['eval'](f(3))"), ("log", "'@CANARY@'", "import logging\nlogging.FileHandler(f(3)).emit(logging.makeLogRecord({'msg': 'x'}))"),
+    ("database", "'@CANARY@-db'", "import sqlite3\nsqlite3.connect(f(3)).execute('create table t (a)')"), ("copy", "'@CANARY@'", "import shutil\nshutil.copy('/bin/true', f(3))"),
+    ("runpy", "'@CANARY@'", "import runpy\nrunpy.run_path(f(3))"), ("fileinput", "'@CANARY@'", "import fileinput\nfor line in fileinput.input([f(3)], inplace=True): print('x')"),
+    ("argparse", "'@CANARY@'", "import argparse\nargparse.FileType('w')(f(3))"), ("harness", WRITES, "from harnesses.probing import load\nload(f(3))"), ("codec", WRITES, "import child\nchild.load(f(3), {})"),
+    ("decorator", WRITES, "import functools\n@functools.partial(map, eval)\ndef g(): pass\n[*map(eval, [f(3)])]"), ("match", WRITES, "match [eval]:\n    case [e]: e(f(3))"),
+    ("hints", WRITES, "import typing\\nclass C: pass\\nC.__annotations__ = {'x': f(3)}\\ntyping.get_type_hints(C)"), ("renamed", "'touch @CANARY@2'", "import os\\no = os\\no.system(f(3))"),
+    ("chosen", "'touch @CANARY@2'", "import os\\n(os if 1 else 0).system(f(3))"), ("modules", "'touch @CANARY@2'", "import sys\\no = sys\\no.modules['os'].system(f(3))"), ("inside", "'touch @CANARY@2'", "import random\\nrandom._os.system(f(3))"),
+    ("codecs", "'@CANARY@'", "import json\\njson.codecs.open(f(3), 'w').write('x')"), ("from_codecs", "'@CANARY@'", "from json import codecs\\ncodecs.open(f(3), 'w').write('x')"), ("mock", "'builtins.len'", "from unittest.mock import patch\npatch(f(3), lambda x: 9).start()"), ("import_star", WRITES, "from os import *\nsystem(f(3))"),
+]
+
 ATTACKS = [
     *WIRE, *DESCRIPTORS,
     *(bare(f"result_{name}", f"def f(x): return {result}", tests) for name, result, tests in WRONG_KINDS),
     *(bare(f"result_{name}", f"{code}\ndef f(x): return {result}", tests, expected, seconds=1.0 if TIMEOUT in expected else 8.0) for name, code, result, expected, tests in RESULTS),
+    *(bare(f"deputy_{name}", f"def f(x): return {result}", f"{tests}\nassert 0", (FAILED, UNSUPPORTED), trace="canary") for name, result, tests in DEPUTIES),
     bare("result_writes_by_eval", "def f(x): return \"open('@CANARY@', 'a').write('x') and 9\"", "assert eval(f(3)) == 9", BROKEN, trace="canary"),
     bare("result_calls_by_eval", "def f(x): return \"__import__('socket').create_connection(('127.0.0.1', @TCP@), 1) and 9\"", "assert eval(f(3)) == 9", BROKEN, trace="tcp"),
     bare("result_reads_by_eval", "def f(x): return \"open('@SECRET@').read()\"", "import hashlib\nassert hashlib.sha256(eval(f(3)).encode()).hexdigest() == '@SECRET_HASH@'", BROKEN),

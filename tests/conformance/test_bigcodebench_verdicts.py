@@ -27,8 +27,9 @@ DIFFERENT = {
 # the same verdict for another set of tests
 OTHER_TESTS = {
     ("complete", "BigCodeBench/594"): "copies a mocked file, whose descriptor is that of standard output: a pipe there, /dev/null here, and only a pipe refuses to be sought in",
-    ("instruct", "BigCodeBench/720"): "draws a number at random that may lie inside or outside the bounds of the test",
 }
+# the test draws numbers that may lie inside or outside of its own bounds: no verdict is the right one
+BY_CHANCE = {"BigCodeBench/720"}
 SLOW = ("BigCodeBench/1104", "BigCodeBench/1040", "BigCodeBench/195", "BigCodeBench/1103", "BigCodeBench/220")  # mostly asleep
 
 
@@ -71,6 +72,7 @@ def test_verdicts_are_those_recorded():
         for row in check(bench, sorted((s for s in samples if s["task_id"] in bench.by_task), key=lambda s: s["task_id"] not in SLOW), workers=3):
             there = recorded(kind)[row["task_id"]][0]
             seen += 1
+            if row["task_id"] in BY_CHANCE: continue
             assert row["passed"] == (there["status"] == "pass"), row
             if row["result"] != there["status"]: differences[kind, row["task_id"]] = (there["status"], row["result"], row["detail"])
             elif row["details"] and set(row["details"]) != set(there["details"]): others.add((kind, row["task_id"]))

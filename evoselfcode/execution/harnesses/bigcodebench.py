@@ -37,11 +37,19 @@ def surround():
     time.tzset()
     resource.setrlimit(resource.RLIMIT_STACK, (STACK_MB << 20, resource.getrlimit(resource.RLIMIT_STACK)[1]))
     builtins.exit = builtins.quit = None
-    os.register_at_fork(after_in_child=random.seed)  # left out by the server for its own children
+    draw_anew()
     provide_python()
     os.chdir(tempfile.mkdtemp())
     watch_signals_and_commands()
     sys.stdin = sys.stdout = sys.stderr = Stream()
+
+
+def draw_anew():
+    "Random numbers are nobody's here: no seed is the job's, and none was drawn by the server for all its children."
+    os.register_at_fork(after_in_child=random.seed)  # left out by the server for its own children
+    random.seed()
+    if 'numpy' in sys.modules: sys.modules['numpy'].random.seed()
+    os.environ.pop('PYTHONHASHSEED', None)  # for the interpreters that a program starts
 
 
 def provide_python():

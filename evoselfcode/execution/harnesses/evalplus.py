@@ -1,23 +1,26 @@
 """evalplus's way of judging: what a program gives for an input against what the reference solution gives for the same input.
 
-`judge_outputs` runs in the judge: the reference solution is executed there, which is the benchmark's own text and as trusted as its tests would be; the candidate stays in its locked child.
-`run` is the official way: reference, comparison and candidate in one process, a locked child, where a candidate could forge what it likes.
+`expect` asks the reference solution once for all samples of a task, and notes what is expected: not the outputs, which
+may take hundreds of megabytes, but their digests. They tell nearly always that a candidate's output is the same; where
+they do not, the reference solution is asked again for that one input.
+`judge_outputs` runs in the judge, and executes the reference solution there where it must: it is the benchmark's own
+text, as trusted as its tests would be. The candidate stays in its locked child.
+`run` is the official way: reference, comparison and candidate in one process, a locked child, where a candidate could
+forge what it likes.
 
-No expected output is kept longer than it is needed, since those of one task may take hundreds of megabytes; the judge keeps their digests for the next samples of the same task.
 Facts (tasks, tolerances, limits) are those of evalplus at 26d6d00; where 0.3.1 differs, the case says so.
 """
-import cmath, json, marshal, math, re, signal, sys, time
+import cmath, json, marshal, math, signal, sys, time
 from collections import namedtuple
 from functools import lru_cache
 from hashlib import sha256
 from itertools import chain, islice, repeat
+from .guard import Guard, WriteOnlyStringIO, plain
 
 WHOLE, GRACE = 60.0, 2.0          # seconds for all inputs together, and until evalplus kills the process
 SLOWER = 4.0                      # times as long as the reference solution may one call take
 RTOL, FLOAT_ATOL = 1e-7, 1e-6     # relative tolerance; absolute one where the expected output is made of floats
-GROUPS = (1, 8, 64, 512)          # inputs whose outputs are expected at a time, at first, then, ...
-HELD, LARGE = 8 << 20, 64 << 10   # bytes: expected outputs held at a time; one whose digest is asked for
-PART = 20_000                     # items of a large output that are fetched at a time
+LARGE, PART = 64 << 10, 20_000    # bytes of an output that comes in parts, and items of one
 PASS, FAIL, LATE = 'pass', 'fail', 'timeout'
 
 # ---------------------------------------------------------------- inputs, which the data file holds as JSON
@@ -78,13 +81,14 @@ class Comparison:
     def holds(self, arguments, output, expected):
         "Whether an output is right. Raises whatever comparing raises, which is a failure, too."
         if self.mbpp and self.entry == 'are_equivalent': return True
-        if self.mbpp and self.entry in NOT_NONE: return output == expected if isinstance(output, bool) else expected == (output is not None)
+        if self.mbpp and self.entry in NOT_NONE:
+            return output == expected if type(output) is bool else expected == (output is not None)
         if not self.mbpp and self.entry == 'find_zero': return abs(polynomial(*arguments, output)) <= self.atol
         right = set(output) == set(expected) if self.as_sets else output == expected or self.also_right(arguments, output)
         self.loosen(is_floats(expected))
         if right or self.atol == 0: return right
         if type(output) is not type(expected) or isinstance(expected, (list, tuple)) and len(output) != len(expected): return False
-        return allclose(output, expected, self.atol)
+        return allclose(plain(output), expected, self.atol)
 
     def loosen(self, floats):
         if floats and self.atol == 0: self.atol = FLOAT_ATOL
@@ -142,53 +146,74 @@ def pairs(a, b, missing):
 class Reference:
     "The reference solution of a task on the inputs of one set."
     def __init__(self, case):
-        self.case, self.known, space = case, [], {}  # known: what is expected for the first inputs, as far as it has been asked for
-        exec(compile(case['reference'], '<reference>', 'exec'), space)
-        self.function, self.as_flags = space[case['entry']], case['dataset'] == 'mbpp' and case['entry'] in NOT_NONE
-        self.by_value = case['dataset'] == 'humaneval' and case['entry'] == 'find_zero'  # where no output is right by being the same
+        self.case, self.space, self.inputs_as_text = case, None, None
+        self.as_flags = case['dataset'] == 'mbpp' and case['entry'] in NOT_NONE
+        self.by_value = case['dataset'] == 'humaneval' and case['entry'] == 'find_zero'  # being the same is not enough
+        self.known = [Known(*row) for row in case.get('known') or ()]  # of the first inputs, as far as it was asked
 
     def inputs(self): return restore(self.case['task'], json.loads(self.case['inputs']))  # fresh ones: programs may change them
 
+    def texts(self):
+        "The arguments for each input, as JSON."
+        if self.inputs_as_text is None: self.inputs_as_text = [*map(json.dumps, json.loads(self.case['inputs']))]
+        return self.inputs_as_text
+
+    def arguments(self, i): return restore(self.case['task'], [json.loads(self.texts()[i])])[0]
+
+    def function(self):
+        if self.space is None:
+            self.space = {}
+            exec(compile(self.case['reference'], '<reference>', 'exec'), self.space)
+        return self.space[self.case['entry']]
+
     def output(self, arguments):
         "What is expected for an input, and how long the reference solution took for it."
-        since = time.perf_counter()
-        output = self.function(*arguments)
+        function, since = self.function(), time.perf_counter()
+        output = function(*arguments)
         took = time.perf_counter() - since
         return (output is not None if self.as_flags else output), took
+
+    def about(self, output, took):
+        since = time.perf_counter()
+        found = None if self.by_value else digest(output, NANS)
+        return Known(round(took, 4), is_floats(output), found, round(time.perf_counter() - since, 4))
 
     def limit(self, took): return max(self.case['least'], SLOWER * took)  # of one call
 
 
+Known = namedtuple('Known', 'took floats digest telling')  # of an output: seconds, whether it is made of floats, a few bytes, seconds for these
+SEQUENCES = (str, list, tuple)
+NANS = b'\xf8\x7f', b'\xf8\xff'  # how they end in memory: equal to nothing, whatever their bytes
+
+
 class Expected:
-    """What is expected for each input, in order. The reference solution is asked once for all samples of a task: what stays of an output is its digest,
-    which tells nearly always that a candidate's is the same; where it does not, the reference solution is asked again."""
-    def __init__(self, reference): self.reference, self.fresh, self.values = reference, [], {}
+    "What is known of each input's output, in order; and the output itself, where it must be had."
+    def __init__(self, reference): self.reference, self.values = reference, {}
 
     def __getitem__(self, i):
         known = self.reference.known
         if i == len(known):
-            value, took = self.ask(i)
-            known.append(Known(took, weight(value), type(value), len(value) if isinstance(value, SEQUENCES) else 0, is_floats(value), None if self.reference.by_value else digest(value)))
-            self.values[i] = value
+            self.values[i], took = self.reference.output(self.reference.arguments(i))
+            known.append(self.reference.about(self.values[i], took))
         return known[i]
 
-    def ask(self, i):
-        if not self.fresh: self.fresh = self.reference.inputs()
-        arguments, self.fresh[i] = self.fresh[i], None
-        return self.reference.output(arguments)
+    def value(self, i):
+        return self.values.pop(i) if i in self.values else self.reference.output(self.reference.arguments(i))[0]
 
-    def value(self, i): return self.values.pop(i) if i in self.values else self.ask(i)[0]
-
-
-Known = namedtuple('Known', 'took weight kind size floats digest')  # seconds, bytes, type, items, whether they are floats
-SEQUENCES = (str, list, tuple)
+    def right(self, i, comparison):
+        "Note that an output was the expected one."
+        self.values.pop(i, None)
+        comparison.loosen(self.reference.known[i].floats)
 
 
-def digest(value):
-    "A few bytes that are the same only for values of the same types and content; None for what has none."
+def digest(value, without=()):
+    "A few digits that only values of the same types and content share; None for no data, and what holds `without`."
     try: data = marshal.dumps(value, 2)  # of this version: the same bytes for what is the same
     except ValueError: return None
-    return data if len(data) < 32 else sha256(data).hexdigest()
+    return None if any(map(data.__contains__, without)) else sha256(data).hexdigest()[:DIGITS]
+
+
+DIGITS = 18  # of a digest
 
 
 def weight(value, samples=8):
@@ -200,6 +225,12 @@ def weight(value, samples=8):
     return 56 + len(value) * (8 + sum(map(weight, some)) // len(some)) if some else 56
 
 
+def expect(packed):
+    "What is known of the outputs that a case's reference solution gives, a row for each input."
+    reference = Reference(json.loads(packed))
+    return [[*reference.about(*reference.output(arguments))] for arguments in reference.inputs()]
+
+
 # ---------------------------------------------------------------- in the judge
 
 @lru_cache(64)
@@ -208,82 +239,79 @@ def reference_of(packed):
     return Reference(json.loads(packed))
 
 
-def judge_outputs(function, in_parts, packed):
-    "Ask the candidate for the outputs of all inputs; raise at the first that is wrong. `in_parts`: its `PARTS`."
-    reference, started, own, clock = reference_of(packed), time.perf_counter(), 0.0, time.perf_counter
-    inputs, expected, comparison = reference.inputs(), Expected(reference), Comparison(reference.case)
-    position, budget = 0, reference.case['least'] * len(inputs)
-    if not inputs and not in_parts(function.__name__, None): raise AssertionError(f'it has no function {function.__name__}')
-    for size in chain(GROUPS, repeat(GROUPS[-1])):
-        if position == len(inputs): return
-        since, group, held, large = clock(), [], 0, False
-        while len(group) < min(size, len(inputs) - position) and held < HELD and not large:
-            group.append(known := expected[position + len(group)])
-            held += known.weight
-            large = known.weight > LARGE and known.kind in SEQUENCES and not comparison.as_sets
-        limits = [reference.limit(known.took) for known in group]
-        budget += sum(limit - reference.case['least'] for limit in limits)
+def judge_outputs(ask, packed):
+    """Ask the candidate for the outputs of all inputs; raise at the first that is wrong. `ask`: what `load` gives.
+
+    What comes back for most calls is the digest of the output: only who has what is right can know it."""
+    reference, clock = reference_of(packed), time.perf_counter
+    expected, comparison, texts = Expected(reference), Comparison(reference.case), reference.texts()
+    started, own, least = clock(), 0.0, reference.case['least']  # own: seconds that are not the candidate's
+    budget = least * len(texts)
+    if not texts and ask(None) is not True: raise AssertionError(f"it has no function {reference.case['entry']}")
+    for position, text in enumerate(texts):
+        since = clock()
+        known = expected[position]
+        limit = reference.limit(known.took)
+        budget += limit - least
         own += clock() - since
-        answers = function.each(inputs[position:position + len(group) - large], max(limits))
-        for known in group:
-            arguments = inputs[position]
-            if large and known is group[-1]:
-                answer, beside = large_answer(in_parts, function.__name__, arguments, known, limits[-1], position)
-                own += beside
-            else: answer = next(answers)
-            if answer is SAME or known.digest and digest(answer) == known.digest: comparison.loosen(known.floats)
-            else:
-                since = clock()
-                wanted = expected.value(position)
-                own += clock() - since
-                if not comparison.holds(arguments, answer, wanted): raise AssertionError(f'input {position}: {told(answer)} is not {told(wanted)}')
-            expected.values.pop(position, None)
-            inputs[position] = None
-            position += 1
-            if clock() - started - own > min(WHOLE, budget) + GRACE: function.questions.fail('timeout', f'no end within {min(WHOLE, budget) + GRACE:g} s for all inputs')
+        said, = ask.each([[text]], limit + SLOWER * known.telling)
+        since = clock()
+        if known.digest and said == known.digest: expected.right(position, comparison)
+        else:
+            output, wanted = output_of(ask, position), expected.value(position)
+            right = comparison.holds(reference.arguments(position), output, wanted)
+            if not right: raise AssertionError(wrong(position, output, wanted))
+        own += clock() - since
+        if clock() - started - own > min(WHOLE, budget) + GRACE:
+            ask.questions.fail('timeout', f'no end within {min(WHOLE, budget) + GRACE:g} s for all inputs')
 
 
-WITH_LIBRARIES = re.compile(r'\b(numpy|scipy|pandas|sympy|sklearn|networkx)\b')  # programs that shall find installed packages, as they do with evalplus
-
-PARTS = '''
-pass
-def _in_parts(name, arguments, first=None, last=None, kept=[]):
-    if arguments is None: return name in globals()
-    if first is not None: return kept[0][first:last]
-    if name:
-        kept[:] = [globals()[name](*arguments)]
-        return [type(kept[0]).__name__, len(kept[0])]
-    from hashlib import sha256
-    from marshal import dumps
-    try: return sha256(dumps(kept[0], 2)).hexdigest()
-    except ValueError: return None
-'''  # goes below a candidate: an output of hundreds of megabytes fits no message, and a digest of what is right is only known to who has it
-SAME = object()
-
-
-def large_answer(in_parts, name, arguments, known, limit, position):
-    "Have the candidate make a large output: `SAME` where its digest is the expected one's, or else the output; and the seconds that this took beside the call itself."
-    said, = in_parts.each([[name, arguments]], limit)
-    since = time.perf_counter()
-    if type(said) is not list or said[1] != known.size: raise AssertionError(f'input {position}: {told(said)} is not {told([known.kind.__name__, known.size])}')
-    if known.digest and said[0] == known.kind.__name__ and in_parts('', []) == known.digest: return SAME, time.perf_counter() - since
-    value, *parts = (in_parts(name, [], first, first + PART) for first in range(0, known.size, PART))
+def output_of(ask, position):
+    "The output of the last call; a large one comes in parts."
+    about = ask(None, 'about')
+    if type(about) is not list: return ask(None, 'value')
+    kind, size = about
+    if kind not in ('str', 'list', 'tuple') or type(size) is not int:
+        raise AssertionError(f'input {position}: no output')
+    value, *parts = (ask(None, first, first + PART) for first in range(0, size, PART))
     for part in parts: value += part
-    return value, time.perf_counter() - since
+    return value
 
 
-def told(value):
+def wrong(position, output, wanted):
     import reprlib
-    return reprlib.repr(value)
+    return f'input {position}: {reprlib.repr(plain(output))} is not {reprlib.repr(wanted)}'
+
+
+# ---------------------------------------------------------------- beside the candidate
+
+def load(solution, libraries, space, task, entry):
+    """Execute a solution as it stands, and give a function that calls it with arguments given as JSON.
+
+    That gives the digest of the output, which is kept; on demand what the output is about, all of it, or a part."""
+    from .candidate import load
+    load(solution, libraries, space)
+    kept = []
+    def ask(text, first='', last=None, read=json.loads, restore=restore, digest=digest):
+        if text is not None:
+            arguments, = restore(task, [read(text)])
+            kept[:] = [space[entry](*arguments)]
+            return digest(kept[0])
+        if first == '': return entry in space
+        if first == 'about': return about(kept[0])
+        return kept.pop() if first == 'value' else kept[0][first:last]
+    return ask
+
+
+def about(output):
+    "The type and the length of an output that is large; None for others."
+    large = type(output) in SEQUENCES and weight(output) > LARGE
+    return [type(output).__name__, len(output)] if large else None
 
 
 # ---------------------------------------------------------------- the official way
 
-REMOVED = {  # what evalplus takes away from programs
-    'builtins': 'exit quit help open', 'subprocess': 'Popen', 'shutil': 'rmtree move chown',
-    'os': 'kill system putenv remove removedirs rmdir fchdir setuid fork forkpty killpg rename renames truncate replace unlink fchmod fchown chmod chown chroot lchflags lchmod lchown getcwd chdir',
-}
-UNIMPORTABLE = 'ipdb joblib resource psutil tkinter'
+LOADED = 'datasets httpx pandas pyarrow rich termcolor tree_sitter wget yaml'.split()  # by evalplus, before it begins
 
 
 class TimeLimit(Exception):
@@ -293,20 +321,17 @@ class TimeLimit(Exception):
 def run(solution, libraries, packed):
     """Execute a solution as evalplus does, and say [pass | fail | timeout, why].
 
-    evalplus computes all expected outputs once, elsewhere, and keeps them in a file. Here the reference solution is loaded before the candidate, and asked right before each of its calls: in the same process, but with inputs of its own
-    and outside of its time. A candidate that changes modules under the reference's feet is judged by what comes of that; one that needs as much memory as evalplus grants has that much less as the reference's output takes."""
+    evalplus computes all expected outputs once, elsewhere, and keeps them in a file. So it is here, but for the outputs
+    of which a digest cannot tell: then the reference solution is asked, in this process, with inputs of its own and
+    outside of the candidate's time. A candidate that changes modules under its feet is judged by what comes of that;
+    one that needs as much memory as evalplus grants has that much less as the reference's output takes."""
     case = json.loads(packed)
     sys.path += libraries
-    for name in WITH_LIBRARIES.findall(solution):  # evalplus has loaded numpy before it takes anything away
-        try: __import__(name)
-        except ImportError: pass
     reference, comparison = Reference(case), Comparison(case)
-    inputs, fresh, position, own = reference.inputs(), iter(reference.inputs()), 0, 0.0
+    inputs, expected, position, own = reference.inputs(), Expected(reference), 0, 0.0
     clock, limit, budget, whole = time.perf_counter, reference.limit, case['least'] * len(inputs), WHOLE
-    for name, removed in REMOVED.items():
-        module = __import__(name)
-        for attribute in removed.split(): setattr(module, attribute, None)
-    sys.modules.update(dict.fromkeys(UNIMPORTABLE.split()))
+    if len(reference.known) < len(inputs): reference.function()
+    Guard(LOADED, builtins='exit quit help open')
     started = clock()
     try:
         space = {}
@@ -314,10 +339,14 @@ def run(solution, libraries, packed):
         function = space[case['entry']]
         for position, arguments in enumerate(inputs):
             since = clock()
-            expected, took = reference.output(next(fresh))
-            own, budget = own + clock() - since, budget + limit(took) - case['least']
-            output = silently(function, *arguments, seconds=limit(took))
-            if not comparison.holds(arguments, output, expected): return [FAIL, f'input {position}: {told(output)} is not {told(expected)}']
+            known = expected[position]
+            own, budget = own + clock() - since, budget + limit(known.took) - case['least']
+            output = silently(function, *arguments, seconds=limit(known.took))
+            since = clock()
+            if known.digest and digest(output) == known.digest: expected.right(position, comparison)
+            elif not comparison.holds(arguments, output, wanted := expected.value(position)):
+                return [FAIL, wrong(position, output, wanted)]
+            own += clock() - since
             if clock() - started - own > min(whole, budget) + GRACE: return [LATE, f'no end within {min(whole, budget) + GRACE:g} s for all inputs']
     except BaseException as error: return [FAIL, f'input {position}: {type(error).__name__}: {error}'[:300]]
     if case['forgets'] and inputs: return [FAIL, 'this version of evalplus does not count the inputs of find_zero']
@@ -327,7 +356,7 @@ def run(solution, libraries, packed):
 def silently(work, *arguments, seconds=0.0):
     "Do some work without standard streams, and, where it is bounded, with an alarm at its end."
     streams = sys.stdin, sys.stdout, sys.stderr
-    sys.stdin = sys.stdout = sys.stderr = unreadable()
+    sys.stdin = sys.stdout = sys.stderr = WriteOnlyStringIO()
     try:
         if not seconds: return work(*arguments)
         def ring(*_): raise TimeLimit('Timed out!')
@@ -336,12 +365,3 @@ def silently(work, *arguments, seconds=0.0):
         try: return work(*arguments)
         finally: signal.setitimer(signal.ITIMER_REAL, 0)
     finally: sys.stdin, sys.stdout, sys.stderr = streams
-
-
-def unreadable():
-    import io
-    class Text(io.StringIO):
-        def read(self, *_): raise OSError
-        def readable(self): return False
-        readline = readlines = read
-    return Text()

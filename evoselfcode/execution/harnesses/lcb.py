@@ -5,9 +5,12 @@ one test after the other (`prepared`). The comparison (`compare`) is made in the
 child itself (`run`), where the program could forge it. Each result is True, False or -2 (wrong), -3 (out of time) or -4 (an exception).
 Standard library only; what a child rarely needs is imported where it is used.
 """
-import builtins, io, json, os, re, signal, sys, time
+import builtins, io, json, re, signal, sys, time
 from functools import lru_cache
 from types import ModuleType
+from .guard import Guard, plain
+# What the full prelude imports, and the harness with it: a program's thread that imports some of it must not wait.
+import datetime, decimal, fractions, numbers, statistics, threading  # noqa: F401
 
 WRONG_VALUE, WRONG_TEXT, LATE, BROKEN = False, -2, -3, -4
 STARRED = 'string re datetime collections heapq bisect copy math random statistics itertools functools operator io sys json builtins typing'.split()
@@ -16,7 +19,6 @@ DYNAMIC = set('globals locals vars dir eval exec __globals__ f_globals f_locals 
 DEEP, DIGITS = 50_000, 50_000
 LONGEST_OUTPUT = 8 << 20   # characters of printed text; no problem asks for as much
 LARGEST = 512 << 20        # bytes that packed tests may unpack to
-GROUP = 16 << 20           # characters of input in one message to a child, which may hold 64 MB
 
 
 # ---------------------------------------------------------------- tests, as the data files hold them
@@ -146,24 +148,13 @@ def ring(*_):
     raise TimeoutException
 
 
-OF_OS = ('kill system putenv remove removedirs rmdir fchdir setuid fork forkpty killpg rename renames truncate replace unlink fchmod fchown chmod chown chroot '
-         'lchflags lchmod lchown getcwd chdir').split()
+LIBRARIES = ('datasets', 'pandas', 'pyarrow', 'torch')  # that the harness has loaded, beside numpy
 
 
-def take_away(text):
+def take_away():
     "What the harness takes away before a program runs; the walls keep it in, this changes what it may notice."
-    os.environ['OMP_NUM_THREADS'] = '1'
-    for name in OF_OS:
-        if hasattr(os, name): setattr(os, name, None)
-    builtins.quit = builtins.help = None
+    Guard(LIBRARIES, builtins='quit help')
     builtins.exit = leave
-    for name in ('ipdb', 'joblib', 'resource', 'psutil', 'tkinter'): sys.modules[name] = None
-    if 'shutil' in text:
-        import shutil
-        shutil.rmtree = shutil.move = shutil.chown = None
-    if 'subprocess' in text:
-        import subprocess
-        subprocess.Popen = None
     sys.set_int_max_str_digits(DIGITS)
 
 
@@ -177,12 +168,9 @@ def prepared(text, name, seconds, mock, folders):
     """Load a program: a function from a test's input to [True, what came] or [-3 or -4, why, seconds of processor time].
 
     name: of the function or method to call; None = the program reads standard input. mock: with the harness's own standard input.
-    folders: of installed packages; numpy is there in the harness."""
+    folders: of installed packages."""
     sys.path += folders
-    if 'numpy' in text:
-        try: import numpy  # noqa: F401  the harness has it before it takes away what numpy needs to be imported
-        except ImportError: pass
-    take_away(text)
+    take_away()
     signal.signal(signal.SIGALRM, ring)
     try: method = load(text, name or 'wrapped_function', seconds)
     except Exception as error:
@@ -208,7 +196,6 @@ def call(method, seconds, given):
     try:
         value = method(*arguments)
         signal.alarm(0)
-        if 'numpy' in sys.modules: value = without_numpy(value)
         return [True, list(value) if isinstance(value, tuple) else value]
     except Exception as error:
         signal.alarm(0)
@@ -272,12 +259,6 @@ class Opened:
         return self.mock(*args, **kwargs)
 
 
-def without_numpy(value):
-    "A value with numpy's numbers as Python's own, which they are equal to: plain data."
-    if type(value) in (list, tuple): return type(value)(map(without_numpy, value))
-    return value.item() if type(value).__module__ == 'numpy' and getattr(value, 'shape', None) == () else value
-
-
 def failure(error, start):
     return [LATE if 'timeoutexception' in repr(error).lower() else BROKEN, words_of(error), time.process_time() - start]
 
@@ -302,7 +283,7 @@ def compare(value, expected, functional):
     try:
         if value == wanted: return True, ''
     except Exception as error: return BROKEN, words_of(error)
-    try: return WRONG_VALUE, f'{short(str(value))} is not {short(str(wanted))}'
+    try: return WRONG_VALUE, f'{short(str(plain(value)))} is not {short(str(wanted))}'
     except Exception: return WRONG_VALUE, UNSAYABLE
 
 
@@ -329,7 +310,10 @@ def run(text, name, seconds, mock, folders, data):
     for test in tests_of(data):
         try:
             result, value, *_ = answer(test['input'])
-            if result is True: result, value = compare(value, test['output'], bool(name))
+            came = value
+            if result is True: result, value = compare(came, test['output'], bool(name))
+            if result == BROKEN and hasattr(came, 'shape'):  # an array is compared item by item; the first is noted, too
+                results.append(bool((came == json.loads(test['output'])).item(0)))
         except Exception as error: return [[BROKEN], words_of(error)]
         results.append(result)
         if value == UNSAYABLE and result is WRONG_VALUE: results.append(BROKEN)  # the harness fails to say what is wrong, and counts that too
@@ -344,15 +328,23 @@ class ProgramError(AssertionError): "A test that ended in an exception."
 
 def judge(answer, data, functional, seconds):
     "Ask a program in another process for its answer to each test, and compare it here."
-    tests, number = tests_of(data), 0
-    for group in groups(tests, GROUP):
-        for test, reply in zip(group, answer.each(([test['input']] for test in group), seconds=seconds + 1)):  # it rings a bell itself; this is for who does not hear it
-            number += 1
+    from kinds import Far
+    tests, number, before = tests_of(data), 0, sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(DIGITS)
+    try:
+        for number, test in enumerate(tests, 1):
+            reply, = answer.each([[test['input']]], seconds + 1)  # its own alarm rings first; not all programs hear it
+            if isinstance(reply, Far): repr(reply)  # no data, which ends the tests
             result, why = judged(reply, test['output'], functional)
             if result is True: continue
-            why = f'test {number} of {len(tests)}: {why}'
             if result == LATE and reply[2] < seconds / 2: answer.questions.fail('timeout', f'{why}, the machine was busy')  # it is run again, alone
+            why = f'test {number} of {len(tests)}: {why}'
             raise {LATE: OutOfTime, BROKEN: ProgramError}.get(result, WrongAnswer)(why)
+    finally:
+        sys.set_int_max_str_digits(before)
+        status, detail = answer.questions.wrong or ('', '')
+        if status in ('timeout', 'unsupported'):
+            answer.questions.wrong = status, f'test {number} of {len(tests)}: {detail}'
 
 
 def judged(reply, expected, functional):

@@ -5,7 +5,8 @@ which problems' answers they give; `expect` judges in the same way, from outside
 a program could forge: it only chooses the pairs that are worth running the tests for, which then happens where nothing can be forged.
 """
 import json, signal, sys, time, types
-from codec import Unsupported, decode, encode
+from codec import decode, encode
+from kinds import Unsupported
 from observe import Slow, slow
 
 NEAR = 1e-3   # numbers this close, relatively, may be the same answer: how close they must be, only the tests know
@@ -35,7 +36,7 @@ def outcome(function, given):
 
 def record(program, entry, context, tests, inputs, most):
     "Note what tests, or given inputs, ask a function and what it answers: a JSON list of [arguments, answer], each encoded."
-    function, quick, late, started = load(program)[entry], {}, {}, time.process_time()
+    function, quick, late = load(program)[entry], {}, {}
     def note(given, kwargs):
         asked, began = None, time.process_time()
         if not kwargs:
@@ -132,13 +133,13 @@ def same_dict(answer, wanted, near):
 
 def expect(function, text):
     "Hold a function against answers that are known: the tests of a problem that comes with inputs alone. Runs in the judge."
-    calls = [(asked, wanted) for asked, wanted in json.loads(text)]
-    plain = [call for call in calls if not (isinstance(call[1], dict) and 'left' in call[1])]
+    plain, in_place = [], []
+    for call in json.loads(text): (in_place if isinstance(call[1], dict) and 'left' in call[1] else plain).append(call)
     for (_, wanted), answer in zip(plain, function.each(decode(asked) for asked, _ in plain)): hold(encode(answer), wanted)
-    for asked, wanted in (call for call in calls if call not in plain):
+    for asked, wanted in in_place:
         given = decode(asked)
-        function(*given)
-        hold({'left': encode(given)}, wanted)
+        result = function(*given)
+        hold({'left': encode(given)} if result is None else encode(result), wanted)
 
 
 def hold(answer, wanted):
