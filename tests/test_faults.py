@@ -261,6 +261,21 @@ def test_limits_are_checked_whoever_asks(limits):
 
 # ---------------------------------------------------------------- one program, and the next
 
+MANY_THREADS = """
+import _thread
+lock = _thread.allocate_lock()
+lock.acquire()
+_thread.stack_size(1 << 15)
+for _ in range({}): _thread.start_new_thread(lock.acquire, ())
+def f(x): return x  # {}
+"""
+
+
+def test_threads_that_are_not_down_yet_take_none_from_the_next_program():
+    codes = [MANY_THREADS.format(many, number) for number in range(40) for many in (3000, 50)]
+    assert statuses(codes, tests="assert f(1) == 1") == [FAILED, PASSED] * 40
+
+
 TREE = "import os\nos.makedirs('.wipe1/x')\nos.makedirs('a/b/c')\nopen('.wipe2', 'w').close()\n"
 
 

@@ -3,7 +3,7 @@
 Foreign code may replace anything here. That is no harm: one question is asked at a time, and an answer can only say
 what a function may do in Python, too: give a value, raise an exception, change its arguments, print.
 """
-import _thread, builtins, io, os, re, sys, types
+import _thread, builtins, io, os, re, sys, time, types
 from channel import TooLarge
 from codec import Shelf
 from exceptions import LONGEST_NAME, MODULE, classes_of, described
@@ -14,15 +14,17 @@ RESERVE = [bytes(4 << 20)]  # given up to be able to say that memory has run out
 STEP = 'the next item of'  # as a name: no function of the program's can have it
 PUBLIC_BUILTINS = {name for name in vars(builtins) if name[0] != '_'}
 TRUE = re.Match, re.Pattern  # results that are no data, and true
+PATIENCE = 6  # times that a refused thread is asked for again, after 1, 2, 4 .. milliseconds
 
 
 def capture():
-    "Give a process an empty standard input, and have what it prints kept; in the server, for all its children."
+    "Give a process an empty standard input, patience with threads, and have what it prints kept; in the server, for all its children."
     captured = Captured()
     sys.stdin = open(0, closefd=False)
     for name in ('stdout', 'stderr'):
         stream = Stream(captured, name)
         setattr(sys, name, io.TextIOWrapper(stream, 'utf-8', 'backslashreplace', write_through=True))
+    _thread.start_new_thread = _thread.start_new = patient(_thread.start_new_thread)
     return captured
 
 
@@ -184,6 +186,16 @@ def smaller(reply, error):
 def load(code, space):
     "Execute the program's text in a namespace."
     exec(compile(code, '<program>', 'exec'), space)
+
+
+def patient(start):
+    "Start a thread as `start` does. One that is refused is asked for again: the program before may not be taken down yet."
+    def start_new_thread(*args, **kwargs):
+        for attempt in range(PATIENCE):
+            try: return start(*args, **kwargs)
+            except RuntimeError: time.sleep(.001 * 2 ** attempt)
+        return start(*args, **kwargs)
+    return start_new_thread
 
 
 class Captured:

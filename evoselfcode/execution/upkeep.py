@@ -2,8 +2,9 @@
 
 Standard library only, and no other module of this package: a fork server imports it by its plain name.
 """
-import os, resource, select, signal, sys
+import _thread, os, resource, select, signal, sys
 
+start_thread = _thread.start_new_thread  # which children get with patience
 MAX_TASKS = 1 << 15  # as many as are counted
 FOLDER = os.O_RDONLY | os.O_DIRECTORY
 # the first: what judges there, with unittest.mock
@@ -87,14 +88,13 @@ def count_tasks():
     """How many processes and threads the kernel counts for this user: the limit from which on it grants one more.
 
     Some may be in other containers, where /proc does not show them."""
-    import _thread
     _thread.stack_size(1 << 16)
     kind, most = resource.RLIMIT_NPROC, resource.getrlimit(resource.RLIMIT_NPROC)[1]
     low, high = 0, MAX_TASKS if most == resource.RLIM_INFINITY else min(most, MAX_TASKS)
     while low < high:
         middle = (low + high) // 2
         resource.setrlimit(kind, (middle, most))
-        try: _thread.start_new_thread(int, ())
+        try: start_thread(int, ())
         except RuntimeError: low = middle + 1
         else: high = middle
     return low
