@@ -19,8 +19,9 @@ import resource
 from time import perf_counter
 
 from evoselfcode.engine.decisions import decide, decision_settings  # ours before torch: it says how torch's threads wait for each other
-from evoselfcode.engine.local import Engine, token_bytes
-from evoselfcode.pipeline.judge import JUDGE, RATINGS
+from evoselfcode.engine.local import Engine
+from evoselfcode.engine.batching import token_bytes
+from evoselfcode.pipeline.model_judge import JUDGE, RATINGS
 import numpy as np
 import torch
 

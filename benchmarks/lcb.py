@@ -27,7 +27,7 @@ def read(options):
 
 
 def in_process(code, function, seconds, data, results, reasons):
-    from evoselfcode.execution.harnesses import lcb
+    from evoselfcode.execution.sandbox.harnesses import lcb
     sys.stdin, lcb.prelude = open(os.devnull), lambda code: lcb.FULL
     found, reason = lcb.run(lcb.text_of(code, bool(function)), function, seconds, True, [], data)
     results.append(found)

@@ -5,7 +5,7 @@
 import sys
 from pathlib import Path
 from evoselfcode.config import load_config
-from evoselfcode.constants import UserError
+from evoselfcode.errors import UserError
 from evoselfcode.datagen.names import arm_table
 from evoselfcode.pipeline.iteration import Study
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from evoselfcode.constants import UserError, init_workspace
+from evoselfcode.errors import UserError
+from evoselfcode.project import init_workspace
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from evoselfcode.engine.loading import resolve_model
-from evoselfcode.io_utils import meta_path, read_json, read_jsonl
+from evoselfcode.stages import meta_path
+from evoselfcode.io_utils import read_json, read_jsonl
 from tiny_study import ITERATE, TINY, command, environment, finished_study, lay_out, start, state, stop, wait_until  # noqa: F401
 
 pytestmark = pytest.mark.timeout(1500)

@@ -14,7 +14,7 @@ from evoselfcode.execution.behaviour import agreement, argument_types, behaviour
 from evoselfcode.execution.execution import Limits
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="programs are executed on Linux only")
-sys.path.insert(0, str(Path(execution.__file__).parent))  # as the far side does: its modules know each other by their plain names
+sys.path.insert(0, str(Path(execution.__file__).parent/"sandbox"))  # as the far side does: its modules know each other by their plain names
 from observe import canonical  # noqa: E402
 del sys.path[0]
 

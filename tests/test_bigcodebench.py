@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from evoselfcode.constants import UserError
+from evoselfcode.errors import UserError
 from evoselfcode.evaluation import benchmark
 from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, check, read_samples, write_samples
 from evoselfcode.evaluation.bigcodebench import CURRENT, BigCodeBench, count_tests, hard_ids, reason, runnable
 from evoselfcode.execution.execution import LIBS, Verdict
-from evoselfcode.execution.harnesses.bigcodebench import parts_of
+from evoselfcode.execution.sandbox.harnesses.bigcodebench import parts_of
 
 
 def task(number: int, imports: str, tests: str, body: str = "    return x\n", libs: tuple = ("os",), head: str = "def task_func(x=1):") -> dict:
@@ -238,6 +238,6 @@ def test_sample_files(tmp_path, message):
 
 
 def test_the_harness_module_needs_nothing_but_python(root):
-    tree = ast.parse((root / "evoselfcode" / "execution" / "harnesses" / "bigcodebench.py").read_text())
+    tree = ast.parse((root / "evoselfcode" / "execution" / "sandbox" / "harnesses" / "bigcodebench.py").read_text())
     names = {alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     assert names <= sys.stdlib_module_names and not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]

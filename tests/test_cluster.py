@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import ray
 
-from evoselfcode.constants import UserError
+from evoselfcode.errors import UserError
 from evoselfcode.execution.behaviour import behaviours
 from evoselfcode.execution.cluster import Cluster
 from evoselfcode.execution.execution import FAR, ExecutionFault, Limits, Program, _job, run_programs

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from evoselfcode.config import Config
-from evoselfcode.evaluation import gate as gates
+from evoselfcode.evaluation import decontamination as gates
 from evoselfcode.evaluation.benchmark import SPLIT, Benchmark, Profile
 from evoselfcode.evaluation.contamination import AST, BEHAVIOURAL, EXACT, KINDS, TEN_GRAM
 from evoselfcode.evaluation.contamination import Problem, functions_of, overlap, problem_of, problems_of
@@ -13,7 +13,7 @@ from evoselfcode.evaluation.opened import opened
 from evoselfcode.execution.execution import Limits, Program, run_programs
 from evoselfcode.io_utils import write_jsonl
 from evoselfcode.pipeline import dual_model, filtering
-from evoselfcode.prompts import normal_form
+from evoselfcode.syntax import normal_form
 
 PEAKS = dict(task_id="T/0", entry_point="count_peaks", prompt='from typing import List\n\n\ndef count_peaks(heights: List[int]) -> int:\n    """ Say how many of the heights are strictly larger than both of their neighbours.\n'
              '    >>> count_peaks([1, 3, 2])\n    1\n    """\n',

@@ -13,7 +13,8 @@ from evoselfcode.config import Functions, Names
 from evoselfcode.datagen.functions import BROKEN, cut_function, draw_functions, function_end, generate_functions, idle, make_pair, no_description, state
 from evoselfcode.datagen.names import arm_table, choose_arms, entropy, generate_names, name_batches, name_prompt, name_records, refusal, yield_table
 from evoselfcode.engine.fim import probe
-from evoselfcode.engine.local import Engine, Sample
+from evoselfcode.engine.local import Engine
+from evoselfcode.engine.base import Sample
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from evoselfcode.engine.decisions import YES_NO, decide, decision_settings, grou
 from evoselfcode.engine.loading import model_folder
 from evoselfcode.engine.local import Engine
 from evoselfcode.io_utils import read_json, read_jsonl, write_json
-from evoselfcode.pipeline import judge
+from evoselfcode.pipeline import model_judge as judge
 from evoselfcode.pipeline.iteration import Study
 
 CHAT = "{% for m in messages %}<|endoftext|>{{ m['role'] }}\n{{ m['content'] }}\n{% endfor %}{% if add_generation_prompt %}<|endoftext|>assistant\n{% endif %}"

@@ -10,9 +10,10 @@ import pytest
 import torch
 import transformers as tf
 
-from evoselfcode.constants import UserError
+from evoselfcode.errors import UserError
 from evoselfcode.engine import fim, loading
-from evoselfcode.engine.local import Engine, as_tree, cache_room, draw, nucleus
+from evoselfcode.engine.local import Engine, as_tree
+from evoselfcode.engine.batching import cache_room, draw, nucleus
 
 PROMPTS = ["def count_vowels(text: str) -> int:\n", "def f(", "from math import prod\n\n\ndef product_of_evens(numbers: list[int]) -> int:\n    evens = ",
            "# Return the sum of the numbers above zero in the list.\n", "def f("]
@@ -102,7 +103,7 @@ def test_other_architectures_give_the_same_however_prompts_are_kept(pocket, make
 
 
 def test_a_model_that_attends_otherwise_is_found_out(pocket, monkeypatch):
-    from evoselfcode.engine import shared
+    from evoselfcode.engine import kv_cache as shared
     monkeypatch.setattr(shared, "attend", lambda query, keys, values, scaling, hidden=None, plain=shared.attend: plain(query*1.1, keys, values, scaling, hidden))
     monkeypatch.delattr(pocket, "_shares", raising=False)
     with torch.inference_mode(): assert not pocket._once()

@@ -9,11 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from evoselfcode.constants import UserError, package_folder
+from evoselfcode.errors import UserError
+from evoselfcode.project import package_folder
 from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, check, read_samples, suspicious, unsupported, write_samples
 from evoselfcode.evaluation.evalplus import CURRENT, RELEASED, HumanEvalPlus, MbppPlus, load_evalplus
-from evoselfcode.execution.harnesses import evalplus as harness
-from evoselfcode.execution.harnesses.evalplus import ARGUMENTS, Comparison, Expected, Known, Reference, allclose, digest, restore, weight
+from evoselfcode.execution.sandbox.harnesses import evalplus as harness
+from evoselfcode.execution.sandbox.harnesses.evalplus import ARGUMENTS, Comparison, Expected, Known, Reference, allclose, digest, restore, weight
 
 
 def record(task="HumanEval/0", name="f", body="    return x + 1\n", base=((1,), (2,)), plus=((3,), (-1,)), atol=0, head="x"):

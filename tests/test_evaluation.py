@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from evoselfcode.constants import UserError
+from evoselfcode.errors import UserError
 from evoselfcode.evaluation import humaneval, passk
 from evoselfcode.execution.execution import Limits
 from evoselfcode.io_utils import write_jsonl

@@ -3,8 +3,10 @@ import ast, os, re, shutil, signal, subprocess, sys, tempfile, threading, time
 from itertools import islice
 from pathlib import Path
 import pytest
-from evoselfcode.constants import CRASHED, FAILED, MEMORY, PASSED, TIMEOUT, UNSUPPORTED, UserError, package_folder
-from evoselfcode.execution import execution, store
+from evoselfcode.constants import CRASHED, FAILED, MEMORY, PASSED, TIMEOUT, UNSUPPORTED
+from evoselfcode.errors import UserError
+from evoselfcode.project import package_folder
+from evoselfcode.execution import execution, workers as execution_workers
 from evoselfcode.execution.behaviour import behaviours
 from evoselfcode.execution.execution import ExecutionFault, Limits, Program, call_of, run_programs, walls
 
@@ -213,9 +215,9 @@ def test_a_process_that_dies_is_replaced_and_its_programs_run_again(which):
 
 
 def test_broken_machinery_raises_and_is_no_verdict(monkeypatch, tmp_path):
-    (tmp_path/"execution").mkdir()
-    for name in store.MECHANISM: (tmp_path/"execution"/f"{name}.py").write_text("raise RuntimeError('no such machine')")
-    monkeypatch.setattr(execution, "package_folder", lambda: tmp_path)
+    (tmp_path/"execution"/"sandbox").mkdir(parents=True)
+    (tmp_path/"execution"/"sandbox"/"zygote.py").write_text("raise RuntimeError('no such machine')")
+    monkeypatch.setattr(execution_workers, "package_folder", lambda: tmp_path)
     with pytest.raises(ExecutionFault, match="no such machine"): list(run_programs([Program("x = 1")]))
 
 
@@ -407,7 +409,7 @@ def test_a_file_that_keeps_no_verdicts_is_named(tmp_path):
 
 # what crosses
 
-sys.path.insert(0, str(Path(execution.__file__).parent))  # as the far side does: its modules know each other by their plain names
+sys.path.insert(0, str(Path(execution.__file__).parent/"sandbox"))  # as the far side does: its modules know each other by their plain names
 from codec import decode, encode  # noqa: E402
 from kinds import Broken, Unsupported  # noqa: E402
 del sys.path[0]
@@ -444,8 +446,8 @@ def test_what_is_no_data_does_not_cross():
 def test_a_worker_is_given_what_it_has_begun():
     from collections import deque
     from types import SimpleNamespace
-    about = lambda name, code="": execution._job(Limits(), code, f"tests {name}", **dict(data=name) if name == "B" else {})
-    pool, (a, b) = execution._Pool(Limits(), 2, 1), (SimpleNamespace(begun={about(name, "x = 1").about: None}) for name in "AB")
+    about = lambda name, code="": execution_workers._job(Limits(), code, f"tests {name}", **dict(data=name) if name == "B" else {})
+    pool, (a, b) = execution_workers._Pool(Limits(), 2, 1), (SimpleNamespace(begun={about(name, "x = 1").about: None}) for name in "AB")
     pool.workers = [a, b]
     queue = deque((number, about(name)) for number, name in enumerate(["B", "B", "A", "C", "D", "B", "B"]))
     assert [pool.pick(queue, worker)[0] for worker in (a, a, b, a, b, a, a)] == [2, 3, 0, 4, 1, 5, 6]  # the last two: better twice than idle

@@ -21,7 +21,10 @@ from pathlib import Path
 import pytest
 if not sys.platform.startswith("linux"): pytest.skip("programs are executed on Linux only", allow_module_level=True)
 import evoselfcode.execution.execution as execution
-from evoselfcode.constants import CRASHED, FAILED, MEMORY, PASSED, TIMEOUT, UserError, package_folder
+import evoselfcode.execution.workers as execution_workers
+from evoselfcode.constants import CRASHED, FAILED, MEMORY, PASSED, TIMEOUT
+from evoselfcode.errors import UserError
+from evoselfcode.project import package_folder
 from evoselfcode.execution.execution import ExecutionFault, Limits, Program, VerdictStore, call_of, run_programs, walls
 
 pytestmark = pytest.mark.timeout(300)
@@ -99,7 +102,7 @@ def test_every_signal_is_one_programs_end():
 DEAF = """
 import ctypes, json, os, signal, sys
 from evoselfcode.execution.execution import Limits, Program, run_programs
-from evoselfcode.execution.walls import OTHERWISE, SIGACTION, system
+from evoselfcode.execution.sandbox.isolation import OTHERWISE, SIGACTION, system
 ignore = ctypes.create_string_buffer((1).to_bytes(8, "little"), 32)
 for number in {*range(1, 65)} - {signal.SIGCHLD, *OTHERWISE}:
     system(SIGACTION[os.uname().machine], number, ctypes.addressof(ignore), 0, 8)
@@ -168,11 +171,11 @@ def test_who_kills_itself_is_not_kept(tmp_path, monkeypatch):
 def breaking(tmp_path, monkeypatch):
     "A machinery that breaks at every program with the word BREAK in it."
     shutil.copytree(package_folder()/"execution", tmp_path/"execution", ignore=shutil.ignore_patterns("__pycache__"))
-    with (tmp_path/"execution"/"judge.py").open("a") as f:
+    with (tmp_path/"execution"/"sandbox"/"verifier.py").open("a") as f:
         f.write("\n\nreal = judge_once\ndef judge_once(job, *others):\n"
                 "    if 'BREAK' in job['code']: raise SystemError(f'broken by a program')\n"
                 "    return real(job, *others)\n")
-    monkeypatch.setattr(execution, "package_folder", lambda: tmp_path)
+    monkeypatch.setattr(execution_workers, "package_folder", lambda: tmp_path)
     return tmp_path
 
 
@@ -188,8 +191,8 @@ def test_a_program_that_breaks_two_workers_is_the_one_that_crashed(breaking, wor
 
 
 def test_a_machine_that_cannot_do_anything_right_ends_all(breaking):
-    text = (breaking/"execution"/"judge.py").read_text()
-    (breaking/"execution"/"judge.py").write_text(text.replace("if 'BREAK' in job['code']: ", ""))
+    text = (breaking/"execution"/"sandbox"/"verifier.py").read_text()
+    (breaking/"execution"/"sandbox"/"verifier.py").write_text(text.replace("if 'BREAK' in job['code']: ", ""))
     with pytest.raises(ExecutionFault, match="broken by a program"): verdicts([RIGHT])
 
 
@@ -197,7 +200,7 @@ def test_a_machine_that_cannot_do_anything_right_ends_all(breaking):
 
 ASK = f"""
 import sys
-from evoselfcode.constants import UserError
+from evoselfcode.errors import UserError
 from evoselfcode.execution.execution import Limits, Program, run_programs
 try: print(*(v.status for v in run_programs([Program({RIGHT!r}, {TESTS!r}), Program({RIGHT!r}, 'assert f(1) == 2')], Limits(seconds=10, profile=sys.argv[1]), 1)))
 except UserError as error: print('error:', error)
@@ -244,7 +247,7 @@ def test_a_machine_without_proc_is_told_in_one_line():
 
 def test_what_python_cannot_start_is_told_in_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(execution.subprocess, "Popen", lambda *_,
+    monkeypatch.setattr(execution_workers.subprocess, "Popen", lambda *_,
         **__: (_ for _ in ()).throw(OSError(11, "Resource temporarily unavailable")))
     told = "^an execution worker cannot be started: .*Resource temporarily unavailable.*ulimit"
     with pytest.raises(UserError, match=told): verdicts([RIGHT])
@@ -325,7 +328,7 @@ def test_a_tree_of_all_kinds_is_wiped(tmp_path):
 @pytest.mark.skipif(not ROOT, reason="only root can put a mount in the way")
 def test_a_server_whose_folder_cannot_be_emptied_is_given_up(monkeypatch, tmp_path):
     monkeypatch.setenv("EVOSELFCODE_WITHOUT", "namespaces")
-    monkeypatch.setattr(execution.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(execution_workers.tempfile, "tempdir", str(tmp_path))
     libc, mounted = ctypes.CDLL(None, use_errno=True), []
     def obstruct():
         for path in [] if mounted else tmp_path.glob("*/private/obstacle"):
@@ -508,8 +511,8 @@ def test_a_timeout_is_kept_with_what_it_was_measured_under(tmp_path, monkeypatch
     assert json.loads(text)["under"] == dict(seconds=0.3, load=pytest.approx(19 / os.cpu_count()),
         cores=len(os.sched_getaffinity(0)))
     ran = []
-    monkeypatch.setattr(execution._Worker, "start", lambda self, *args,
-        real=execution._Worker.start: ran.append(1) or real(self, *args))
+    monkeypatch.setattr(execution_workers._Worker, "start", lambda self, *args,
+        real=execution_workers._Worker.start: ran.append(1) or real(self, *args))
     assert statuses([SLOW], store=store) == [TIMEOUT] and not ran                        # as busy as then
     monkeypatch.setattr(execution.os, "getloadavg", lambda: (0.1, 9.0, 9.0))
     assert statuses([SLOW], store=store) == [TIMEOUT] and len(ran) == 1                  # quieter
@@ -563,7 +566,7 @@ def test_a_timeout_inside_a_harness_counts_as_one(name, program, tmp_path):
     "Out of time with nothing computed may be the machine's doing: run again, alone, and kept as a time-out is."
     waits, spins = program("import time\ntime.sleep(9)", 0.4), program("while True: pass", 0.4)
     started = []
-    class Pool(execution._Pool):
+    class Pool(execution_workers._Pool):
         def is_final(self, *args):
             started.append(final := super().is_final(*args))
             return final
@@ -580,7 +583,7 @@ def test_a_timeout_inside_a_harness_counts_as_one(name, program, tmp_path):
                                              ([[True, True], ""], False), (None, False), (-3, False), ([], False),
                                                  ({"tuple": []}, False)])
 def test_harnesses_say_that_time_ran_out(value, late):
-    asked = ("import json, sys\nsys.path.insert(0, sys.argv[1])\nfrom judge import says_late\n"
+    asked = ("import json, sys\nsys.path.insert(0, sys.argv[1])\nfrom verifier import says_late\n"
              "print(says_late(json.loads(sys.argv[2])))")
     ran = subprocess.run([sys.executable, "-c", asked, str(package_folder()/"execution"), json.dumps(value)],
         capture_output=True, text=True, timeout=60)
@@ -588,7 +591,7 @@ def test_harnesses_say_that_time_ran_out(value, late):
 
 
 def test_an_answer_that_comes_with_a_fault_is_not_lost():
-    worker = execution._Worker.__new__(execution._Worker)
+    worker = execution_workers._Worker.__new__(execution_workers._Worker)
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     worker.sock, worker.inbox, worker.sandbox, worker.fault = ours, bytearray(), "", ""

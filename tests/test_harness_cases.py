@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from evoselfcode.constants import UserError
+from evoselfcode.errors import UserError
 from evoselfcode.evaluation import benchmark, lcb
 from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, Profile, check, suspicious, unsupported
 from evoselfcode.evaluation.bigcodebench import CURRENT, BigCodeBench
@@ -225,7 +225,7 @@ def test_a_library_that_is_loaded_late_takes_none_of_the_programs_time(tmp_path)
         "del sys.modules['numpy']",
         "return x + 1",
     )
-    from evoselfcode.execution.harnesses import guard
+    from evoselfcode.execution.sandbox.harnesses import guard
 
     assert "numpy" in guard.LOADED and judged("humaneval", {"late": code}, OFFICIAL)["late"]["passed"]
 

@@ -17,8 +17,9 @@ from evoselfcode.datagen.duplicates import form, near_duplicates, signature, sig
 from evoselfcode.config import Harvest
 from evoselfcode.datagen.harvest import harvest, spdx
 from evoselfcode.datagen.standalone import SUSPECT, has_secret, outside_names
-from evoselfcode.io_utils import read_json, read_jsonl, run_lock
-from evoselfcode.prompts import split_function
+from evoselfcode.io_utils import read_json, read_jsonl
+from evoselfcode.stages import run_lock
+from evoselfcode.syntax import split_function
 
 STDLIB = Path(sysconfig.get_path("stdlib"))
 AWS = "AKIA" + "Q3EGRIXK7PZDW2M5"  # made up; put together here so that no scanner stumbles over it

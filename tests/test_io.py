@@ -11,10 +11,10 @@ import time
 
 import pytest
 
-from evoselfcode.constants import UserError
-from evoselfcode.io_utils import (batch_seed, content_hash, content_id, file_errors, finished, meta_path, read_json, read_jsonl,
-                                  run_batches, run_lock, write_json, write_jsonl)
-from evoselfcode.lineage import history, why
+from evoselfcode.errors import UserError
+from evoselfcode.stages import batch_seed, finished, meta_path, run_batches, run_lock
+from evoselfcode.io_utils import content_hash, content_id, file_errors, read_json, read_jsonl, write_json, write_jsonl
+from evoselfcode.reporting.lineage import history, why
 
 BATCHES = [(f"{n:03}", n) for n in range(6)]
 
@@ -149,7 +149,7 @@ def test_an_exception_keeps_whole_batches(tmp_path):
 def test_killed_anywhere_ends_with_the_same_bytes(tmp_path):
     program = textwrap.dedent("""
         import random, sys, time
-        from evoselfcode.io_utils import batch_seed, run_batches
+        from evoselfcode.stages import batch_seed, run_batches
         def work(key, payload):
             time.sleep(0.004)
             dice = random.Random(batch_seed(0, "draw", key))
@@ -185,8 +185,8 @@ def test_a_full_disk_keeps_whole_batches(tmp_path):
     "A limit on the size of files stands in for the full disk: the kernel refuses the write in the same place."
     program = textwrap.dedent("""
         import resource, sys
-        from evoselfcode.io_utils import run_batches
-        from evoselfcode.constants import UserError
+        from evoselfcode.stages import run_batches
+        from evoselfcode.errors import UserError
         if sys.argv[2]: resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
         try: print(len(run_batches(sys.argv[1], [(str(n), n) for n in range(4)], lambda key, n: [dict(n=n, text="x" * 3000)], {})))
         except UserError as error: print(error, end="")
@@ -284,7 +284,7 @@ def test_a_lock_is_exclusive_in_one_process_and_given_back_on_error(tmp_path, me
 def test_a_forked_child_does_not_keep_the_lock(tmp_path):
     code = textwrap.dedent("""
         import os, sys, time
-        from evoselfcode.io_utils import run_lock
+        from evoselfcode.stages import run_lock
         lock = run_lock(sys.argv[1]); lock.__enter__()
         pid = os.fork()
         if pid == 0: time.sleep(30); os._exit(0)

@@ -3,11 +3,11 @@ import base64, gzip, json, os, pickle, zlib
 
 import pytest
 
-from evoselfcode.constants import UserError
+from evoselfcode.errors import UserError
 from evoselfcode.evaluation import lcb
 from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, Profile, check, read_samples, write_samples
 from evoselfcode.execution.execution import Limits, Program, library_folders, run_programs
-from evoselfcode.execution.harnesses import lcb as harness
+from evoselfcode.execution.sandbox.harnesses import lcb as harness
 from evoselfcode.io_utils import write_jsonl
 
 HEAD, OLD = "lcb@28fef95", "lcb@051d813"

@@ -7,7 +7,7 @@ import pytest
 import evoselfcode.execution.execution as execution
 from evoselfcode.execution.execution import Limits, Program, library_folders, run_programs
 
-sys.path.insert(0, str(Path(execution.__file__).parent))  # as the far side does: its modules know each other by their plain names
+sys.path.insert(0, str(Path(execution.__file__).parent/"sandbox"))  # as the far side does: its modules know each other by their plain names
 import kinds, numpy_numbers  # noqa: E402, E401
 del sys.path[0]
 

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import evoselfcode
-from evoselfcode.constants import WORKSPACE, init_workspace, workspace_files
+from evoselfcode.project import WORKSPACE, init_workspace, workspace_files
 
 ROOT = Path(__file__).resolve().parents[1]
 

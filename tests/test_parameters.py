@@ -7,9 +7,10 @@ import nbformat
 import papermill
 import pytest
 
-from evoselfcode.constants import UserError, package_folder
+from evoselfcode.errors import UserError
+from evoselfcode.project import package_folder
 from evoselfcode.io_utils import read_json, write_json
-from evoselfcode.page import write_html
+from evoselfcode.reporting.page import write_html
 from evoselfcode.runs import as_list, as_overrides, as_seed, check_arms, check_parameters, run_notebook, write_page, write_report
 
 RUNS = package_folder().parent / "nbs/runs"
@@ -102,7 +103,7 @@ def test_a_page_needs_no_folder_of_jupyter_s(tmp_path, monkeypatch):
 
 def test_a_page_that_fails_is_told_where_the_run_is_told(tmp_path, monkeypatch):
     notebook = notebook_at(tmp_path / "report.ipynb")
-    monkeypatch.setattr("evoselfcode.page.write_html", lambda *_: 1 / 0)
+    monkeypatch.setattr("evoselfcode.reporting.page.write_html", lambda *_: 1 / 0)
     with pytest.raises(UserError, match="could not be made a page .ZeroDivisionError: division by zero."): write_page(notebook)
     told = read_json(tmp_path / "run.json")
     assert told["status"] == "failed" and "report.html: the notebook ran, but could not be made a page" in told["error"]

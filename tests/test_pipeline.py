@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from evoselfcode.config import GATES, Config, Data, Dual, Evaluation, Filter, Iterate, Names, Paths, Sampling, Select, Train, load_config
-from evoselfcode.constants import UserError
+from evoselfcode.errors import UserError
 from evoselfcode.engine.local import Engine
-from evoselfcode.io_utils import content_id, read_jsonl, run_batches, write_json, write_jsonl
+from evoselfcode.io_utils import content_id, read_jsonl, write_json, write_jsonl
+from evoselfcode.stages import run_batches
 from evoselfcode.pipeline import dual_model, filtering, sampling, scoring, train_sft
 from evoselfcode.pipeline.filtering import selection_precision
 from evoselfcode.engine.loading import model_fingerprint
@@ -356,7 +357,7 @@ def test_a_private_language_does_not_survive_the_round_trip(pocket):
     pair = lambda text: dict(id=text[:9], description=text, code=CODE, entry_point="total", parents=["u"])
     class Parrot:
         def sample(self, prompts, n, **_):
-            from evoselfcode.engine.local import Sample
+            from evoselfcode.engine.base import Sample
             assert all(prompt.endswith("def f(values: list[int]) -> int:\n") for prompt in prompts)  # the name would give it away
             return [[Sample(CODE.split("\n", 1)[1], 1, True, 0.)] * n for _ in prompts]
     judged = dual_model.keep_distinct(dual_model.round_trip(Parrot(), [pair(CODE), pair("Return the sum of the positive numbers.")], Dual(), inputs=6))

@@ -10,7 +10,7 @@ from evoselfcode.execution.behaviour import behaviours
 from evoselfcode.io_utils import read_jsonl
 from evoselfcode.pocket import world
 from evoselfcode.pocket.base_model import corpus
-from evoselfcode.prompts import defined_function
+from evoselfcode.syntax import defined_function
 
 SPLITS = {"test": "pocket_eval", "validation": "pocket_validation"}
 TRAINED_ON = {"seed pairs": ("raw/seed_pairs", 100), "unlabelled code": ("raw/unlabelled_code", 1000), "solutions of the descriptions": ("eval/pocket_truth", 1000)}

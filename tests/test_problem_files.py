@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evoselfcode.constants import UserError
+from evoselfcode.errors import UserError
 from evoselfcode.evaluation.bigcodebench import BigCodeBench
 from evoselfcode.evaluation.evalplus import MD5S, HumanEvalPlus, MbppPlus, load_evalplus
 from evoselfcode.evaluation.humaneval import load_humaneval

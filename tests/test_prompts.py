@@ -3,7 +3,8 @@ import ast
 
 import pytest
 
-from evoselfcode.prompts import c2d_prompt, d2c_prompt, function_signature, split_function
+from evoselfcode.prompts import c2d_prompt, d2c_prompt
+from evoselfcode.syntax import function_signature, split_function
 
 
 @pytest.mark.parametrize("source, code", [

@@ -16,14 +16,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evoselfcode.constants import UserError
+from evoselfcode.errors import UserError
 from evoselfcode.engine import fim
 from evoselfcode.engine.decisions import decide, decision_settings, options
 from evoselfcode.engine.loading import model_folder
 from evoselfcode.engine.local import Engine
 from evoselfcode.engine.remote import Remote, ServerSettings, check_settings, pause, said
-from evoselfcode.engine.server import Server, descendants, ready, server_command
-from evoselfcode.io_utils import read_jsonl, run_batches
+from evoselfcode.engine.serving import Server, descendants, ready, server_command
+from evoselfcode.io_utils import read_jsonl
+from evoselfcode.stages import run_batches
 
 pytest.importorskip("openai")
 PROMPTS = ["def count_vowels(text: str) -> int:\n", "# Return the sum of the numbers above zero in the list.\n",
@@ -544,7 +545,7 @@ def test_a_server_goes_with_its_children(family, tmp_path, how):
 
 @pytest.mark.parametrize("name", [signal.SIGKILL, signal.SIGTERM])
 def test_a_server_goes_with_us(family, tmp_path, name):
-    code = ("import sys, time; from evoselfcode.engine.server import Server, descendants\n"
+    code = ("import sys, time; from evoselfcode.engine.serving import Server, descendants\n"
             "server = Server(sys.argv[1], 'm', sys.argv[2], wait=60, grace=.5).start()\n"
             "while len(found := descendants(server.guard.pid)) < 3: time.sleep(.05)\n"
             "print(server.guard.pid, *found, flush=True); time.sleep(600)")

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evoselfcode import page, report
-from evoselfcode.constants import UserError
+from evoselfcode.reporting import page, report
+from evoselfcode.errors import UserError
 from evoselfcode.evaluation.humaneval import check_samples, summarise
 from evoselfcode.io_utils import read_jsonl, write_json, write_jsonl
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from evoselfcode.constants import UserError
+from evoselfcode.errors import UserError
 from evoselfcode.evaluation.benchmark import check, read_samples, write_samples
 from evoselfcode.evaluation.bigcodebench import BigCodeBench
 from evoselfcode.evaluation.evalplus import HumanEvalPlus

@@ -3,7 +3,7 @@ import errno, os, re, struct, sys
 from pathlib import Path
 import pytest
 if not sys.platform.startswith("linux"): pytest.skip("walls are built on Linux only", allow_module_level=True)
-from evoselfcode.execution import seccomp
+from evoselfcode.execution.sandbox import seccomp
 
 MACHINE = os.uname().machine
 TABLES = (seccomp.ALWAYS, seccomp.WITH_RULES, seccomp.WRITING, seccomp.METADATA, seccomp.ATTRIBUTES, seccomp.PROCESSES, seccomp.NETWORK)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from evoselfcode.config import load_config
-from evoselfcode.constants import UserError
+from evoselfcode.errors import UserError
 from evoselfcode.evaluation.humaneval import HumanEval
 from evoselfcode.evaluation.suite import against, open_benchmark, run_suite, table_rows
 from evoselfcode.io_utils import read_jsonl, write_jsonl

@@ -13,9 +13,10 @@ from evoselfcode.evaluation.extraction import LARGEST, fenced, sanitize
 from evoselfcode.evaluation.humaneval import HumanEval, cut_body, problem_description, problem_signature
 from evoselfcode.evaluation.mbpp import Mbpp
 from evoselfcode.evaluation.suite import anew
-from evoselfcode.lineage import story
+from evoselfcode.reporting.lineage import story
 from evoselfcode.pipeline.filtering import as_run, judge, lint
-from evoselfcode.prompts import cut_code, lines_of, parse
+from evoselfcode.prompts import cut_code
+from evoselfcode.syntax import lines_of, parse
 
 # where a line ends
 

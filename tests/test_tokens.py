@@ -5,7 +5,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from evoselfcode.constants import UserError
+from evoselfcode.errors import UserError
 from evoselfcode.engine.local import Engine
 from evoselfcode.engine.loading import Written, prompt_ids
 from evoselfcode.engine.remote import Remote

@@ -5,7 +5,8 @@ Each row is a program, its tests, and the verdict; `official` runs program and t
 import subprocess, sys, time
 from pathlib import Path
 import pytest
-import evoselfcode.execution.execution as execution
+
+import evoselfcode.execution.workers as execution_workers
 from evoselfcode.constants import FAILED, PASSED, TIMEOUT, UNSUPPORTED
 from evoselfcode.execution.behaviour import behaviours
 from evoselfcode.execution.execution import Limits, Program, call_of, run_programs
@@ -87,7 +88,7 @@ FORGED = {  # kind: (program, tests) that Python would be taken in by
     "a name of Python's": [("def exit(*a): pass\nquit = exit\ndef f(x): return 0", "if f(1) != 1: exit(1)"), ("def quit(*a): pass\ndef f(x): return 0", "if f(1) != 1: quit()"),
         ("def len(x): return 3\ndef f(x): return []", "assert len(f(1)) == 3"), ("def f(x): return 0\ndef all(xs): return True", "assert all(f(i) == i for i in range(3))")],
     "a loop that ends early": [("def f(x): raise StopIteration", "assert all(map(lambda p: f(p[0]) == p[1], [(3, 9)]))"), ("def f(x): raise StopIteration", "for a, b in zip(map(f, [1]), [2]): assert a == b")],
-    "the other side of the wire": [(f"import sys\nsys.path.insert(0, [p for p in sys.path if p.endswith('execution')][0])\nimport child, codec\n{patch}\ndef f(xs): xs.sort(); return 0", "xs = [2, 1]\nassert f(xs) == 1 and xs == [2, 1]")
+    "the other side of the wire": [(f"import sys\nsys.path.insert(0, [p for p in sys.path if p.endswith('sandbox')][0])\nimport child, codec\n{patch}\ndef f(xs): xs.sort(); return 0", "xs = [2, 1]\nassert f(xs) == 1 and xs == [2, 1]")
         for patch in ("child.Candidate.call = lambda self, *a, **k: dict(result=0)", "child.classes_of = child.message_of = lambda *a: 'x' * (20 << 20)", "codec.Shelf.changes = lambda self: [[0, ['x' * 99]]]")],
 }
 
@@ -353,8 +354,8 @@ def test_a_deadline_is_not_renewed_by_bytes_that_trickle_in():
 
 def test_no_message_makes_the_judge_swell():
     flood = "import os, struct\ndef f(x):\n    data = b'[' + b'[],' * (20 << 20) + b'1]'\n    os.write(3, struct.pack('>I', len(data)))\n    while data: data = data[os.write(3, data):]"
-    pool = execution._Pool(Limits(seconds=10), 1, 1)
-    pool.waiting[0].append((0, execution._job(Limits(seconds=10), flood, "assert f(1) == 1")))
+    pool = execution_workers._Pool(Limits(seconds=10), 1, 1)
+    pool.waiting[0].append((0, execution_workers._job(Limits(seconds=10), flood, "assert f(1) == 1")))
     try:
         while not (ended := pool.step()): pass
         judge = max(int(line.split()[1]) for line in peaks_of(pool.workers[0].process.pid))
@@ -385,8 +386,8 @@ def test_tests_leave_nothing_to_the_next(tests, then):
 
 
 def test_the_judge_lets_go_of_what_it_judged():
-    pool = execution._Pool(Limits(seconds=10, memory_mb=1024), 1, 1)
-    for i in range(12): pool.waiting[0].append((i, execution._job(pool.limits, f"def f(x): return 'x' * (40 << 20)  # {i}", "x = f(1)\nassert len(x) == 40 << 20")))
+    pool = execution_workers._Pool(Limits(seconds=10, memory_mb=1024), 1, 1)
+    for i in range(12): pool.waiting[0].append((i, execution_workers._job(pool.limits, f"def f(x): return 'x' * (40 << 20)  # {i}", "x = f(1)\nassert len(x) == 40 << 20")))
     ended = []
     try:
         while len(ended) < 12: ended += pool.step()

@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 if not sys.platform.startswith("linux"): pytest.skip("walls are built on Linux only", allow_module_level=True)
 from wall_attacks import ATTACKS, ENDS, HELPERS, HONEST, IN_FOLDER, WITH_PROCESSES
-from evoselfcode.execution import walls
+from evoselfcode.execution.sandbox import isolation
 from test_seccomp import NEVER, NEWER, TABLES, number_of
 
 WALLED = Path(__file__).parent/"walled.py"
-PACKAGE = os.path.dirname(walls.__file__)
+PACKAGE = os.path.dirname(isolation.__file__)
 ROOT = os.geteuid() == 0
 
 # environment: who runs (drop: root that becomes nobody; stay: whoever one is; container: root without CAP_SYS_ADMIN; ordinary: user 1000),
@@ -42,8 +42,8 @@ def behind(environment, profile, rows, place):
     "Run snippets behind the walls of an environment; skips where this machine cannot make it."
     task = ENVIRONMENTS[environment]
     if not ROOT and environment.startswith("root"): pytest.skip("needs root")
-    if task["abi"] is None and not task["root"] and not walls.landlock_version(): pytest.skip("this kernel has no Landlock")
-    if (task["abi"] or 0) > walls.landlock_version(): pytest.skip("this kernel's Landlock is older")
+    if task["abi"] is None and not task["root"] and not isolation.landlock_version(): pytest.skip("this kernel has no Landlock")
+    if (task["abi"] or 0) > isolation.landlock_version(): pytest.skip("this kernel's Landlock is older")
     before = state(place)
     folder = "/tmp" if task["root"] else place["folder"]
     names = [*NEVER, *NEWER, *(row.split()[0] for row in ",".join(TABLES).split(","))]
@@ -94,7 +94,7 @@ def test_a_folder_of_its_own(environment, profile, place):
     said, results = behind(environment, profile, {name: row[0] for name, row in rows.items()}, place)
     own = ENVIRONMENTS[environment]["root"]
     expected = {name: row[1 if own else 2] for name, row in rows.items()}
-    if not own and (said["namespaces"] or said["landlock"] >= walls.SCOPES_SINCE): expected["kill own child"] = "ok"   # signals cannot leave Landlock's domain
+    if not own and (said["namespaces"] or said["landlock"] >= isolation.SCOPES_SINCE): expected["kill own child"] = "ok"   # signals cannot leave Landlock's domain
     if ENVIRONMENTS[environment]["abi"] == 1: expected["move between folders"] = "EXDEV"     # Landlock learnt to allow it in version 2
     assert not wrong(results, expected)
 
@@ -103,10 +103,10 @@ def test_a_folder_of_its_own(environment, profile, place):
 def test_layers_are_told_truly(environment, place):
     said, results = behind(environment, "pure", {"nothing": ""}, place)
     task = ENVIRONMENTS[environment]
-    assert said["landlock"] == walls.landlock_version(task["abi"])
+    assert said["landlock"] == isolation.landlock_version(task["abi"])
     assert bool(said["namespaces"]) == task["namespaces"]
     assert ("user" in said["namespaces"]) == (task["namespaces"] and task["user"] in ("ordinary", "container"))
-    assert said["capabilities"] in (0, 1 << walls.DAC_READ_SEARCH)
+    assert said["capabilities"] in (0, 1 << isolation.DAC_READ_SEARCH)
     assert said["uid"] == {"drop": 60001, "ordinary": 1000 if ROOT else os.getuid(), "stay": os.getuid(), "container": 0}[task["user"]]
     assert said["oom"] is True
 
@@ -116,7 +116,7 @@ def test_layers_are_told_truly(environment, place):
 def alone(code, root=True):
     "Run a text in a fresh interpreter that has `walls`; what it prints."
     if root and not ROOT: pytest.skip("needs root")
-    ran = subprocess.run([sys.executable, "-P", "-s", "-S", "-c", f"import sys; sys.path.insert(0, {PACKAGE!r}); import ctypes, errno, os, walls\n" + code],
+    ran = subprocess.run([sys.executable, "-P", "-s", "-S", "-c", f"import sys; sys.path.insert(0, {PACKAGE!r}); import ctypes, errno, os, isolation\n" + code],
                          capture_output=True, text=True, timeout=60, cwd="/")
     if "namespaces:" in ran.stderr: pytest.skip("this kernel gives no namespaces here")
     assert ran.returncode == 0, ran.stderr
@@ -131,8 +131,8 @@ def test_links_and_odd_names_in_the_new_root(modern, tmp_path):
     (tmp_path/"beside").write_text("unseen")
     (tmp_path/"link").symlink_to(tmp_path/"a real\\one"), (tmp_path/"second").symlink_to("link/lib")
     assert alone(f"""
-walls.enter_namespaces()
-walls.private_root([{str(tmp_path / 'second')!r}], modern={modern})
+isolation.enter_namespaces()
+isolation.private_root([{str(tmp_path / 'second')!r}], modern={modern})
 print(open({str(tmp_path / 'second' / 'text')!r}).read(), os.path.exists({str(tmp_path / 'beside')!r}), os.getcwd(), *os.listdir('/'))
 for path in ({str(real / 'text')!r}, '/x', '/tmp/x', '/dev/x'):
     try: open(path, 'w'); print('written')
@@ -148,8 +148,8 @@ def test_what_shows_inside_the_folder_is_closed(modern, tmp_path):
     (deep/"text").write_text("seen")
     folder = tmp_path.parent
     assert alone(f"""
-walls.enter_namespaces()
-walls.private_root([{str(deep)!r}], writable_mb=1, folders=[{str(folder)!r}], modern={modern})
+isolation.enter_namespaces()
+isolation.private_root([{str(deep)!r}], writable_mb=1, folders=[{str(folder)!r}], modern={modern})
 print(open({str(deep / 'text')!r}).read(), *os.listdir({str(folder)!r}))
 for path in ({str(deep / 'x')!r}, {str(deep.parent / 'x')!r}, {str(tmp_path / 'x')!r}, {str(folder / 'x')!r}):
     try: open(path, 'w').close(); print('written')
@@ -159,11 +159,11 @@ for path in ({str(deep / 'x')!r}, {str(deep.parent / 'x')!r}, {str(tmp_path / 'x
 
 def test_a_refused_root_leaves_the_old_one():
     assert alone("""
-walls.enter_namespaces()
+isolation.enter_namespaces()
 before = sorted(os.listdir('/'))
-try: walls.private_root(walls.interpreter_paths(), texts={'/usr/no/such': ''})
+try: isolation.private_root(isolation.interpreter_paths(), texts={'/usr/no/such': ''})
 except OSError as error: print(errno.errorcode[error.errno], sorted(os.listdir('/')) == before, os.path.exists('/proc/self'))
-try: walls.private_root(['/no/such/path'])
+try: isolation.private_root(['/no/such/path'])
 except FileNotFoundError as error: print(error.filename)
 import colorsys
 """) == ["EROFS", "True", "True", "/no/such/path"]
@@ -171,14 +171,14 @@ import colorsys
 
 def test_the_machine_keeps_its_mounts():
     before = Path("/proc/self/mountinfo").read_text()
-    alone("walls.enter_namespaces(); walls.private_root(['/usr'], writable_mb=1)")
+    alone("isolation.enter_namespaces(); isolation.private_root(['/usr'], writable_mb=1)")
     assert Path("/proc/self/mountinfo").read_text() == before
 
 
 def test_the_folder_is_bounded():
     assert alone("""
-walls.enter_namespaces()
-walls.private_root([], writable_mb=1, folders=['/deep/work'], inodes=10)
+isolation.enter_namespaces()
+isolation.private_root([], writable_mb=1, folders=['/deep/work'], inodes=10)
 made = 0
 try:
     for made in range(100): open(f'/deep/work/{made}', 'w').close()
@@ -190,11 +190,11 @@ print(oct(os.stat('/deep/work').st_mode), os.path.exists('/tmp'))
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="tried on x86_64 only")
 def test_the_interpreter_runs_from_huge_pages():
     moved, lay, lies, more = alone("""
-import pages
-start, end = pages.code_of_interpreter()
-def file_of(at): return next(path for first, last, _, _, path in pages.mappings() if first <= at < last) or 'nothing'
+import huge_pages
+start, end = huge_pages.code_of_interpreter()
+def file_of(at): return next(path for first, last, _, _, path in huge_pages.mappings() if first <= at < last) or 'nothing'
 lay = file_of(start)
-moved = pages.move_code(start, end)
+moved = huge_pages.move_code(start, end)
 import decimal, json
 print(moved, lay, file_of(start) if moved else 'nothing', json.dumps(str(decimal.Decimal(2).sqrt())))
 """, root=False)
@@ -203,40 +203,40 @@ print(moved, lay, file_of(start) if moved else 'nothing', json.dumps(str(decimal
 
 def test_the_interpreter_stays_where_it_is_without_memory():
     assert alone("""
-import pages, resource
-start, end = pages.code_of_interpreter()
+import huge_pages, resource
+start, end = huge_pages.code_of_interpreter()
 resource.setrlimit(resource.RLIMIT_AS, (1 << 20, -1))
-print(pages.move_code(start, end), sum(range(10)))
+print(huge_pages.move_code(start, end), sum(range(10)))
 """, root=False) == ["False", "45"]
 
 
 def test_nothing_is_left_in_hand():
     assert alone("""
-print(walls.drop_privileges(60001), os.getresuid() == os.getresgid() == (60001,) * 3, os.getgroups())
-walls.no_new_privs(); walls.not_dumpable()
+print(isolation.drop_privileges(60001), os.getresuid() == os.getresgid() == (60001,) * 3, os.getgroups())
+isolation.no_new_privs(); isolation.not_dumpable()
 status = dict(line.split(':', 1) for line in open('/proc/self/status'))
 print(*(int(status['Cap' + kind], 16) for kind in ('Inh', 'Prm', 'Eff', 'Bnd', 'Amb')), status['NoNewPrivs'])
 """) == "0 True [] 0 0 0 0 0 1".split()
 
 
 def test_siblings_cannot_trace_each_other():
-    if not walls.landlock_version(): pytest.skip("this kernel has no Landlock")
+    if not isolation.landlock_version(): pytest.skip("this kernel has no Landlock")
     said = alone("""
 import time
 def trace(own):
     asleep = os.fork()
-    if not asleep: own and walls.enter_domain(domain); time.sleep(9); os._exit(0)
+    if not asleep: own and isolation.enter_domain(domain); time.sleep(9); os._exit(0)
     tracer = os.fork()
     if not tracer:
-        if own: walls.enter_domain(domain)
+        if own: isolation.enter_domain(domain)
         time.sleep(0.2)
-        os._exit(walls.libc.ptrace(16, asleep, 0, 0) == 0)
+        os._exit(isolation.libc.ptrace(16, asleep, 0, 0) == 0)
     status = os.waitstatus_to_exitcode(os.waitpid(tracer, 0)[1])
     os.kill(asleep, 9); os.waitpid(asleep, 0)
     return status
-walls.no_new_privs()
-walls.landlock(walls.interpreter_paths())
-domain = walls.own_domain()
+isolation.no_new_privs()
+isolation.landlock(isolation.interpreter_paths())
+domain = isolation.own_domain()
 print(trace(False), trace(True))
 """, root=False)
     assert said in (["1", "0"], ["0", "0"])           # where all tracing is forbidden (Yama), the first fails too
@@ -244,10 +244,10 @@ print(trace(False), trace(True))
 
 @pytest.mark.parametrize("abi", [1, 2, 3, 4, 5, 6, 7])
 def test_landlock_takes_every_version(abi):
-    if walls.landlock_version() < abi: pytest.skip("this kernel's Landlock is older")
+    if isolation.landlock_version() < abi: pytest.skip("this kernel's Landlock is older")
     assert alone(f"""
-walls.no_new_privs()
-print(walls.landlock(walls.interpreter_paths(), ['/dev/null'], abi={abi}), walls.enter_domain(walls.own_domain(['/dev/null'], abi={abi})))
+isolation.no_new_privs()
+print(isolation.landlock(isolation.interpreter_paths(), ['/dev/null'], abi={abi}), isolation.enter_domain(isolation.own_domain(['/dev/null'], abi={abi})))
 open('/dev/null', 'w').close()
 for name in ('/etc/hostname', '/dev/zero'):
     try: open(name); print('read')
@@ -256,27 +256,27 @@ for name in ('/etc/hostname', '/dev/zero'):
 
 
 def test_an_interpreter_is_readable_and_no_home(monkeypatch):
-    paths = walls.interpreter_paths()
+    paths = isolation.interpreter_paths()
     assert all(os.path.exists(path) for path in paths)
-    assert walls.inside(os.path.dirname(os.path.realpath(os.__file__)), list(map(os.path.realpath, paths)))
+    assert isolation.inside(os.path.dirname(os.path.realpath(os.__file__)), list(map(os.path.realpath, paths)))
     for home in ("/root", "/home", "/etc", "/etc/passwd", os.path.expanduser("~")):
-        assert not walls.inside(home, list(map(os.path.realpath, paths)))
+        assert not isolation.inside(home, list(map(os.path.realpath, paths)))
     monkeypatch.setenv("HOME", os.path.realpath(sys.base_prefix))
-    assert not walls.inside(os.environ["HOME"], list(map(os.path.realpath, walls.interpreter_paths())))
+    assert not isolation.inside(os.environ["HOME"], list(map(os.path.realpath, isolation.interpreter_paths())))
 
 
 def test_a_child_dies_with_its_parent():
     assert alone("""
 import time
-walls.subreaper()
+isolation.subreaper()
 read, write = os.pipe()
 middle = os.fork()
 if not middle:
     if not os.fork():
-        walls.drop_privileges(60001); walls.die_with_parent(); os.write(write, b'x'); time.sleep(30); os._exit(0)
+        isolation.drop_privileges(60001); isolation.die_with_parent(); os.write(write, b'x'); time.sleep(30); os._exit(0)
     os.read(read, 1); os._exit(0)
 os.waitpid(middle, 0)
 print(os.waitstatus_to_exitcode(os.wait()[1]))
-try: walls.die_with_parent(1 << 30)
+try: isolation.die_with_parent(1 << 30)
 except ProcessLookupError: print('gone')
 """) == ["-9", "gone"]

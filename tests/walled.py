@@ -28,46 +28,46 @@ def open_the_way(folders):
         os.close(fd)
 
 
-def build(task, walls, seccomp):
+def build(task, isolation, seccomp):
     "The walls of a server; runs in the process that will fork the children, in the order that the real server uses."
     said, began = {}, time.perf_counter()
     writes, runs = task['profile'] != 'pure', task['profile'] == 'libs'
-    readable = [*walls.interpreter_paths(programs=runs), *walls.DEVICES]
-    said['oom'] = walls.oom_first()
-    kinds = walls.enter_namespaces() if task['namespaces'] else []
+    readable = [*isolation.interpreter_paths(programs=runs), *isolation.DEVICES]
+    said['oom'] = isolation.oom_first()
+    kinds = isolation.enter_namespaces() if task['namespaces'] else []
     if kinds and (pid := os.fork()): os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-    if kinds and runs: walls.loopback_up()
+    if kinds and runs: isolation.loopback_up()
     if task['root']:
         private = readable
-        if runs: readable = [*readable, '/proc', *walls.LOCAL_NAMES]
-        walls.private_root(private, writable_mb=8 if writes else 0, proc=runs, executable=runs, modern=task['modern'],
-                           texts=walls.LOCAL_NAMES if runs else None)
+        if runs: readable = [*readable, '/proc', *isolation.LOCAL_NAMES]
+        isolation.private_root(private, writable_mb=8 if writes else 0, proc=runs, executable=runs, modern=task['modern'],
+                           texts=isolation.LOCAL_NAMES if runs else None)
     closed = task['user'] == 'drop' and not task['root']
     uid = 60001 if task['user'] == 'drop' and 'user' not in kinds else None            # a user namespace of one user has no second
-    said['capabilities'] = walls.drop_privileges(uid, keep_reading=closed)
-    walls.no_new_privs(); walls.not_dumpable(); walls.die_with_parent()
-    if not kinds: walls.subreaper()
+    said['capabilities'] = isolation.drop_privileges(uid, keep_reading=closed)
+    isolation.no_new_privs(); isolation.not_dumpable(); isolation.die_with_parent()
+    if not kinds: isolation.subreaper()
     writable = [task['folder'], '/dev/null'] if writes else []
     options = dict(network=runs and bool(kinds), abi=task['abi'])
     programs = [*readable, task['folder']] if runs else []
-    said['landlock'] = walls.landlock(readable, writable, programs, **options)
-    domain = walls.own_domain(writable, executes=runs, **options)
+    said['landlock'] = isolation.landlock(readable, writable, programs, **options)
+    domain = isolation.own_domain(writable, executes=runs, **options)
     program = seccomp.filter_program(task['profile'], own_root=task['root'], own_network=bool(kinds and task['root']),
-                                     own_processes=bool(kinds) or said['landlock'] >= walls.SCOPES_SINCE)
+                                     own_processes=bool(kinds) or said['landlock'] >= isolation.SCOPES_SINCE)
     said.update(namespaces=kinds, uid=os.getuid(), milliseconds=round(1e3 * (time.perf_counter() - began), 1), instructions=len(program) // 8)
     return said, domain, seccomp.prepared(program)
 
 
-def child(code, space, out, domain, program, walls, seccomp, parent):
+def child(code, space, out, domain, program, isolation, seccomp, parent):
     "Take the last walls, run one snippet and write what came out. Never returns."
     os.setsid()
-    walls.die_with_parent(parent)
+    isolation.die_with_parent(parent)
     os.dup2(os.open('/dev/null', os.O_RDONLY), 0)
     os.dup2(out, 100)
     if domain >= 0: domain = os.dup2(domain, 101)
     os.closerange(3, 100); os.closerange(102, 1024)
     began = time.perf_counter()
-    walls.enter_domain(domain)
+    isolation.enter_domain(domain)
     between = time.perf_counter()
     seccomp.install(program)
     took = [round(1e6 * (between - began)), round(1e6 * (time.perf_counter() - between))]
@@ -110,13 +110,13 @@ def main(task):
         assert libc.capset(struct.pack('II', 0x20080522, 0), struct.pack('6I', 0xA80425FB, 0xA80425FB, 0, 0, 0, 0)) == 0
     ctypes.CFUNCTYPE(None)(int)                       # libffi finds memory for callbacks while it still may
     sys.path.insert(0, task['package'])
-    import pages, seccomp, walls
-    pages.keep_private(shared=False)
+    import huge_pages, isolation, seccomp
+    huge_pages.keep_private(shared=False)
     space = dict(os=os, task=task, **machine_code(task))
     exec(task['helpers'], space)
     space['victim'] = task['victim'] or os.getpid()
-    said, domain, program = build(task, walls, seccomp)
-    results = {name: outcome_of(code, space, domain, program, walls, seccomp) for name, code in task['rows'].items()}
+    said, domain, program = build(task, isolation, seccomp)
+    results = {name: outcome_of(code, space, domain, program, isolation, seccomp) for name, code in task['rows'].items()}
     times = sorted(took for _, took in results.values() if took)
     said['microseconds'] = [sorted(column)[len(times) // 2] for column in zip(*times)]
     print(json.dumps(dict(said=said, results={name: outcome for name, (outcome, _) in results.items()})))

@@ -14,9 +14,10 @@ import copy, json, math, os
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
-from ..constants import UserError
+from ..errors import UserError
 from .loading import first_line
-from .local import WIDE, Engine, split_by_size
+from .batching import WIDE, split_by_size
+from .local import Engine
 from ..logging_utils import get_logger
 
 # %% ../../nbs/engine/17_decisions.ipynb #cca01cb3

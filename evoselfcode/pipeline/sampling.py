@@ -9,8 +9,10 @@ __all__ = ['sample', 'candidate']
 
 # %% ../../nbs/pipeline/50_sampling.ipynb #4f5d495c
 from ..config import Sampling
-from ..io_utils import batch_seed, content_id
-from ..prompts import CODE_STOPS, cut_code, d2c_prompt, defined_function
+from ..stages import batch_seed
+from ..io_utils import content_id
+from ..prompts import CODE_STOPS, cut_code, d2c_prompt
+from ..syntax import defined_function
 
 # %% ../../nbs/pipeline/50_sampling.ipynb #e0a92ee7
 def sample(

@@ -10,7 +10,7 @@ import pytest
 
 from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, check
 from evoselfcode.evaluation.evalplus import RELEASED, HumanEvalPlus, MbppPlus, load_evalplus
-from evoselfcode.execution.harnesses.evalplus import restore
+from evoselfcode.execution.sandbox.harnesses.evalplus import restore
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "benchmarks"
 RECORDED = FOLDER / "verdicts" / "evalplus"

@@ -1,0 +1,393 @@
+"""The far side of execution: a watcher, a judge, and a fork server behind walls that starts one child per program.
+
+    caller -- socket --> judge --- control socket ---> server --fork--> child, which holds one candidate
+                           \\________ a socket for each program ________/
+
+Imported by a freshly executed interpreter without site packages (`python -P -s -S`), with this folder as the first of its path; never by the caller's process.
+The first process becomes the watcher: it forks the judge and the server, ends both when either ends or the caller is gone, and cleans up.
+The server is process 1 of its own namespaces where the kernel grants them; it goes behind its walls, tries them, tells what stands, and forks.
+Standard library only, and little of it: every page the server owns makes each fork dearer.
+"""
+import gc, json, os, resource, select, signal, struct, sys, time
+import _socket as socket  # the rest of `socket` would be in every child
+os.register_at_fork, kept = lambda **_: None, os.register_at_fork  # `random` would draw a new seed in every child; each has the job's
+# What small programs import most is loaded once here, so that a child finds it ready.
+import bisect, collections, collections.abc, copy, functools, heapq, itertools, math, operator, random, re, string, typing  # noqa: F401
+os.register_at_fork = kept
+import channel, child, huge_pages, isolation, seccomp, self_test
+from upkeep import count_tasks, ending, load_harness, load_libraries, memory_of, own_mode, readable_by_others, size_of
+from upkeep import split, watch, wipe
+
+MAX_PROCESSES, MAX_FILES, MAX_FILE_MB, STACK_MB, PRIVATE_MB = 64, 64, 16, 64, 64
+READY = channel.framed('ready')
+ORDER_BYTES, MAX_ORDERS = 460, 256  # as long as an order may be, for Python's own allocator; so many are kept for the next like them
+FD = struct.Struct('i')
+FEW, SPARE = 16, 512  # tasks of a user who has but us; room for what one who has more starts meanwhile
+WATCH = 10  # milliseconds between two looks at a job of several processes
+LEAST_FILES, LEAST_MB = 24, 32  # with less nothing works
+NO_CORE = 1  # byte that is kept of a process that crashed: none; 0 would still start a handler of the machine
+CHILDS = (3, 4)  # descriptors of a child beside the usual three: its socket, and for tests the one to the candidate
+FILTER_HOPELESS = 'without a filter of system calls (seccomp), nothing keeps programs from the network and from other processes'
+READING_HOPELESS = 'without Landlock and without a private root, programs could read whatever the user can'
+WRITING_HOPELESS = 'without a private root, nothing bounds what programs write; only the profile `pure` needs none'
+
+
+class Server:
+    "The fork server: its walls, and the children of the job at hand."
+    def __init__(self, control, settings):
+        self.settings, self.profile, self.seed = settings, settings['profile'], None
+        self.files, self.libs = self.profile != 'pure', self.profile == 'libs'
+        self.candidates, self.tests, self.standing, self.missing = [], [], {}, {}  # children: the first candidate and the tests are at work
+        self.spoilt, self.lasts, self.excess, self.watched = '', 0, False, False
+        # opened while they can be: /proc/self and /dev/null are out of reach behind the walls
+        self.pid, self.null = os.getpid(), os.open('/dev/null', os.O_RDWR)
+        self.control = socket.socket(fileno=os.dup2(control.fileno(), 10, inheritable=False))
+        control.close()
+        for fd in (0, 1, *CHILDS): os.dup2(self.null, fd)
+        self.size = os.open('/proc/self/statm', os.O_RDONLY)
+        self.channel = channel.Channel(CHILDS[0])
+        self.captured = child.capture()
+        self.serve_child = child.serving(self.channel, self.captured)
+        self.readable = [*isolation.interpreter_paths(self.libs), os.path.dirname(os.path.abspath(__file__)), *settings['libraries']]
+
+    # ------------------------------------------------------------ walls
+
+    def wall_in(self, namespaces):
+        "Put up what this machine has, in the order that isolation.py gives; note what stands and why the rest does not. Return what is hopeless."
+        self.own_places(set(namespaces))
+        self.own_rights('user' in namespaces)
+        version = self.own_rules()
+        if self.files:
+            os.environ['TMPDIR'] = self.folder
+            self.found = {folder: (os.listdir(folder), own_mode(folder)) for folder in self.folders}
+        self.base = int(os.pread(self.size, 100, 0).split()[0]) * resource.getpagesize()
+        if not self.filters: return FILTER_HOPELESS
+        if not self.root and not version: return READING_HOPELESS
+        return WRITING_HOPELESS if self.files and not self.root else ''
+
+    def own_places(self, namespaces):
+        "Namespaces, loopback, and a root folder in which only what is readable shows."
+        if namespaces: self.standing['namespaces'] = ' '.join(sorted(namespaces))
+        else: self.missing['namespaces'] = self.settings['refused']
+        self.namespaced, self.own_network = 'pid' in namespaces, 'net' in namespaces and self.libs
+        if not self.namespaced:
+            isolation.subreaper()
+            self.listing = os.open(f'/proc/self/task/{self.pid}/children', os.O_RDONLY)
+        if self.own_network:
+            self.build('loopback', lambda: isolation.loopback_up() or True)
+            try: isolation.tune_network()
+            except OSError as error: self.missing['ports that are free again at once'] = str(error)
+        folders = ['/private', '/tmp'] if self.files and any(path.startswith('/tmp/') for path in self.readable) else ['/tmp']  # the first shows nothing else
+        self.root = 'mnt' in namespaces and self.build('private root', lambda: isolation.private_root(
+            self.readable, PRIVATE_MB if self.files else 0, folders, executable=self.libs, proc=self.libs, texts=isolation.LOCAL_NAMES if self.own_network else None) or True)
+        self.folders = folders if self.root else [self.settings['home'] if self.files else '/']
+        self.folder = self.folders[0]
+
+    def own_rights(self, mapped):
+        "A user that owns nothing, and no capabilities; `mapped`: a user namespace, which has no second user to become."
+        uid = other = 60000 + self.settings['number'] % 5000 if os.getuid() == 0 and not mapped else None
+        closed = not self.root and uid is not None and not readable_by_others(os.path.dirname(os.__file__))
+        if closed and not isolation.capabilities() >> isolation.DAC_READ_SEARCH & 1: uid, self.missing['own user'] = None, 'the interpreter lies in a folder that is closed to others'
+        if other and not uid:  # still root to the files, but its tasks count, which root's do not
+            try: os.setresuid(other, 0, 0)
+            except PermissionError: pass
+        if uid and self.files and not self.root: os.chown(self.folder, uid, uid)
+        self.own_user = uid is not None and self.build('own user', lambda: isolation.drop_privileges(uid, closed) | 1) or mapped
+        if uid is None or not self.own_user: self.build('no capabilities', lambda: isolation.drop_privileges() | 1)
+        isolation.no_new_privs()
+        isolation.not_dumpable()
+        isolation.die_with_parent()
+
+    def own_rules(self):
+        "Landlock and the filter of system calls; return Landlock's version."
+        writable = [*self.folders, os.devnull] if self.files else []
+        readable = [*self.readable, *isolation.DEVICES, *(['/proc', *isolation.LOCAL_NAMES] if self.libs and self.root else [])]
+        def landlock():
+            programs = [*readable, *self.folders] if self.libs else ()
+            version = isolation.landlock(readable, writable or [os.devnull], programs, self.own_network)
+            self.domain = isolation.own_domain(writable, self.libs, self.own_network)
+            return version
+        def filters():  # a server of `pure` has nothing to do but to fork, and takes the first part itself
+            if not seccomp.available(): raise OSError('the kernel has none')
+            made = functools.partial(seccomp.filter_program, self.profile, self.root, self.namespaced or version >= isolation.SCOPES_SINCE, self.root and self.own_network)
+            return [seccomp.prepared(made(part=part)) for part in ([seccomp.WHOLE] if self.files else [seccomp.SERVER, seccomp.CHILD])]
+        self.domain = -1
+        version = self.build('landlock', landlock)
+        self.filters = self.build('seccomp', filters) or []
+        self.childless = bool(self.filters) and not self.files
+        return version
+
+    def build(self, name, work):
+        "Put up one wall; note it as standing, or the reason why not."
+        if name in self.settings['without']: self.missing[name] = 'left out on demand'; return False
+        try: done = work()
+        except OSError as error: done, self.missing[name] = False, str(error)
+        if done: self.standing[name] = done if name == 'landlock' else True
+        else: self.missing.setdefault(name, 'the kernel has none')
+        return done
+
+    def bound(self):
+        "Put bounds on this process that its children shall have: set once, they need not be set in each."
+        os.chdir(self.folder)
+        isolation.usual_signals()  # to become another user, the C library may have taken one
+        bounds = dict(FSIZE=MAX_FILE_MB << 20, NOFILE=MAX_FILES, STACK=STACK_MB << 20)
+        wanted = bounds | dict(AS=self.base + (self.settings['memory'] << 20))
+        limits = {kind: isolation.granted(kind, most)[1][0] for kind, most in wanted.items()}
+        for kind, least in ('NOFILE', LEAST_FILES), ('AS', self.base + (LEAST_MB << 20)):
+            if limits[kind] < least: raise OSError(f"this host's hard limit RLIMIT_{kind} is {limits[kind]:,}, {least:,} is needed")
+        self.lower = [f'RLIMIT_{kind} {limits[kind]:,} in place of {most:,}' for kind, most in wanted.items() if limits[kind] < most]
+        for kind, most in bounds.items(): resource.setrlimit(*isolation.granted(kind, most, most))
+        resource.setrlimit(*isolation.granted('CORE', NO_CORE, NO_CORE))
+        self.words = os.dup(2)  # for what this process itself has to say
+        os.dup2(self.null, 2)
+
+    def last_walls(self, seconds, memory):
+        "What a child does to itself before it does anything foreign, as calls ready to be made: it copies each page that it comes by on its way."
+        made, room = functools.partial, self.base + (memory << 20)
+        bounds = dict(CPU=(math.ceil(seconds) + 1, math.ceil(seconds) + 2), AS=(room, room), NPROC=(self.tasks(),) * 2)
+        steps = [os.setsid]
+        if not self.namespaced: steps.append(made(isolation.die_with_parent, self.pid))  # where the server is process 1, its children end with it
+        if self.libs: steps.append(made(signal.signal, signal.SIGINT, signal.default_int_handler))
+        steps += [made(resource.setrlimit, *isolation.granted(kind, *most)) for kind, most in bounds.items()]
+        if self.domain >= 0: steps.append(made(isolation.enter_domain, self.domain))
+        return steps + [made(seccomp.install, part) for part in self.filters]
+
+    def tasks(self):
+        """How many processes and threads the user may have, for a child to have its share.
+
+        The kernel counts all of a user's. Who has more than ours has some that come and go: then it is asked again now and then."""
+        if time.monotonic() > self.lasts:
+            found = self.in_child(count_tasks, bare=True)
+            self.granted = found + MAX_PROCESSES + (SPARE if found > FEW else 0)
+            self.lasts = time.monotonic() + 2 if found > FEW else math.inf
+        return self.granted
+
+    # ------------------------------------------------------------ children
+
+    def serve(self):
+        "Start and end children until the judge hangs up. A page that is written between two forks is copied for it: most orders go a short way."
+        for fd in CHILDS: os.close(fd)  # so that the sockets of a child come as the descriptors that it shall have
+        receive, room, flags = self.control.recvmsg, socket.CMSG_SPACE(2 * FD.size), socket.MSG_CMSG_CLOEXEC
+        orders, clock = {}, time.monotonic
+        while True:
+            if self.watched: self.watch()
+            data, control, _, _ = receive(ORDER_BYTES, room, flags)
+            if not data: return
+            if data not in orders or clock() > self.lasts:  # most are like those before
+                if len(orders) == MAX_ORDERS or clock() > self.lasts: orders.clear()
+                orders[data] = self.understood(**json.loads(data))
+            end, tell, role, seed, output, self.memory, steps = orders[data]
+            ending = self.finish(end, tell) if end else ()
+            self.start(role, seed, output, steps)
+            for fd in memoryview(control[0][2]).cast('i'): os.close(fd)
+            for pid in ending: os.waitpid(pid, 0)  # the kernel takes them down while the next one starts
+
+    def understood(self, role, seconds, memory, output, seed, harness='', end='', tell=False):
+        "An order, ready to be followed. What its child will need is loaded here: its children would each read it again."
+        tests = role == 'tests'
+        if tests: import examiner  # noqa: F401
+        if harness: load_harness(harness)
+        made, beyond = functools.partial, CHILDS[tests] + 1  # the walls need some of the descriptors from here on
+        last = made(os.closerange, beyond, 4096), made(os.write, CHILDS[0], READY), gc.freeze, gc.enable  # allocations count from here: what the server left is not the program's to collect
+        first = [isolation.dumpable] if self.watched and not tests else []  # only then may the server see what it takes
+        steps = [*first, *self.last_walls(seconds, memory), *last]
+        return end, tell, self.tests if tests else self.candidates, seed, output, memory << 20, steps
+
+    def watch(self):
+        """Until the judge speaks, see that a job's processes take no more memory together than one may; else end them.
+
+        One alone is bounded by its address space. What each has more than the server is surely its own. Which of the
+        server's pages it changed takes long to find out, and must be too much twice: who forks meanwhile counts double."""
+        orders, over, since, cost = select.poll(), 0, 0.0, 0.0
+        orders.register(self.control, select.POLLIN)
+        while not orders.poll(WATCH) and not self.excess:
+            pids, began = [name for name in os.listdir('/proc') if name.isdigit() and name != '1'], time.monotonic()
+            if len(pids) <= 1 + len(self.tests): continue
+            sizes = list(map(size_of, pids))
+            if sum(max(0, size - self.own_size) for size in sizes) > self.memory: over = 2
+            elif sum(sizes) > self.memory and began > since + 4 * cost:
+                over = over + 1 if sum(map(memory_of, [*pids, 'self'])) > self.own + self.memory else 0
+                since = time.monotonic()
+                cost = since - began
+            if over == 2: self.excess = True; self.sweep([])
+
+    def finish(self, end, tell):
+        "End the children of a job; return those that are still to be waited for."
+        doomed = []
+        while self.candidates and (end == 'all' or not doomed): doomed.append(self.candidates.pop(0))
+        doomed += self.tests
+        self.tests.clear()
+        if self.childless and not tell: return self.kill(doomed)
+        ends = self.end(doomed, doomed[0] if end == 'gone' else doomed[-1] if end == 'tests gone' else None)
+        if tell: self.control.send(json.dumps(ends).encode())
+        return ()
+
+    def start(self, role, seed, output, steps):
+        "Fork a child that keeps the sockets that came with its order; `role`: those that have the same."
+        if seed != self.seed: self.seed = seed; random.seed(seed)
+        if output != self.captured.limit: self.captured.limit = output
+        self.own_streams()
+        try: pid = self.spoilt or os.fork()
+        except OSError as error: pid = f'fork: {error}'  # stands in the child's place
+        if pid: role.append(pid); return
+        try: follow(steps)
+        except BaseException as error:
+            os.write(CHILDS[0], channel.framed({'fault': f'{type(error).__name__}: {error}'}))
+            os._exit(1)
+        if role is self.tests: child.serve_tests(self.channel, channel.Channel(CHILDS[1]))
+        self.serve_child()
+
+    def own_streams(self):
+        "Open what the next child gets as its input and output: flags and locks of shared ones would reach the others."
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2): os.dup2(null, fd)
+        os.close(null)
+
+    def in_child(self, work, filtered=True, bare=False):
+        "What `work` gives, as JSON, in a child behind all walls, all but the filter, or all but those that a child adds (bare)."
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.dup2(writing, 20)
+                if not filtered: self.filters = []
+                if not bare: follow(self.last_walls(2, 64))
+                os.write(20, json.dumps(work()).encode())
+            finally: os._exit(0)
+        os.close(writing)
+        os.waitpid(pid, 0)
+        with open(reading, 'rb') as f: return json.loads(f.read() or b'null')
+
+    def kill(self, doomed):
+        "Kill children; return those that there are to wait for."
+        pids = []
+        for pid in doomed:
+            if type(pid) is int: os.kill(pid, isolation.SIGKILL); pids.append(pid)
+        return pids
+
+    def end(self, doomed, gone=None):
+        """Kill children and all they started, and tell how each ended: a signal's name or an exit code, and seconds of processor time.
+
+        gone: one that seems to be so; give it a moment to become it, for its end to be its own."""
+        ends, alive = {}, False
+        if type(gone) is int:
+            for pause in (0, .001, .005, .02, .05, .1):
+                time.sleep(pause)
+                if not (alive := os.waitid(os.P_PID, gone, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None): break
+        pids = self.kill(doomed)
+        while pids if self.childless else self.sweep(pids):
+            try: pid, status, used = os.wait4(pids.pop() if self.childless else -1, 0)
+            except ChildProcessError: break
+            ends[pid] = (ending(status), used.ru_utime + used.ru_stime)
+        if alive: ends[gone] = ('hung up', ends[gone][1])
+        if self.excess: self.excess = False; ends.update((pid, ('memory', cpu)) for pid, (_, cpu) in ends.items())
+        if self.files:
+            try:
+                for folder in self.folders: wipe(folder, *self.found[folder])
+            except OSError as error: self.spoilt = f'the folder of programs could not be emptied: {error}'
+        if faults := [fault for fault in doomed if type(fault) is str]: return dict(fault=faults[0])
+        return dict(children=[ends[pid] for pid in doomed])
+
+    def sweep(self, pids):
+        "Kill all that these children started, orphans among them."
+        for target in [-1] if self.namespaced else [*(-pid for pid in pids), *self.descendants()]:
+            try: os.kill(target, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError): pass
+        return True
+
+    def descendants(self):
+        "Children of this process, orphans of its children among them."
+        return map(int, os.pread(self.listing, 1 << 16, 0).split())
+
+
+def follow(steps):
+    for step in steps: step()
+
+
+def warm_up():
+    """Do, on harmless code, what every child will do, often enough for the interpreter to settle.
+
+    A child then finds tables built and names looked up, and writes to fewer pages, each of which would be copied for it."""
+    ours, theirs = (channel.Channel(end.detach()) for end in socket.socketpair())
+    candidate = child.Candidate(child.Captured())
+    candidate.loaded('f\ndef f(x):\n    return sorted([x for x in [x]])[0]')
+    orders = dict(do='call', name='f', args=[[1.5, [2]]], kwargs={}, seconds=1.0), dict(do='kind', name='f')
+    questions = ['', 'f', [1]], *(['', order] for order in orders)
+    for _ in range(20):
+        follow([int, int])
+        for asked in questions:
+            ours.send(asked)
+            ticket, *what = theirs.receive()
+            theirs.send([ticket, candidate.answer(*what)])
+            ours.receive()
+    for end in ours, theirs: os.close(end.fd)
+    candidate.answer('g', [])
+    del sys.modules[child.MODULE]  # tests must not find this one
+    isolation.ctypes.CFUNCTYPE(None)(int)  # libffi finds memory for callbacks while it still may
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+
+
+def run_server(control, settings, namespaces):
+    "Wall in, try the walls, tell the judge, and serve."
+    server = Server(control, settings)
+    if server.libs: load_libraries(settings['libraries'])
+    huge_pages.keep_private(shared=server.libs)
+    warm_up()
+    huge_pages.move_code(*huge_pages.code_of_interpreter())
+    weak = server.wall_in(namespaces)
+    server.bound()
+    gc.collect(); gc.freeze(); gc.disable()
+    tried = self_test.attack(server.in_child, server.profile, settings['canary'], settings['caller'], settings['thorough'])
+    if broken := [name for name, (held, *_) in tried.items() if not held]: weak = weak or f"the walls do not hold: {', '.join(broken)} succeeded"
+    told = {name: getattr(server, name) for name in ('profile', 'standing', 'missing', 'lower')}
+    hello = dict(childless=server.childless, walls=dict(told, trials=tried, weak=weak))
+    if weak and not settings['weak_walls']: hello = dict(refused=weak, **hello)
+    if server.libs: signal.signal(signal.SIGINT, signal.SIG_DFL)  # only what has a handler reaches process 1; children set theirs
+    server.control.send(json.dumps(hello).encode())
+    if 'refused' not in hello:
+        server.watched = server.libs and server.root and server.namespaced
+        server.own, server.own_size = memory_of('self'), size_of('self')
+        if server.childless: seccomp.install(server.filters.pop(0))
+        try: return server.serve()
+        except BaseException: os.dup2(server.words, 2); raise
+    while server.control.recv(1 << 16): pass  # jobs that are on their way already; ending now would end the judge before it could tell
+
+
+def main(settings):
+    "Split into the watcher, the judge and the server; `settings` are JSON."
+    caller, watcher, settings = os.getppid(), os.getpid(), json.loads(settings)
+    if not os.path.exists('/proc/self/statm'): raise OSError('there is no /proc here, which says what a process is made of')
+    del sys.argv[1:]  # no business of programs
+    settings.update(caller=caller, number=watcher)
+    if settings['core'] is not None:
+        try: os.sched_setaffinity(0, [settings['core']])
+        except OSError: pass  # then the kernel chooses
+    os.umask(0o077)
+    isolation.usual_signals()
+    isolation.oom_first()
+    isolation.subreaper()
+    judges_end, servers_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def judge_process():
+        servers_end.close()
+        isolation.die_with_parent(watcher)
+        import verifier
+        verifier.judge(socket.socket(fileno=0), judges_end, settings['libraries'])
+    def server_process():
+        judges_end.close()
+        if 'mnt' in namespaces: isolation.own_mounts()  # the watcher keeps the folders that it has to clean up
+        run_server(servers_end, settings, namespaces)
+    judging = split(judge_process)
+    judges_end.close()
+    namespaces, settings['refused'] = [], 'left out on demand'
+    if 'namespaces' not in settings['without']:
+        try: namespaces = isolation.enter_namespaces()
+        except OSError as error: settings['refused'] = str(error)
+    serving = split(server_process)
+    servers_end.close()
+    watch(caller, {judging: 'judge', serving: 'server'})
+    try:
+        wipe(home := os.path.dirname(settings['home']))
+        os.rmdir(home)
+    except OSError: pass  # the caller does it, too
+    sys.stderr.flush()
+    os._exit(0)  # the caller waits: no time to take the interpreter apart
