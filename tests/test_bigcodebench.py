@@ -138,7 +138,7 @@ def test_tasks_that_cannot_be_judged_are_left_out_once(tmp_path, monkeypatch, ro
     here, reasons = runnable(few, workers=1, store=tmp_path / "verdicts.sqlite")
     assert reasons == {"T/4": "needs-network: example.org", "T/5": "missing-dependency: no_such_library"}
     assert (here.set_name, list(here.by_task), here.md5) == ("bigcodebench[instruct, full-3, 1 runnable here]", ["T/0"], "m") and here.libraries == few.libraries
-    monkeypatch.setattr("evoselfcode.execution.execution._Worker", None)  # whoever started one would fail
+    monkeypatch.setattr("evoselfcode.execution.workers._Worker", None)  # whoever started one would fail
     assert runnable(few, workers=1, store=tmp_path / "verdicts.sqlite")[1] == reasons
     alone = BigCodeBench([BENCH.by_task["T/5"]], profile=BENCH.profile)
     assert "no task can be judged here" in message(runnable, alone, store=tmp_path / "verdicts.sqlite")

@@ -230,7 +230,7 @@ def test_what_cannot_be_asked_is_told():
 def test_what_a_function_did_is_asked_once(tmp_path, monkeypatch):
     rows, store = [dict(description="", code=RESTYLED), dict(description="", code=INNOCENT)], tmp_path / "store.sqlite"
     first = overlap(PROBLEMS, rows, 1, store)
-    monkeypatch.setattr("evoselfcode.execution.execution._Pool.feed", lambda self: pytest.fail("something was run again"))
+    monkeypatch.setattr("evoselfcode.execution.workers._Pool.feed", lambda self: pytest.fail("something was run again"))
     assert overlap(PROBLEMS, rows, 1, store).findings == first.findings != []
 
 

@@ -145,7 +145,7 @@ def test_a_program_that_is_slow_in_all_is_a_timeout(monkeypatch):
     slow, asked = Child(lambda x: x + 1, slow=0.3), case("def f(x): return x + 1", [1], [2], [3])
     with pytest.raises(KeyboardInterrupt): harness.judge_outputs(slow, asked)
     assert slow.ended == [("timeout", "no end within 0.4 s for all inputs")]
-    folder, slowly = str(package_folder() / "execution"), "import time\ndef f(x): time.sleep(.3); return x + 1"
+    folder, slowly = str(package_folder() / "execution" / "sandbox"), "import time\ndef f(x): time.sleep(.3); return x + 1"
     text = f"import sys; sys.path.insert(0, {folder!r}); from harnesses import evalplus; evalplus.WHOLE = evalplus.GRACE = 0.2; print(evalplus.run({slowly!r}, [], {asked!r}))"
     assert "['timeout', 'no end within 0.4 s for all inputs']" in subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout
 
@@ -207,7 +207,7 @@ def test_expected_outputs_are_kept_with_the_verdicts(tmp_path, monkeypatch):
     bench, again = HumanEvalPlus.of([record()]), HumanEvalPlus.of([record()])
     samples, store = [bench.canonical(record())], tmp_path / "verdicts.sqlite"
     first = check(bench, samples, workers=1, store=store)
-    monkeypatch.setattr("evoselfcode.execution.execution._Worker", None)  # whoever started one would fail
+    monkeypatch.setattr("evoselfcode.execution.workers._Worker", None)  # whoever started one would fail
     assert first[0]["passed"] and check(again, samples, workers=1, store=store) == first and again.known == bench.known
 
 

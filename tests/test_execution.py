@@ -378,7 +378,7 @@ def test_tests_of_a_model_can_report_no_more_than_a_verdict(status):
 def test_without_a_wall_that_is_needed_nothing_is_run(monkeypatch, capsys, without, words):
     monkeypatch.setenv("EVOSELFCODE_WITHOUT", without)
     with pytest.raises(UserError, match=words): list(run_programs([Program("x = 1")], workers=1))
-    monkeypatch.setattr(execution, "_warned", set())
+    monkeypatch.setattr(execution_workers, "_warned", set())
     assert next(run_programs([Program("x = 1")], Limits(weak_walls=True), workers=1)).passed
     said = capsys.readouterr().out
     assert "UNSAFE: " in said and words in said and all(f"wall missing: {name}" in said for name in without.split(","))

@@ -317,7 +317,7 @@ def test_a_tree_of_all_kinds_is_wiped(tmp_path):
     if ROOT:
         for path in (folder, other): os.chown(path, 1000, 1000)
         for path in [tmp_path, *tmp_path.parents][:-1]: path.chmod(path.stat().st_mode | 0o011)
-    package = package_folder()/"execution"
+    package = package_folder()/"execution"/"sandbox"
     copied = tmp_path/"package"  # others may not reach the package's own folder
     shutil.copytree(package, copied)
     ran = subprocess.run([sys.executable, "-c", WIPE, str(copied), str(folder), str(other)], capture_output=True,
@@ -505,7 +505,7 @@ SLOW = Program("import time\ntime.sleep(9)", seconds=0.3)
 
 def test_a_timeout_is_kept_with_what_it_was_measured_under(tmp_path, monkeypatch):
     store = tmp_path/"kept.sqlite"
-    monkeypatch.setattr(execution.os, "getloadavg", lambda: (20.0, 9.0, 9.0))
+    monkeypatch.setattr(execution_workers.os, "getloadavg", lambda: (20.0, 9.0, 9.0))
     assert statuses([SLOW], store=store) == [TIMEOUT]
     (_, text), = rows(store)
     assert json.loads(text)["under"] == dict(seconds=0.3, load=pytest.approx(19 / os.cpu_count()),
@@ -514,7 +514,7 @@ def test_a_timeout_is_kept_with_what_it_was_measured_under(tmp_path, monkeypatch
     monkeypatch.setattr(execution_workers._Worker, "start", lambda self, *args,
         real=execution_workers._Worker.start: ran.append(1) or real(self, *args))
     assert statuses([SLOW], store=store) == [TIMEOUT] and not ran                        # as busy as then
-    monkeypatch.setattr(execution.os, "getloadavg", lambda: (0.1, 9.0, 9.0))
+    monkeypatch.setattr(execution_workers.os, "getloadavg", lambda: (0.1, 9.0, 9.0))
     assert statuses([SLOW], store=store) == [TIMEOUT] and len(ran) == 1                  # quieter
     assert statuses([SLOW], store=store) == [TIMEOUT] and len(ran) == 1                  # no quieter than that
     under = json.loads(rows(store)[0][1])
@@ -585,7 +585,7 @@ def test_a_timeout_inside_a_harness_counts_as_one(name, program, tmp_path):
 def test_harnesses_say_that_time_ran_out(value, late):
     asked = ("import json, sys\nsys.path.insert(0, sys.argv[1])\nfrom verifier import says_late\n"
              "print(says_late(json.loads(sys.argv[2])))")
-    ran = subprocess.run([sys.executable, "-c", asked, str(package_folder()/"execution"), json.dumps(value)],
+    ran = subprocess.run([sys.executable, "-c", asked, str(package_folder()/"execution"/"sandbox"), json.dumps(value)],
         capture_output=True, text=True, timeout=60)
     assert ran.stdout == f"{late}\n", ran.stderr
 

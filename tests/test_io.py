@@ -256,7 +256,7 @@ def test_more_batches_go_on(tmp_path):
 # locks
 
 def test_a_lock_names_its_holder_and_dies_with_it(tmp_path, message):
-    code = "import sys, time\nfrom evoselfcode.io_utils import run_lock\nwith run_lock(sys.argv[1]):\n    print('held', flush=True); time.sleep(60)"
+    code = "import sys, time\nfrom evoselfcode.stages import run_lock\nwith run_lock(sys.argv[1]):\n    print('held', flush=True); time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", code, tmp_path / "run"], stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline().strip() == "held"
     line = message(lambda: run_lock(tmp_path / "run").__enter__())
@@ -266,7 +266,7 @@ def test_a_lock_names_its_holder_and_dies_with_it(tmp_path, message):
 
 
 def test_a_lock_can_be_waited_for(tmp_path):
-    code = "import sys, time\nfrom evoselfcode.io_utils import run_lock\nwith run_lock(sys.argv[1]):\n    print('held', flush=True); time.sleep(0.5)"
+    code = "import sys, time\nfrom evoselfcode.stages import run_lock\nwith run_lock(sys.argv[1]):\n    print('held', flush=True); time.sleep(0.5)"
     holder = subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, text=True)
     holder.stdout.readline()
     with run_lock(tmp_path, wait=30): assert (tmp_path / ".lock").read_text() == str(os.getpid())

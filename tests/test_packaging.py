@@ -110,7 +110,7 @@ def test_wheel_announces_command_and_requirements(wheel, facts):
 
 def test_installed_wheel_lays_out_a_workspace(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
-    code = "import sys; from evoselfcode.constants import *; print(package_folder()); print(len(init_workspace(sys.argv[1])))"
+    code = "import sys; from evoselfcode.project import *; print(package_folder()); print(len(init_workspace(sys.argv[1])))"
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "mine"], env={"PYTHONPATH": str(tmp_path / "site")}, cwd=tmp_path,
                           capture_output=True, text=True, check=True).stdout.splitlines()
     assert done == [str(tmp_path / "site" / "evoselfcode"), str(len(workspace_files()))]
