@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/pocket.yaml
 
-.PHONY: run test conformance lab study clean-notebooks help
+.PHONY: run test docs conformance lab study clean-notebooks help
 help:
 	@echo "make run              the whole loop on the pocket model (CONFIG=configs/other.yaml for another)"
 	@echo "make study            the same over three seeds, beside the control arms (hours)"
 	@echo "make test             clean and export the notebooks, then all tests"
-	@echo "make conformance  verdicts against those of the official harnesses, where ../shared has them"
+	@echo "make docs             the documentation as a site, in build/site"
+	@echo "make conformance      verdicts against those of the official harnesses, where ../shared has them"
 	@echo "make lab              JupyterLab in nbs/"
 	@echo "make clean-notebooks  strip what does not belong in git"
 
@@ -30,7 +31,12 @@ test: .venv/.ready
 	$(BIN)/nbdev-clean
 	$(BIN)/nbdev-export
 	git --no-pager diff --stat --exit-code -- nbs evoselfcode
+	$(BIN)/ruff check nbs evoselfcode tests benchmarks
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	$(BIN)/python -m pytest -q -n 2
+
+docs: .venv/.ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 conformance: .venv/.ready
 	$(BIN)/python -m pytest -q -m conformance tests/conformance
