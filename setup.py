@@ -1,4 +1,7 @@
-"""Packaging: every fact comes from settings.ini. Run folders' templates travel in the wheel as evoselfcode/workspace/."""
+"""Packaging: every fact comes from settings.ini.
+
+Run folders' templates travel in the wheel as evoselfcode/workspace/.
+"""
 import shlex
 from configparser import ConfigParser
 from pathlib import Path
@@ -13,6 +16,7 @@ lib, readme = facts["lib_name"], here / "README.md"
 # what `evoselfcode init DIR` lays out: folder in this repository -> the files that travel
 workspace = {"configs": "*.yaml", "nbs/runs": "*.ipynb", "data/raw": "*.jsonl", "data/eval": "pocket_*.jsonl"}
 mapped = {f"{lib}.workspace.{folder.replace('/', '.')}": folder for folder in workspace if (here / folder).is_dir()}
+extras = {extra: shlex.split(facts[f"{extra}_requirements"]) for extra in ("dev", "ray")}
 
 setup(
     name=lib, version=facts["version"], description=facts["description"],
@@ -23,6 +27,6 @@ setup(
     packages=find_packages(include=[lib, f"{lib}.*"]) + list(mapped), package_dir=mapped,
     package_data={lib: ["pocket/model/*"]} | {package: [workspace[folder]] for package, folder in mapped.items()},
     include_package_data=False,
-    install_requires=shlex.split(facts["requirements"]), extras_require={extra: shlex.split(facts[f"{extra}_requirements"]) for extra in ("dev", "ray")},
+    install_requires=shlex.split(facts["requirements"]), extras_require=extras,
     entry_points={"console_scripts": [facts["console_scripts"]], "nbdev": [f"{lib}={lib}._modidx:d"]},
 )

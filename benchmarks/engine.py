@@ -5,20 +5,23 @@ Run it from the project's folder; with the pocket model it takes a minute or two
     python benchmarks/engine.py
     python benchmarks/engine.py --model Qwen/Qwen2.5-Coder-0.5B --device cuda --prompts 64
 
-Sampling, in tokens per second: one `generate` call per sample, one call per prompt (`num_return_sequences`), with `--continuous` transformers' continuous
-batching (`generate_batch`), and `Engine.sample`, beside the bound that the device's memory sets: all weights are read once per step, and each row's keys and values.
+Sampling, in tokens per second: one `generate` call per sample, one call per prompt (`num_return_sequences`), with
+`--continuous` transformers' continuous batching (`generate_batch`), and `Engine.sample`, beside the bound that the
+device's memory sets: all weights are read once per step, and each row's keys and values.
 Perplexity: one forward pass per candidate, and `Engine.perplexity`.
 Judging: transformers' `DecisionPipeline`, one prompt at a time, and `decide`, with one question per text and with six.
-The first two with prompts of about 200 tokens and with short ones, `--n` candidates each. The plain ways run on the first
-`--baseline` prompts, since on all of them they would take minutes.
-At the end: greedy texts of both ways are equal, and so are the log-probabilities of the same texts and the answers of the judge.
+The first two with prompts of about 200 tokens and with short ones, `--n` candidates each. The plain ways run on the
+first `--baseline` prompts, since on all of them they would take minutes.
+At the end: greedy texts of both ways are equal, and so are the log-probabilities of the same texts and the answers of
+the judge.
 """
 import argparse
 import copy
 import resource
 from time import perf_counter
 
-from evoselfcode.engine.decisions import decide, decision_settings  # ours before torch: it says how torch's threads wait for each other
+# ours before torch: it says how torch's threads wait for each other
+from evoselfcode.engine.decisions import decide, decision_settings
 from evoselfcode.engine.local import Engine
 from evoselfcode.engine.batching import token_bytes
 from evoselfcode.pipeline.model_judge import JUDGE, RATINGS
@@ -72,19 +75,24 @@ def timed(work, repeats: int):
 
 
 def generate(engine: Engine, prompt: str, n: int, new: int, temperature: float) -> list[tuple]:
-    "The plain way to sample: transformers' own `generate` on one prompt. For each sample its text and its number of tokens."
+    "The plain way to sample: transformers' own `generate` on one prompt. Each sample's text and number of tokens."
     ids = engine.tokenizer(prompt, return_tensors="pt")["input_ids"].to(engine.model.device)
-    how = dict(do_sample=True, temperature=temperature, top_p=.95, top_k=0, num_return_sequences=n) if temperature else dict(do_sample=False)
+    how = dict(do_sample=False)
+    if temperature: how = dict(do_sample=True, temperature=temperature, top_p=0.95, top_k=0, num_return_sequences=n)
     with torch.inference_mode():
         out = engine.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=new,
                                     eos_token_id=engine.ends.tolist(), pad_token_id=engine.pad, **how)[:, ids.shape[1]:]
-    return [(engine.tokenizer.decode(row, skip_special_tokens=True), int((~torch.isin(row, engine.ends)).sum())) for row in out]
+    size = lambda row: int((~torch.isin(row, engine.ends)).sum())
+    return [(engine.tokenizer.decode(row, skip_special_tokens=True), size(row)) for row in out]
 
 
 def continuous(engine: Engine, prompts: list[str], n: int, new: int, temperature: float) -> list[int]:
     "Sample by transformers' continuous batching: the number of tokens of each sample."
     from transformers import GenerationConfig
-    config = GenerationConfig(do_sample=True, temperature=temperature, top_p=.95, top_k=0, max_new_tokens=new, num_return_sequences=n, eos_token_id=engine.ends.tolist(), pad_token_id=engine.pad)
+    config = GenerationConfig(
+        do_sample=True, temperature=temperature, top_p=0.95, top_k=0, max_new_tokens=new, num_return_sequences=n,
+        eos_token_id=engine.ends.tolist(), pad_token_id=engine.pad,
+    )
     found = engine.model.generate_batch([ids for ids in engine.encode(prompts)], generation_config=config)
     return [sum(token not in engine.ends for token in output.generated_tokens) for output in found.values()]
 
@@ -100,16 +108,18 @@ def bandwidth(device, size: int = 1 << 28) -> float:
 
 
 def least_seconds(engine: Engine, prompts: list[str], drawn: list, speed: float) -> float:
-    "Time to read what decoding has to read: the weights once per step, a prompt's keys and values once per step, and a row's own."
+    "Time to read what decoding has to: each step the weights, each prompt's keys and values, and each row's own."
     steps = [max(s.tokens for s in samples) for samples in drawn]
-    own = sum(s.tokens**2/2 for samples in drawn for s in samples) + sum(step*len(ids) for step, ids in zip(steps, engine.encode(prompts)))
-    return (max(steps)*engine.model.get_memory_footprint() + own*token_bytes(engine.model))/speed
+    own = sum(s.tokens**2 / 2 for samples in drawn for s in samples)
+    shown = sum(step * len(ids) for step, ids in zip(steps, engine.encode(prompts)))
+    return (max(steps)*engine.model.get_memory_footprint() + (own + shown)*token_bytes(engine.model))/speed
 
 
 def plain_logprobs(engine: Engine, prompt: str, text: str) -> np.ndarray:
     "The plain way to score: one forward pass over prompt and text."
     before = engine.tokenizer(prompt)["input_ids"]
-    ids = torch.tensor([before + engine.tokenizer(text, add_special_tokens=False)["input_ids"]], device=engine.model.device)
+    own = engine.tokenizer(text, add_special_tokens=False)["input_ids"]
+    ids = torch.tensor([before + own], device=engine.model.device)
     with torch.inference_mode(): values = engine.model(input_ids=ids).logits[0, :-1].float().log_softmax(-1)
     return values.gather(1, ids[0, 1:, None])[len(before) - 1:, 0].cpu().numpy()
 
@@ -124,22 +134,69 @@ def line(what: str, count: int, seconds: float, base: float | None = None) -> fl
 def judging(engine: Engine, count: int, baseline: int, repeats: int) -> tuple[float, list]:
     "Measure typed questions both ways; return the largest difference of a probability, and the ratios."
     from transformers.pipelines import DecisionPipeline
-    config, worst, ratios = decision_settings(engine), 0.0, []
+    config = decision_settings(engine)
+    worst, ratios = 0.0, []
     pipeline = DecisionPipeline(model=engine.model, tokenizer=copy.deepcopy(engine.tokenizer), decision_config=config)
+    head = SHOWN.rstrip().splitlines()[-3]
+    case = lambda i: f"# Case {i}. Return {TASKS[i % len(TASKS)]}.\n{head}\n    return xs[{i}:]\n"
+    read = lambda answer: [answer["noul"]] if "noul" in answer else list(answer["probabilities"].values())
     for name, questions in (("one question", dict(judge=JUDGE)), ("six questions", dict(judge=JUDGE) | RATINGS)):
-        requests = [dict(state=f"# Case {i}. Return {TASKS[i % len(TASKS)]}.\n{SHOWN.rstrip().splitlines()[-3]}\n    return xs[{i}:]\n", questions=questions) for i in range(count)]
+        requests = [dict(state=case(i), questions=questions) for i in range(count)]
         few, each = requests[:baseline], len(questions)
         print(f"\njudge: {name} per text")
         theirs, seconds = timed(lambda: [pipeline(request) for request in few], repeats)
         found, ours = timed(lambda: decide(engine, requests), repeats)
         base = line("judge: DecisionPipeline, one by one", len(few) * each, seconds)
         ratios.append((name, line("judge: decide, in batches", count * each, ours, base) / base))
-        read = lambda answer: [answer["noul"]] if "noul" in answer else list(answer["probabilities"].values())
-        worst = max([worst, *(abs(x - y) for a, b in zip(theirs, found) for k in questions for x, y in zip(read(a[k]), read(b[k])))])
+        for a, b in zip(theirs, found):
+            for k in questions: worst = max([worst, *(abs(x - y) for x, y in zip(read(a[k]), read(b[k])))])
     return worst, ratios
 
 
-def main():
+def sampling(engine: Engine, prompts: list[str], args, speed: float) -> tuple[list, float, float]:
+    "Measure all ways to sample; return what the engine drew, and how many times as fast it is as the plain two."
+    few = prompts[:args.baseline]
+    def one_by_one():
+        torch.manual_seed(0)
+        return [sample for p in few for _ in range(args.n) for sample in generate(engine, p, 1, args.new, 0.8)]
+    def prompt_by_prompt():
+        torch.manual_seed(0)
+        return [sample for p in few for sample in generate(engine, p, args.n, args.new, 0.8)]
+    singly, each = timed(one_by_one, args.repeats)
+    grouped, many = timed(prompt_by_prompt, args.repeats)
+    drawn, ours = timed(lambda: engine.sample(prompts, args.n, .8, .95, args.new, seed=1), args.repeats)
+    base = line("tokens: generate, one call per sample", sum(size for _, size in singly), each)
+    prompt = line("tokens: generate, one call per prompt", sum(size for _, size in grouped), many, base)
+    if args.continuous:
+        together, seconds = timed(lambda: continuous(engine, few, args.n, args.new, .8), 1)
+        line("tokens: generate_batch, continuous", sum(together), seconds, base)
+    sizes = [s.tokens for samples in drawn for s in samples]
+    rate = line("tokens: Engine.sample", sum(sizes), ours, base)
+    least = least_seconds(engine, prompts, drawn, speed)
+    print(f"  {'the bound of memory':42} {sum(sizes) / least:9.1f} per second; "
+          f"Engine.sample takes {ours / least:.0f} times its time")
+    print(f"  ({np.mean(sizes):.0f} tokens per sample, "
+          f"{np.mean([len({s.text for s in samples}) for samples in drawn]):.1f} different samples of {args.n})")
+    return drawn, rate / base, rate / prompt
+
+
+def scoring(engine: Engine, pairs: list[tuple], count: int, repeats: int) -> tuple[float, float]:
+    "Measure both ways to score, the plain one on `count` pairs; return the largest difference, and the ratio."
+    few = pairs[:count]
+    single, each = timed(lambda: [plain_logprobs(engine, *pair) for pair in few], repeats)
+    shared, ours = timed(lambda: engine.logprobs(*zip(*pairs)), repeats)
+    base = line("perplexity: one forward pass per candidate", len(few), each)
+    ratio = line("perplexity: Engine.perplexity", len(pairs), ours, base) / base
+    return max([0.0, *(np.abs(a - b).max() for a, b in zip(single, shared))]), ratio
+
+
+def most_memory(engine: Engine) -> int:
+    "Bytes that the model's device, or this process, held at most."
+    if engine.model.device.type == "cuda": return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="pocket", help="pocket, a folder or a Hugging Face id")
     parser.add_argument("--device", default="auto")
@@ -148,8 +205,15 @@ def main():
     parser.add_argument("--n", type=int, default=8, help="candidates per prompt")
     parser.add_argument("--new", type=int, default=128, help="most new tokens")
     parser.add_argument("--repeats", type=int, default=3, help="each way is run so often and its fastest run counts")
-    parser.add_argument("--continuous", action="store_true", help="try transformers' continuous batching, too; on a CPU it takes 14 GiB and is slow")
-    args = parser.parse_args()
+    parser.add_argument(
+        "--continuous", action="store_true",
+        help="try transformers' continuous batching, too; on a CPU it takes 14 GiB and is slow",
+    )
+    return parser.parse_args()
+
+
+def main():
+    args = arguments()
     engine = Engine(args.model, device=args.device)
     print(f"{engine}: {engine.model.num_parameters():,} parameters, {torch.get_num_threads()} threads")
     speed = bandwidth(engine.model.device)
@@ -160,38 +224,25 @@ def main():
         few, length = prompts[:args.baseline], np.mean([len(engine.tokenizer(p)["input_ids"]) for p in prompts])
         engine.sample(few, 1, .8, .95, 8, seed=0)
         print(f"\nprompts of {length:.0f} tokens, {args.n} candidates each, up to {args.new} new tokens")
-        singly, each = timed(lambda: [torch.manual_seed(0), *(s for p in few for _ in range(args.n) for s in generate(engine, p, 1, args.new, .8))][1:], args.repeats)
-        grouped, many = timed(lambda: [torch.manual_seed(0), *(s for p in few for s in generate(engine, p, args.n, args.new, .8))][1:], args.repeats)
-        drawn, ours = timed(lambda: engine.sample(prompts, args.n, .8, .95, args.new, seed=1), args.repeats)
-        base = line("tokens: generate, one call per sample", sum(size for _, size in singly), each)
-        prompt = line("tokens: generate, one call per prompt", sum(size for _, size in grouped), many, base)
-        if args.continuous:
-            together, seconds = timed(lambda: continuous(engine, few, args.n, args.new, .8), 1)
-            line("tokens: generate_batch, continuous", sum(together), seconds, base)
-        rate = line("tokens: Engine.sample", sum(s.tokens for samples in drawn for s in samples), ours, base)
-        ratios += [("sampling", tokens, rate / base), ("sampling against one call per prompt", tokens, rate / prompt)]
-        least = least_seconds(engine, prompts, drawn, speed)
-        print(f"  {'the bound of memory':42} {sum(s.tokens for samples in drawn for s in samples) / least:9.1f} per second; Engine.sample takes {ours / least:.0f} times its time")
-        print(f"  ({np.mean([s.tokens for samples in drawn for s in samples]):.0f} tokens per sample, "
-              f"{np.mean([len({s.text for s in samples}) for samples in drawn]):.1f} different samples of {args.n})")
+        drawn, by_sample, by_prompt = sampling(engine, prompts, args, speed)
         pairs = [(p, s.text) for p, samples in zip(prompts, drawn) for s in samples if s.text]
-        first = pairs[:args.baseline * args.n]
-        single, each = timed(lambda: [plain_logprobs(engine, *pair) for pair in first], args.repeats)
-        shared, ours = timed(lambda: engine.logprobs(*zip(*pairs)), args.repeats)
-        base = line("perplexity: one forward pass per candidate", len(first), each)
-        ratios.append(("perplexity", tokens, line("perplexity: Engine.perplexity", len(pairs), ours, base) / base))
-        worst = max([worst, *(np.abs(a - b).max() for a, b in zip(single, shared))])
+        differ, by_pair = scoring(engine, pairs, args.baseline * args.n, args.repeats)
+        worst = max(worst, differ)
+        ratios += [("sampling", tokens, by_sample), ("sampling against one call per prompt", tokens, by_prompt),
+                   ("perplexity", tokens, by_pair)]
         greedy = [samples[0].text for samples in engine.sample(few, 1, 0, 1, args.new)]
         assert greedy == [generate(engine, p, 1, args.new, 0)[0][0] for p in few], "greedy texts differ"
     apart, judged = judging(engine, args.prompts * args.n, args.baseline * args.n, args.repeats)
-    most = torch.cuda.max_memory_allocated() if engine.model.device.type == "cuda" else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*1024
-    print(f"\nmost memory: {most / 2**20:,.0f} MiB, of which the model takes {engine.model.get_memory_footprint() / 2**20:,.0f}")
+    print(f"\nmost memory: {most_memory(engine) / 2**20:,.0f} MiB, "
+          f"of which the model takes {engine.model.get_memory_footprint() / 2**20:,.0f}")
     limit = 1e-4 if engine.model.dtype == torch.float32 else .2
     assert worst < limit, f"log-probabilities differ by {worst:.1e}"
     assert apart < limit, f"probabilities of answers differ by {apart:.1e}"
-    print(f"\ngreedy texts are equal; log-probabilities of the same texts differ by at most {worst:.1e}, probabilities of answers by {apart:.1e} ({limit:.0e} allowed)")
-    print("against the plain way: " + ", ".join(f"{what} x {ratio:.1f} ({'long' if tokens else 'short'} prompts)" for what, tokens, ratio in ratios)
-          + "".join(f", judging x {ratio:.1f} ({name})" for name, ratio in judged))
+    print(f"\ngreedy texts are equal; log-probabilities of the same texts differ by at most {worst:.1e}, "
+          f"probabilities of answers by {apart:.1e} ({limit:.0e} allowed)")
+    times = [f"{what} x {ratio:.1f} ({'long' if tokens else 'short'} prompts)" for what, tokens, ratio in ratios]
+    times += [f"judging x {ratio:.1f} ({name})" for name, ratio in judged]
+    print(f"against the plain way: {', '.join(times)}")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,14 @@
 
     python benchmarks/harvest.py [--source FOLDER ...] [--workers 2] [--repeats 2]
 
-Without --source: the standard library and the packages of this environment. The baseline is what a straightforward harvest cannot do without, `ast.parse` and `ast.unparse` of every file, and stops there: no bounds, no names, no secrets, no duplicates.
-Rounds are interleaved, so that a busy machine is busy for both. Processor time hardly depends on who else is busy; files per minute of processor time, times the workers, is what an idle machine comes to.
-Checked afterwards: one worker writes the same bytes as many; every detector on every line of every function kept, without the quick look before it, finds no secret; a sample of the functions left out as near duplicates has the similarity that was asked for.
+Without --source: the standard library and the packages of this environment. The baseline is what a straightforward
+harvest cannot do without, `ast.parse` and `ast.unparse` of every file, and stops there: no bounds, no names, no
+secrets, no duplicates.
+Rounds are interleaved, so that a busy machine is busy for both. Processor time hardly depends on who else is busy;
+files per minute of processor time, times the workers, is what an idle machine comes to.
+Checked afterwards: one worker writes the same bytes as many; every detector on every line of every function kept,
+without the quick look before it, finds no secret; a sample of the functions left out as near duplicates has the
+similarity that was asked for.
 """
 import argparse, ast, os, resource, statistics, sysconfig, tempfile, time, warnings
 from multiprocessing import get_context
@@ -13,7 +18,10 @@ from pathlib import Path
 TARGET = 20_000
 
 
-def used(): return sum(r.ru_utime + r.ru_stime for r in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+def used():
+    "Processor time of this process and of its children that ended."
+    both = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(r.ru_utime + r.ru_stime for r in both)
 
 
 def baseline(source):
@@ -46,7 +54,8 @@ def apart(function, *args):
     context = get_context("spawn")
     receiver, sender = context.Pipe(False)
     process = context.Process(target=timed, args=(sender, function, *args))
-    process.start(); sender.close()
+    process.start()
+    sender.close()
     result = receiver.recv()
     process.join()
     return result
@@ -60,7 +69,8 @@ def check(folder, alone):
     records = read_jsonl(folder / "functions.jsonl")
     same = all((folder / name).read_bytes() == (alone / name).read_bytes() for name in names)
     leaks = sum(has_secret(line) for r in records for line in f"{r['description']}\n{r['code']}".splitlines())
-    print(f"  one worker writes {'the same bytes' if same else 'OTHER BYTES'}; secrets found without the quick look in {len(records)} functions kept: {leaks}")
+    print(f"  one worker writes {'the same bytes' if same else 'OTHER BYTES'}; "
+          f"secrets found without the quick look in {len(records)} functions kept: {leaks}")
     return same and not leaks
 
 
@@ -69,14 +79,36 @@ def near(folder, sample=300):
     import base64
     from evoselfcode.datagen.duplicates import near_duplicates, signature_matrix, token_runs
     from evoselfcode.io_utils import read_jsonl
-    rows = list({row["form"]: row for part in sorted((folder / "parts").glob("*.jsonl")) for row in reversed(read_jsonl(part, empty_ok=True)) if row["signature"]}.values())
+    forms = {}
+    for part in sorted((folder / "parts").glob("*.jsonl")):
+        for row in reversed(read_jsonl(part, empty_ok=True)):
+            if row["signature"]: forms[row["form"]] = row
+    rows = list(forms.values())
     start = time.perf_counter()
     first = near_duplicates(signature_matrix([base64.b64decode(row["signature"]) for row in rows]))
-    seconds, pairs = time.perf_counter() - start, [(row, rows[at]) for row, at in zip(rows, first) if at >= 0][:sample]
+    seconds = time.perf_counter() - start
+    pairs = [(row, rows[at]) for row, at in zip(rows, first) if at >= 0][:sample]
     runs = [[set(token_runs(row["record"]["code"])) for row in pair] for pair in pairs]
     exact = sorted(len(a & b) / len(a | b) for a, b in runs) or [1.0]
-    print(f"  {(first >= 0).sum()} near duplicates among {len(rows)} in {seconds:.2f} s; exact similarity of {len(pairs)} of them: median {statistics.median(exact):.2f}, lowest {exact[0]:.2f}")
-    return statistics.median(exact) >= 0.8
+    median = statistics.median(exact)
+    print(f"  {(first >= 0).sum()} near duplicates among {len(rows)} in {seconds:.2f} s; "
+          f"exact similarity of {len(pairs)} of them: median {median:.2f}, lowest {exact[0]:.2f}")
+    return median >= 0.8
+
+
+def print_speeds(source, ours, theirs, workers):
+    "Print the medians of both ways, each run of which is (files, seconds on the clock, seconds of processor time)."
+    files = ours[0][0]
+    median = lambda runs, which: statistics.median(run[which] for run in runs)
+    wall, cpu = median(ours, 1), median(ours, 2)
+    wall_base, cpu_base = median(theirs, 1), median(theirs, 2)
+    print(f"{source}: {files} files, load {os.getloadavg()[0]:.1f}")
+    print(f"  harvest, {workers} workers: {60 * files / wall:,.0f} files/min on the clock, "
+          f"{60 * files / cpu * workers:,.0f} by processor time ({1000 * cpu / files:.2f} ms a file); "
+          f"target {TARGET:,}")
+    print(f"  ast.parse + ast.unparse, one process: {60 * files / wall_base:,.0f} files/min on the clock, "
+          f"{60 * files / cpu_base:,.0f} by processor time; the harvest is "
+          f"{wall_base / wall:.1f} times as fast on the clock, {cpu_base / cpu:.1f} times by processor time")
 
 
 def main():
@@ -93,10 +125,7 @@ def main():
                 theirs.append(apart(baseline, source))
                 ours.append(apart(harvested, source, f"{place}/{i}", options.workers))
             apart(harvested, source, f"{place}/alone", 1)
-            files, (wall, cpu), (wall_base, cpu_base) = ours[0][0], *(tuple(statistics.median(run[i] for run in runs) for i in (1, 2)) for runs in (ours, theirs))
-            print(f"{source}: {files} files, load {os.getloadavg()[0]:.1f}")
-            print(f"  harvest, {options.workers} workers: {60 * files / wall:,.0f} files/min on the clock, {60 * files / cpu * options.workers:,.0f} by processor time ({1000 * cpu / files:.2f} ms a file); target {TARGET:,}")
-            print(f"  ast.parse + ast.unparse, one process: {60 * files / wall_base:,.0f} files/min on the clock, {60 * files / cpu_base:,.0f} by processor time; the harvest is {wall_base / wall:.1f} times as fast on the clock, {cpu_base / cpu:.1f} times by processor time")
+            print_speeds(source, ours, theirs, options.workers)
             good &= check(Path(place) / "0", Path(place) / "alone") & near(Path(place) / "0")
     return not good
 

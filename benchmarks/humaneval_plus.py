@@ -24,11 +24,12 @@ def truth(problem, dataset):
     from evalplus.data.mbpp import mbpp_deserialize_inputs
     from evalplus.eval._special_oracle import MBPP_OUTPUT_NOT_NONE_TASKS
     from evalplus.gen.util import trusted_exec
-    found, program, entry = {}, problem["prompt"] + problem["canonical_solution"], problem["entry_point"]
+    program, entry = problem["prompt"] + problem["canonical_solution"], problem["entry_point"]
     as_flags = dataset == "mbpp" and entry in MBPP_OUTPUT_NOT_NONE_TASKS
     inputs = {which: problem[f"{which}_input"] for which in ("base", "plus")}
     if dataset == "mbpp":
         inputs = {which: mbpp_deserialize_inputs(problem["task_id"], given) for which, given in inputs.items()}
+    found = {}
     for which, given in inputs.items():
         outputs = trusted_exec(program, given, entry, record_time=True, output_not_none=as_flags)
         found[which], found[f"{which}_time"] = outputs

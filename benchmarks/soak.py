@@ -2,8 +2,9 @@
 
     python benchmarks/soak.py [--names 100000] [--functions 10000] [-o names.temperature=1.3 ...]
 
-Runs `evoselfcode datagen generate-functions` in two fresh workspaces, side by side on one thread each. The second is killed (SIGKILL, with all its children)
-once among the names and once among the functions, and started again each time. The resident memory of the process is read twice a second.
+Runs `evoselfcode datagen generate-functions` in two fresh workspaces, side by side on one thread each. The second is
+killed (SIGKILL, with all its children) once among the names and once among the functions, and started again each time.
+The resident memory of the process is read twice a second.
 """
 import argparse, json, os, signal, subprocess, sys, tempfile, time
 from concurrent.futures import ThreadPoolExecutor
@@ -24,12 +25,21 @@ def resident(pid): return int(Path(f"/proc/{pid}/statm").read_text().split()[1])
 
 
 def run(workspace, options, kills=()):
-    "Run to the end, or to each of the kills, a (file, share of its batches), and again. Seconds, and what each start saw: stage, MiB."
-    folder, kills, start, starts = workspace/"data/generated/soak/iter-000", list(kills), time.perf_counter(), []
+    """Run to the end, or to each of the kills, a (file, share of its batches), and again.
+
+    Returns the seconds, and what each start saw: stage, MiB.
+    """
+    folder, kills = workspace/"data/generated/soak/iter-000", list(kills)
+    start, starts = time.perf_counter(), []
     while True:
-        process, seen = subprocess.Popen([*COMMAND, "datagen", "generate-functions", "--config", "configs/datagen.yaml", *options], cwd=workspace, stdout=subprocess.DEVNULL, start_new_session=True), []
+        process = subprocess.Popen(
+            [*COMMAND, "datagen", "generate-functions", "--config", "configs/datagen.yaml", *options],
+            cwd=workspace, stdout=subprocess.DEVNULL, start_new_session=True,
+        )
+        seen = []
         while process.poll() is None:
-            stage = next((name for name in ("functions", "names", "draws") if (folder/f"{name}.meta.json").exists()), "start")
+            begun = (name for name in ("functions", "names", "draws") if (folder/f"{name}.meta.json").exists())
+            stage = next(begun, "start")
             try: seen.append((stage, resident(process.pid)))
             except (FileNotFoundError, IndexError, ProcessLookupError): break
             if kills and done(folder/f"{kills[0][0]}.meta.json") >= kills[0][1]: os.killpg(process.pid, signal.SIGKILL)
@@ -37,7 +47,27 @@ def run(workspace, options, kills=()):
         starts.append(seen)
         if process.wait() == 0: return time.perf_counter() - start, starts
         if process.returncode != -signal.SIGKILL or not kills: sys.exit(f"it ended with {process.returncode}")
-        print(f"killed at {100*done(folder/f'{kills[0][0]}.meta.json'):.0f} % of {kills.pop(0)[0]}", flush=True)
+        killed, _ = kills.pop(0)
+        print(f"killed at {100*done(folder/f'{killed}.meta.json'):.0f} % of {killed}", flush=True)
+
+
+def differences(one, other):
+    "Lines that differ, by file: their number, and what they are on either side."
+    found = {}
+    for name, lines in one.items():
+        pairs = enumerate(zip_longest(lines, other.get(name, [])), 1)
+        found[name] = [(number, a, b) for number, (a, b) in pairs if a != b]
+    return found
+
+
+def print_memory(seen):
+    "Print for each stage of a start how long it took and what it held at most, in each quarter of its time."
+    for stage in dict.fromkeys(stage for stage, _ in seen):
+        memory = [size for at, size in seen if at == stage]
+        quarter = max(1, len(memory)//4)
+        parts = [memory[i:i + quarter] for i in range(0, quarter*4, quarter)]
+        most = ", ".join(str(max(part)) for part in parts if part)
+        print(f"  {stage:10} {len(memory)/2:5.0f} s   most memory in each quarter: {most} MiB", flush=True)
 
 
 def main():
@@ -46,23 +76,24 @@ def main():
     asked.add_argument("--functions", type=int, default=10_000)
     asked.add_argument("-o", dest="more", action="append", default=[], help="further settings")
     given = asked.parse_args()
-    settings = ["run=soak", f"names.number={given.names}", f"functions.names={given.functions}", "names.batch=1000", "threads=1", "execution.workers=1", *given.more]
-    options, ways, found = [part for setting in settings for part in ("-o", setting)], {"undisturbed": (), "killed twice": (("draws", .002), ("functions", .5))}, {}
+    settings = [
+        "run=soak", f"names.number={given.names}", f"functions.names={given.functions}", "names.batch=1000",
+        "threads=1", "execution.workers=1", *given.more,
+    ]
+    options = [part for setting in settings for part in ("-o", setting)]
+    ways = {"undisturbed": (), "killed twice": (("draws", 0.002), ("functions", 0.5))}
+    found = {}
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as both:
         for name in ways: subprocess.run([*COMMAND, "init", f"{folder}/{name}"], check=True, stdout=subprocess.DEVNULL)
         runs = {name: both.submit(run, Path(folder)/name, options, kills) for name, kills in ways.items()}
         for name, result in runs.items():
-            workspace, (seconds, starts) = Path(folder)/name, result.result()
-            files = sorted((workspace/"data/generated/soak/iter-000").glob("*.jsonl"))
+            seconds, starts = result.result()
+            files = sorted((Path(folder)/name/"data/generated/soak/iter-000").glob("*.jsonl"))
             found[name] = {file.name: file.read_bytes().splitlines() for file in files}
-            print(f"{name}: {seconds:.0f} s; {', '.join(f'{len(lines):,} lines in {file}' for file, lines in found[name].items())}")
-            for seen in starts:
-                for stage in dict.fromkeys(stage for stage, _ in seen):
-                    memory = [size for at, size in seen if at == stage]
-                    quarter = max(1, len(memory)//4)
-                    print(f"  {stage:10} {len(memory)/2:5.0f} s   most memory in each quarter: {', '.join(f'{max(memory[i:i + quarter])}' for i in range(0, quarter*4, quarter) if memory[i:i + quarter])} MiB", flush=True)
-    one, other = found.values()
-    different = {name: [(number, *pair) for number, pair in enumerate(zip_longest(lines, other.get(name, [])), 1) if pair[0] != pair[1]] for name, lines in one.items()}
+            counts = ", ".join(f"{len(lines):,} lines in {file}" for file, lines in found[name].items())
+            print(f"{name}: {seconds:.0f} s; {counts}")
+            for seen in starts: print_memory(seen)
+    different = differences(*found.values())
     for name, pairs in different.items():
         print(f"{name}: {len(pairs) or 'no'} lines differ")
         for number, a, b in pairs[:2]: print(f"  line {number}:\n    {str(a)[:2000]}\n    {str(b)[:2000]}")

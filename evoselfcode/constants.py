@@ -8,4 +8,5 @@ __all__ = ['PASSED', 'FAILED', 'TIMEOUT', 'CRASHED', 'MEMORY', 'VIOLATION', 'UNS
 # %% ../nbs/00_constants.ipynb #b543cc86
 PASSED, FAILED, TIMEOUT, CRASHED, MEMORY = "passed", "failed", "timeout", "crashed", "memory"
 VIOLATION, UNSUPPORTED, INFRA_ERROR = "violation", "unsupported", "infra-error"
-STATUSES = (PASSED, FAILED, TIMEOUT, CRASHED, MEMORY, VIOLATION, UNSUPPORTED)  # of programs; an infra-error is the machine's
+# the ends of a program; an infra-error is the machine's
+STATUSES = (PASSED, FAILED, TIMEOUT, CRASHED, MEMORY, VIOLATION, UNSUPPORTED)

@@ -18,17 +18,25 @@ from .logging_utils import get_logger
 from .syntax import defined_function, find_function, parse
 
 # %% ../nbs/08_inputs.ipynb #6a01f0c8
-WANTED = "wanted is a file of JSON lines (one object per line), a JSON array, CSV, TSV or parquet, or a folder that `datasets` saved"
+WANTED = ("wanted is a file of JSON lines (one object per line), a JSON array, CSV, TSV or parquet, "
+          "or a folder that `datasets` saved")
 
 def csv_rows(data: bytes, path: Path, delimiter: str) -> list[dict]:
     "Read a table of texts; its first line names the fields."
     csv.field_size_limit(sys.maxsize)
-    try: lines = io.StringIO(data.decode("utf-8-sig"), newline="")
-    except UnicodeDecodeError as error: raise UserError(f"{path}: byte {error.start + 1} is not UTF-8; save the file as UTF-8") from None
-    try: rows = list(csv.DictReader(lines, delimiter=delimiter, strict=True))
-    except csv.Error as error: raise UserError(f"{path}: not a table with commas and quotes as CSV has them ({error})") from None
+    try:
+        lines = io.StringIO(data.decode("utf-8-sig"), newline="")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: byte {error.start + 1} is not UTF-8; save the file as UTF-8") from None
+    try:
+        rows = list(csv.DictReader(lines, delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise UserError(f"{path}: not a table with commas and quotes as CSV has them ({error})") from None
     for number, row in enumerate(rows, 1):
-        if None in row: raise UserError(f"{path}: record {number}: has more fields than the first line names; quote texts with commas")
+        if None in row:
+            raise UserError(
+                f"{path}: record {number}: has more fields than the first line names; quote texts with commas"
+            )
     return rows
 
 def json_rows(data: bytes, path: Path) -> list[tuple[str, object]]:
@@ -49,20 +57,27 @@ def json_rows(data: bytes, path: Path) -> list[tuple[str, object]]:
 def saved_rows(path: Path) -> list[dict]:
     "Read a folder that `datasets` saved, or one of its .arrow files; of several splits one must be named."
     from datasets import Dataset, DatasetDict, load_from_disk
-    try: found = load_from_disk(str(path)) if path.is_dir() else Dataset.from_file(str(path))
-    except FileNotFoundError: raise UserError(f"{path}: is a folder, but not one that `datasets` saved; {WANTED}") from None
+    try:
+        found = load_from_disk(str(path)) if path.is_dir() else Dataset.from_file(str(path))
+    except FileNotFoundError:
+        raise UserError(f"{path}: is a folder, but not one that `datasets` saved; {WANTED}") from None
     except Exception as error:  # each of its own class: other versions, cut files
         raise UserError(f"{path}: cannot be read by `datasets` ({str(error).splitlines()[0]}); {WANTED}") from None
     if isinstance(found, DatasetDict):
-        if len(found) > 1: raise UserError(f"{path}: holds the splits {', '.join(found)}; name one of them: {path/next(iter(found))}")
+        if len(found) > 1:
+            raise UserError(
+                f"{path}: holds the splits {', '.join(found)}; name one of them: {path / next(iter(found))}"
+            )
         found = next(iter(found.values()))
     return found.to_list()
 
 def parquet_rows(path: Path) -> list[dict]:
     "Read a parquet file."
     from pyarrow import ArrowException, parquet
-    try: return parquet.read_table(path).to_pylist()
-    except ArrowException as error: raise UserError(f"{path}: not a whole parquet file ({str(error).splitlines()[0]})") from None
+    try:
+        return parquet.read_table(path).to_pylist()
+    except ArrowException as error:
+        raise UserError(f"{path}: not a whole parquet file ({str(error).splitlines()[0]})") from None
 
 def rows_of(path: Path) -> list[tuple[str, object]]:  # (place, row)
     "Read any file that a study may start from."
@@ -85,27 +100,33 @@ def not_a_text(value, empty: bool = False) -> str:  # "" when it is fine
     "Say why a value cannot serve as a text; `empty` allows one without words."
     if not isinstance(value, str): return f"must be a text, not {'null' if value is None else type(value).__name__}"
     if not empty and not tidy(value).strip(): return "must not be empty"
-    try: value.encode("utf-8")
-    except UnicodeEncodeError as error: return f"holds half a surrogate pair ({value[error.start]!a}), which is no character"
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        return f"holds half a surrogate pair ({value[error.start]!a}), which is no character"
     return ""
 
+# %% ../nbs/08_inputs.ipynb #e8c54706
 def read_records(
     path: Path,
-    texts: Iterable[str],           # fields that must hold a text with words
-    optional: Iterable[str] = (),   # fields that may be missing, null or empty
+    texts: Iterable[str],                  # fields that must hold a text with words
+    optional: Iterable[str] = (),          # fields that may be missing, null or empty
     fields: dict[str, str] | None = None,  # their name -> ours; None = the names cannot be changed
-    empty: Iterable[str] = (),      # fields that must be there, but may hold the empty text
-) -> list[tuple[str, dict]]:        # (place, record); other fields are kept as they are
+    empty: Iterable[str] = (),             # fields that must be there, but may hold the empty text
+) -> list[tuple[str, dict]]:               # (place, record); other fields are kept as they are
     "Read records; name the file and the place of the first mistake."
     required, records = (*texts, *empty), []
     names = {theirs: ours for theirs, ours in (fields or {}).items() if ours in (*required, *optional)}
     for place, row in rows_of(path):
         if isinstance(row, dict): row = row | {ours: row[theirs] for theirs, ours in names.items() if theirs in row}
         record, wrong = record_of(row, required)
-        if wrong: raise UserError(f"{path}: {place}: {wrong}{f'; {RENAMED}' * (isinstance(row, dict) and fields is not None)}")
+        if wrong:
+            hint = f"; {RENAMED}" if isinstance(row, dict) and fields is not None else ""
+            raise UserError(f"{path}: {place}: {wrong}{hint}")
         given = [name for name in (*required, *optional) if name in required or record.get(name) is not None]
         for name in given:
-            if wrong := not_a_text(record[name], name not in texts): raise UserError(f"{path}: {place}: `{name}` {wrong}")
+            if wrong := not_a_text(record[name], name not in texts):
+                raise UserError(f"{path}: {place}: `{name}` {wrong}")
         records.append((place, record | {name: tidy(record[name]) for name in given}))
     if not records: raise UserError(f"{path}: holds no records; {WANTED}")
     return records
@@ -126,31 +147,54 @@ def no_python(code: str, function: bool = False) -> str:  # "" when it is fine
 def seed_pairs(path: Path, fields: dict[str, str]) -> list[dict]:
     "Read labelled pairs: `prompt` and `code`, or `description` and `code`."
     pairs, faults = [], []
-    first, second = ("description", "prompt") if "description" in fields.values() else ("prompt", "description")  # a name that was given wins
+    # a name that was given wins
+    first, second = ("description", "prompt") if "description" in fields.values() else ("prompt", "description")
     for place, row in read_records(path, ("code",), ("prompt", "description", "entry_point"), fields):
         code, description = row["code"], row.get(first) or row.get(second)
-        if wrong := not_a_text(description): raise UserError(f"{path}: {place}: needs a text in `prompt` or `description` ({wrong}); there are {', '.join(map(repr, row))}; {RENAMED}")
+        if wrong := not_a_text(description):
+            raise UserError(
+                f"{path}: {place}: needs a text in `prompt` or `description` ({wrong}); "
+                f"there are {', '.join(map(repr, row))}; {RENAMED}"
+            )
         if wrong := no_python(code): faults.append((place, wrong))
-        pairs.append(dict(id=content_id("raw", description, code), description=description, code=code, entry_point=row.get("entry_point") or defined_function(code),
-                          source="raw", iteration=0, parents=[], model=""))
+        entry_point = row.get("entry_point") or defined_function(code)
+        pairs.append(dict(id=content_id("raw", description, code), description=description, code=code,
+                          entry_point=entry_point, source="raw", iteration=0, parents=[], model=""))
     refuse(path, faults)
     return pairs
 
 # %% ../nbs/08_inputs.ipynb #6a01f0d2
 def descriptions(path: Path, fields: dict[str, str]) -> list[dict]:
     "Read descriptions without code; an entry point may be asked for."
-    rows = [row for _, row in read_records(path, ("description",), ("entry_point",), fields)]
-    return [dict(id=content_id("x", row["description"]), description=row["description"]) | ({"entry_point": row["entry_point"]} if row.get("entry_point") else {}) for row in rows]
+    found = []
+    for _, row in read_records(path, ("description",), ("entry_point",), fields):
+        record = dict(id=content_id("x", row["description"]), description=row["description"])
+        if row.get("entry_point"): record["entry_point"] = row["entry_point"]
+        found.append(record)
+    return found
 
 def unlabelled_code(path: Path, fields: dict[str, str]) -> list[dict]:
     "Read functions without a description; what defines none is left out."
     rows = [row for _, row in read_records(path, ("code",), ("entry_point",), fields)]
-    found = [dict(id=content_id("u", row["code"]), code=row["code"], entry_point=row.get("entry_point") or defined_function(row["code"])) for row in rows]
-    kept = [r for r in found if (tree := parse(r["code"])) and r["entry_point"] and find_function(tree, r["entry_point"])]
-    if not kept: raise UserError(f"{path}: none of its {len(rows)} records defines a function in Python (or the one that its `entry_point` names)")
-    if left := len(rows) - len(kept): get_logger("inputs").info(f"{path}: {left} of {len(rows)} records define no function in Python, or not the one that their entry_point names; left out")
+    kept = []
+    for row in rows:
+        code, tree = row["code"], parse(row["code"])
+        entry_point = row.get("entry_point") or defined_function(code)
+        if tree and entry_point and find_function(tree, entry_point):
+            kept.append(dict(id=content_id("u", code), code=code, entry_point=entry_point))
+    if not kept:
+        raise UserError(
+            f"{path}: none of its {len(rows)} records defines a function in Python "
+            "(or the one that its `entry_point` names)"
+        )
+    if left := len(rows) - len(kept):
+        get_logger("inputs").info(
+            f"{path}: {left} of {len(rows)} records define no function in Python, "
+            "or not the one that their entry_point names; left out"
+        )
     return kept
 
+# %% ../nbs/08_inputs.ipynb #855b95e1
 def truth(path: Path, fields: dict[str, str]) -> dict[str, str]:  # description -> code
     "Read reference solutions of descriptions."
     rows = read_records(path, ("description", "code"), (), fields)
@@ -160,6 +204,10 @@ def truth(path: Path, fields: dict[str, str]) -> dict[str, str]:  # description 
 def read_inputs(config: Config) -> dict[str, list | dict]:  # seed_pairs, descriptions, unlabelled_code, truth
     "Read the files that a study starts from; none where a key is empty."
     data = config.data
-    given = lambda read, path, none: read(config.path(path), data.fields) if path else none
-    return dict(seed_pairs=given(seed_pairs, data.seed_pairs, []) if data.seed != "generated" else [], descriptions=given(descriptions, data.descriptions, []),
-                unlabelled_code=given(unlabelled_code, data.unlabelled_code, []), truth=given(truth, data.truth, {}))
+    def given(read, path, none): return read(config.path(path), data.fields) if path else none
+    return dict(
+        seed_pairs=given(seed_pairs, data.seed_pairs, []) if data.seed != "generated" else [],
+        descriptions=given(descriptions, data.descriptions, []),
+        unlabelled_code=given(unlabelled_code, data.unlabelled_code, []),
+        truth=given(truth, data.truth, {}),
+    )

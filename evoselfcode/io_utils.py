@@ -37,19 +37,25 @@ def read_bytes(path: str | Path) -> bytes:
     "Read a file, unpacking `.gz`."
     with file_errors(path): data = Path(path).read_bytes()
     if not data.startswith(b"\x1f\x8b"): return data
-    try: return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error: raise UserError(f"{path}: not a whole gzip file ({error}); fetch it again") from None
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: not a whole gzip file ({error}); fetch it again") from None
 
 def parse_json(
     data: bytes,              # UTF-8, perhaps after a byte order mark
 ) -> tuple[object, str]:      # the value, or None and what is wrong
     "Read one JSON value."
-    try: return json.loads(data.decode("utf-8-sig")), ""
-    except UnicodeDecodeError as error: return None, f"byte {error.start + 1} is not UTF-8; save the file as UTF-8"
+    try:
+        return json.loads(data.decode("utf-8-sig")), ""
+    except UnicodeDecodeError as error:
+        return None, f"byte {error.start + 1} is not UTF-8; save the file as UTF-8"
     except json.JSONDecodeError as error:
         return None, f"broken JSON at {f'line {error.lineno}, ' * (error.lineno > 1)}column {error.colno} ({error.msg})"
-    except ValueError: return None, f"an integer of more than {sys.get_int_max_str_digits():,} digits; write it as a text"
-    except RecursionError: return None, "JSON nested too deeply"
+    except ValueError:
+        return None, f"an integer of more than {sys.get_int_max_str_digits():,} digits; write it as a text"
+    except RecursionError:
+        return None, "JSON nested too deeply"
 
 # %% ../nbs/06_io_utils.ipynb #8e2ba10b
 def record_of(
@@ -112,11 +118,14 @@ def write_bytes(
     temporary = path.with_name(f".{path.name}.{host}.{os.getpid()}.tmp")
     with file_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        for left in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(host)}.*.tmp"):  # by a process that was killed
+        # left by a process that was killed
+        for left in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(host)}.*.tmp"):
             if not _runs(int(left.suffixes[-2][1:])): left.unlink(missing_ok=True)
         try:
             with open(temporary, "wb") as file:
-                file.write(content); file.flush(); os.fsync(file.fileno())
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
             os.replace(temporary, path)
         finally: temporary.unlink(missing_ok=True)
     return path
@@ -128,13 +137,16 @@ def write_jsonl(path: str | Path, records: list[dict]) -> Path:
 # %% ../nbs/06_io_utils.ipynb #d3b1b7dc
 def write_json(path: str | Path, value) -> Path:
     "Write one JSON value to `path`, all or nothing."
-    return write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
+    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    return write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 def read_json(path: str | Path):
     "Read the JSON value in `path`."
     with file_errors(path): content = Path(path).read_bytes()
-    try: return json.loads(content)
-    except ValueError as error: raise UserError(f"{path}: broken JSON ({error}); delete it and run the stage again") from None
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise UserError(f"{path}: broken JSON ({error}); delete it and run the stage again") from None
 
 # %% ../nbs/06_io_utils.ipynb #f0ee2274
 def content_id(

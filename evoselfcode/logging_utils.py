@@ -21,9 +21,12 @@ class Bar(tqdm):
         super().__init__(*args, **kwargs)
 
     def tell(self):
-        if tokens := tally["tokens"] - self.before: self.set_postfix_str(f"{tokens/(time.perf_counter() - self.since):,.0f} tokens/s", refresh=False)
+        if tokens := tally["tokens"] - self.before:
+            self.set_postfix_str(f"{tokens / (time.perf_counter() - self.since):,.0f} tokens/s", refresh=False)
 
-    def update(self, n=1): self.tell(); return super().update(n)
+    def update(self, n=1):
+        self.tell()
+        return super().update(n)
 
     def close(self):
         if not self.disable: self.tell()
@@ -48,7 +51,9 @@ class Stdout(logging.Handler):
 
     def format(self, record):
         line = ("" if record.levelno < logging.WARNING else record.levelname.lower() + ": ") + super().format(record)
-        return f"\x1b[31m{line}\x1b[0m" if getattr(record, "red", False) and sys.stdout.isatty() and not os.environ.get("NO_COLOR") else line
+        if getattr(record, "red", False) and sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+            return f"\x1b[31m{line}\x1b[0m"
+        return line
 
 def get_logger(
     name: str = "",  # the stage's name; "" is the library's own logger

@@ -32,7 +32,11 @@ def workspace_files() -> dict[str, Path]:  # place in a workspace -> the file to
     "List the configurations, run notebooks and small data files that come with the library."
     package = package_folder()
     source = package/"workspace" if (package/"workspace").is_dir() else package.parent
-    return {f"{folder}/{path.name}": path for folder, pattern in WORKSPACE.items() for path in sorted((source/folder).glob(pattern))}
+    return {
+        f"{folder}/{path.name}": path
+        for folder, pattern in WORKSPACE.items()
+        for path in sorted((source/folder).glob(pattern))
+    }
 
 # %% ../nbs/02_project.ipynb #27ee9cc0
 def init_workspace(

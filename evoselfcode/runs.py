@@ -35,28 +35,45 @@ def _as_format(path: Path) -> str:
 def run_notebook(
     source: str | Path,  # a notebook with a parameters cell
     folder: str | Path,  # where the executed notebook and run.json go; outside nbs/
-    parameters: dict,  # str, int, float, bool, list, dict
-    note: str = "",  # announced in a line; the stages show their own progress
-) -> dict:  # run.json: status (ok | failed | died | interrupted), error, seconds, versions
+    parameters: dict,    # str, int, float, bool, list, dict
+    note: str = "",      # announced in a line; the stages show their own progress
+) -> dict:               # run.json: status (ok | failed | died | interrupted), error, seconds, versions
     "Execute a notebook and write down what really happened"
     import papermill
-    from traitlets.config import Config as Traits
     source, folder = Path(source).resolve(), Path(folder).resolve()
-    if not source.is_file(): raise UserError(f"{source}: no such notebook; `evoselfcode init .` lays out the ones that come with the library")
-    if unknown := set(parameters) - parameters_of(source): raise UserError(f"{source}: its parameters cell has no {', '.join(sorted(unknown))}")
+    if not source.is_file():
+        raise UserError(
+            f"{source}: no such notebook; `evoselfcode init .` lays out the ones that come with the library"
+        )
+    if unknown := set(parameters) - parameters_of(source):
+        raise UserError(f"{source}: its parameters cell has no {', '.join(sorted(unknown))}")
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it would say stands in run.json
     _leave_interrupts_alone()
     if note: get_logger("runs").info(f"{note}: executing {source.name}")
     start, outcome = time.time(), dict(status="ok", error="")
     write_json(folder / "run.json", dict(status="running", error=""))
+    executed = folder / source.name
     try:
-        with file_errors(folder / source.name): papermill.execute_notebook(_as_format(source), _as_format(folder / source.name), parameters={k: str(v) if isinstance(v, Path) else v for k, v in parameters.items()},
-            kernel_name="python3", cwd=str(source.parent), coalesce_streams=True, progress_bar=dict(desc=note or source.stem, ncols=88, file=sys.stdout),
-            config=Traits({"KernelManager": {"transport_encryption": "auto"}}), extra_arguments=["--log-level=CRITICAL"])  # what the kernel itself logs is noise
+        with file_errors(executed):
+            papermill.execute_notebook(
+                _as_format(source), _as_format(executed), **_papermill_options(source, parameters, note)
+            )
     except BaseException as error: outcome = _what_happened(error)
     write_json(folder / "run.json", outcome | dict(seconds=round(time.time() - start, 1), versions=versions()))
     if outcome["status"] == "interrupted": raise KeyboardInterrupt
     return outcome
+
+# %% ../nbs/74_runs.ipynb #e244030b
+def _papermill_options(source: Path, parameters: dict, note: str) -> dict:
+    "Say how papermill is to execute a notebook"
+    from traitlets.config import Config as Traits
+    return dict(
+        parameters={k: str(v) if isinstance(v, Path) else v for k, v in parameters.items()},
+        kernel_name="python3", cwd=str(source.parent), coalesce_streams=True,
+        progress_bar=dict(desc=note or source.stem, ncols=88, file=sys.stdout),
+        config=Traits({"KernelManager": {"transport_encryption": "auto"}}),
+        extra_arguments=["--log-level=CRITICAL"],  # what the kernel itself logs is noise
+    )
 
 # %% ../nbs/74_runs.ipynb #bdf8b3a8
 def _what_happened(error: BaseException) -> dict:
@@ -65,11 +82,14 @@ def _what_happened(error: BaseException) -> dict:
     from papermill import PapermillExecutionError
     if isinstance(error, PapermillExecutionError):
         text = (error.evalue.strip().splitlines() or [""])[0]
-        return dict(status="failed", error=text if error.ename == "UserError" else f"{error.ename}: {text}", user_error=error.ename == "UserError")
-    if isinstance(error, (DeadKernelError, CellTimeoutError)): return dict(status="died", error="the kernel was killed (out of memory?)" if isinstance(error, DeadKernelError) else "a cell ran out of time")
+        users = error.ename == "UserError"
+        return dict(status="failed", error=text if users else f"{error.ename}: {text}", user_error=users)
+    if isinstance(error, DeadKernelError): return dict(status="died", error="the kernel was killed (out of memory?)")
+    if isinstance(error, CellTimeoutError): return dict(status="died", error="a cell ran out of time")
     if isinstance(error, KeyboardInterrupt): return dict(status="interrupted", error="")
     raise error
 
+# %% ../nbs/74_runs.ipynb #d29f896a
 def _leave_interrupts_alone():
     "Let Ctrl-C reach us as it is; nbclient would kill the kernel and report that it died"
     from jupyter_core.utils import ensure_event_loop
@@ -90,7 +110,9 @@ def as_overrides(
 ) -> list[str]:
     "Read the overrides that a notebook's parameters hold"
     try: texts = shlex.split(given) if isinstance(given, str) else list(given)
-    except ValueError as error: raise UserError(f"overrides: {given}: {error}".replace("No closing quotation", "a quote is not closed")) from None
+    except ValueError as error:
+        why = f"overrides: {given}: {error}"
+        raise UserError(why.replace("No closing quotation", "a quote is not closed")) from None
     return texts + [f"{name}={value}" for name, value in more.items() if value is not None]
 
 def as_list(
@@ -105,6 +127,7 @@ def as_seed(given: int | str) -> int:
     if type(given) is int or isinstance(given, str) and given.isdecimal(): return int(given)
     raise UserError(f"seeds: {given!r} is no whole number")
 
+# %% ../nbs/74_runs.ipynb #29a55ef6
 def check_parameters(
     cells: list[str],  # IPython's `In`
     space: dict,       # the notebook's `globals()`
@@ -114,13 +137,14 @@ def check_parameters(
     injected = next((text for text in cells[-3:] if text.startswith("# Parameters\n")), "")
     names = [n.id for n in ast.walk(ast.parse(injected)) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
     known = list(space.get("__annotations__", {}))
-    if unknown := [name for name in names if name not in known]: raise UserError(f"this notebook has no parameter {unknown[0]!r}; it has {', '.join(known)}")
+    if unknown := [name for name in names if name not in known]:
+        raise UserError(f"this notebook has no parameter {unknown[0]!r}; it has {', '.join(known)}")
 
 # %% ../nbs/74_runs.ipynb #e29f6e95
 def iterate(
     config: Config,
     report: bool = True,  # write report.ipynb and report.html at the end
-) -> Path:  # the run folder
+) -> Path:                # the run folder
     "Run a whole study, one executed notebook per iteration"
     from evoselfcode.pipeline.iteration import Study
     root, run = project_root(), config.run_folder()
@@ -130,13 +154,21 @@ def iterate(
         for k in range(config.iterate.rounds + 1):
             folder = run / f"iter-{k:03d}"
             if not (folder / "metrics.json").exists():
-                outcome = run_notebook(root / config.iterate.notebook, folder, dict(config=str(run / "config.yaml"), overrides=[], run=config.run, iteration=k), f"run {config.run}, iteration {k}")
-                if outcome["status"] != "ok": raise UserError(outcome["error"] if outcome.get("user_error") else f"{folder / 'iterate.ipynb'}: {outcome['error']}")
+                given = dict(config=str(run / "config.yaml"), overrides=[], run=config.run, iteration=k)
+                note = f"run {config.run}, iteration {k}"
+                outcome = run_notebook(root / config.iterate.notebook, folder, given, note)
+                _must_be_ok(outcome, folder / "iterate.ipynb")
             metrics = read_json(folder / "metrics.json")
             get_logger("iterate").info(headline(metrics))
             if metrics["decision"] == "stop": break
         if report: write_report(run)
     return run
+
+# %% ../nbs/74_runs.ipynb #47ce86d8
+def _must_be_ok(outcome: dict, notebook: Path):
+    "Raise what a notebook failed with; what is no mistake of the user's is told with the notebook's place"
+    if outcome["status"] == "ok": return
+    raise UserError(outcome["error"] if outcome.get("user_error") else f"{notebook}: {outcome['error']}")
 
 def headline(metrics: dict) -> str:
     "Sum up an iteration in one line"
@@ -144,7 +176,8 @@ def headline(metrics: dict) -> str:
     ks = [k for k in metrics["evaluation"]["test"] if k.startswith("pass@")]
     base = f"base {value('base_test', ks[0])}, " if "base_test" in metrics["evaluation"] else ""
     test = ", ".join(f"{k} {value('test', k)}" for k in ks)
-    return f"iteration {metrics['iteration']}: {base}{test} on test, {value('validation', ks[0])} on validation: {metrics['decision']}"
+    validation = f"{value('validation', ks[0])} on validation"
+    return f"iteration {metrics['iteration']}: {base}{test} on test, {validation}: {metrics['decision']}"
 
 # %% ../nbs/74_runs.ipynb #cd946d99
 def write_report(run: Path):
@@ -160,18 +193,22 @@ def write_page(notebook: Path) -> Path:
     page, told = notebook.with_suffix(".html"), notebook.with_name("run.json")
     try: return write_html(notebook, page)
     except Exception as error:
-        why = f"{page}: the notebook ran, but could not be made a page ({type(error).__name__}: {' '.join(str(error).split())[:300]})"
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        why = f"{page}: the notebook ran, but could not be made a page ({reason})"
         write_json(told, read_json(told) | dict(status="failed", error=why))
         raise UserError(why) from None
 
 # %% ../nbs/74_runs.ipynb #92ea71e3
-SELECTORS = dict(random=dict(selector="random"), agreement=dict(selector="agreement"), perplexity=dict(min_agreement=0.))
+SELECTORS = dict(
+    random=dict(selector="random"), agreement=dict(selector="agreement"), perplexity=dict(min_agreement=0.0),
+)
 CYCLES = dict(forward=dict(backward=False), backward=dict(forward=False))
 ARMS = (*SELECTORS, *CYCLES)
 
 def check_arms(arms: list[str]) -> list[str]:  # the same
     "Refuse an arm that there is not"
-    if unknown := [a for a in arms if a not in ARMS]: raise UserError(f"arms: {', '.join(map(str, unknown))}: no such arm; there are {', '.join(ARMS)}")
+    if unknown := [a for a in arms if a not in ARMS]:
+        raise UserError(f"arms: {', '.join(map(str, unknown))}: no such arm; there are {', '.join(ARMS)}")
     return arms
 
 def arm_config(config: Config, arm: str) -> Config:
@@ -183,14 +220,18 @@ def arm_config(config: Config, arm: str) -> Config:
     most = [read_json(metrics)["counts"]["forward"] for metrics in rounds]
     return replace(config, run=run, select=replace(config.select, **SELECTORS[arm], most=most))
 
+# %% ../nbs/74_runs.ipynb #9ab4d7d0
 def start_arm(config: Config, arm: str) -> Config:
     "Give an arm the finished iteration 0 of its study"
     own = arm_config(config, arm)
-    for mine, theirs in ((own.run_folder(), config.run_folder()), (own.checkpoint_folder(), config.checkpoint_folder())):
-        if not (theirs / "iter-000").is_dir(): raise UserError(f"{theirs / 'iter-000'}: not there; run `pipeline iterate` for {config.run} first")
-        if not (mine / "iter-000").is_dir():
-            shutil.copytree(theirs / "iter-000", mine / "iter-000.partial", dirs_exist_ok=True, ignore=shutil.ignore_patterns(".lock"))
-            (mine / "iter-000.partial").rename(mine / "iter-000")
+    folders = [(own.run_folder(), config.run_folder()), (own.checkpoint_folder(), config.checkpoint_folder())]
+    for mine, theirs in folders:
+        if not (theirs / "iter-000").is_dir():
+            raise UserError(f"{theirs / 'iter-000'}: not there; run `pipeline iterate` for {config.run} first")
+        if (mine / "iter-000").is_dir(): continue
+        partial, locks = mine / "iter-000.partial", shutil.ignore_patterns(".lock")
+        shutil.copytree(theirs / "iter-000", partial, dirs_exist_ok=True, ignore=locks)
+        partial.rename(mine / "iter-000")
     return own
 
 # %% ../nbs/74_runs.ipynb #4850f6cd
@@ -198,14 +239,15 @@ def compare(
     config: Config,
     seeds: list[int],
     arms: list[str],  # random, agreement, perplexity, forward, backward
-) -> Path:  # the page made of the executed notebook
+) -> Path:            # the page made of the executed notebook
     "Run a study over several seeds beside its control arms, in one executed notebook"
     check_arms(arms)
     folder = config.run_folder().with_name(f"{config.run}-compare")
     with run_lock(folder):
         write_bytes(folder / "config.yaml", to_yaml(config).encode())
-        outcome = run_notebook(project_root() / "nbs/runs/compare.ipynb", folder, dict(config=str(folder / "config.yaml"), seeds=seeds, arms=arms), "compare")
-    if outcome["status"] != "ok": raise UserError(outcome["error"] if outcome.get("user_error") else f"{folder / 'compare.ipynb'}: {outcome['error']}")
+        given = dict(config=str(folder / "config.yaml"), seeds=seeds, arms=arms)
+        outcome = run_notebook(project_root() / "nbs/runs/compare.ipynb", folder, given, "compare")
+    _must_be_ok(outcome, folder / "compare.ipynb")
     return write_page(folder / "compare.ipynb")
 
 def seed_config(config: Config, seed: int) -> Config:

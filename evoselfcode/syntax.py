@@ -35,7 +35,8 @@ def find_function(
     entry_point: str = "",     # the function's name; "" = the first function
 ):                             # the last definition of that name, since it is the one that counts; None when absent
     "Find a top-level function."
-    found = [node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and entry_point in ("", node.name)]
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    found = [node for node in tree.body if isinstance(node, kinds) and entry_point in ("", node.name)]
     return (found[-1] if entry_point else found[0]) if found else None
 
 # %% ../nbs/09_syntax.ipynb #31536abd
@@ -78,8 +79,10 @@ def bound(node) -> set[str]:  # names
 def used(node) -> set[str]:   # names
     "Name what a statement uses, in quoted annotations too."
     names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-    notes = [n.annotation for n in ast.walk(node) if isinstance(n, (ast.arg, ast.AnnAssign))] + [getattr(node, "returns", None)]
-    quoted = [parse(n.value) for note in notes if note for n in ast.walk(note) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    notes = [n.annotation for n in ast.walk(node) if isinstance(n, (ast.arg, ast.AnnAssign))]
+    notes.append(getattr(node, "returns", None))
+    parts = [n for note in notes if note for n in ast.walk(note)]
+    quoted = [parse(n.value) for n in parts if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     return names.union(*(used(tree) for tree in quoted if tree))
 
 def needed(
@@ -88,7 +91,8 @@ def needed(
 ) -> list:             # other top-level statements, in the source's order
     "List the statements that a function cannot do without."
     chosen, wanted = [node], used(node)
-    while more := [n for n in tree.body if n not in chosen and (bound(n) & wanted or getattr(n, "module", "") == "__future__")]:
+    def asked(n): return bound(n) & wanted or getattr(n, "module", "") == "__future__"
+    while more := [n for n in tree.body if n not in chosen and asked(n)]:
         chosen += more
         wanted = wanted.union(*map(used, more))
     return [n for n in tree.body if n in chosen and n is not node]
@@ -121,7 +125,9 @@ def split_function(
     text = ast.get_docstring(node, clean=False) if node else None
     if not text or not text.strip() or len(node.body) < 2: return None
     lines, parts = source.split("\n"), needed(tree, node)
-    cut = lambda n: "\n".join(lines[min([n.lineno, *(d.lineno for d in getattr(n, "decorator_list", []))]) - 1:n.end_lineno]) + "\n"
+    def cut(n):
+        start = min([n.lineno, *(d.lineno for d in getattr(n, "decorator_list", []))]) - 1
+        return "\n".join(lines[start:n.end_lineno]) + "\n"
     imports = "".join(cut(n) for n in parts if isinstance(n, (ast.Import, ast.ImportFrom)))
     others = "".join(cut(n) + "\n" for n in parts if not isinstance(n, (ast.Import, ast.ImportFrom)))
     code = imports + ("\n" if imports else "") + others + without_docstring(lines, node)
@@ -142,7 +148,8 @@ def normal_form(
 ) -> str:
     "Dump the syntax tree with local names replaced by their order of appearance."
     tree = ast.parse(code) if isinstance(code, str) else code
-    local = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)} | {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
+    local = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+    local |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
     local |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     order = {}
     def rename(name): return order.setdefault(name, f"_{len(order)}") if name in local else name

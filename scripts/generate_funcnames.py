@@ -1,6 +1,8 @@
 """Function names out of nothing, by the library.
 
-    .venv/bin/python scripts/generate_funcnames.py [-o KEY=VALUE ...]     # such as -o names.number=500 -o names.arm=both
+    .venv/bin/python scripts/generate_funcnames.py [-o KEY=VALUE ...]
+
+for instance with -o names.number=500 -o names.arm=both
 """
 import sys
 from pathlib import Path
@@ -11,7 +13,8 @@ from evoselfcode.pipeline.iteration import Study
 
 
 def main():
-    study = Study(load_config(Path(__file__).parents[1] / "configs/datagen.yaml", [word for word in sys.argv[1:] if word != "-o"]))
+    overrides = [word for word in sys.argv[1:] if word != "-o"]
+    study = Study(load_config(Path(__file__).parents[1] / "configs/datagen.yaml", overrides))
     for record in study.names(): print(record["name"])
     print(arm_table(study.draws()).to_string(index=False), file=sys.stderr)
 

@@ -2,7 +2,8 @@
 import os
 import signal
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it, and so would every command the tests start
+# a background shell ignores it, and so would every command the tests start
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 if "PYTEST_XDIST_WORKER" in os.environ: os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -1,10 +1,14 @@
 """Run all attacks and all harmless programs in one kind of environment, and print verdicts and traces as JSON.
 
-Started as a program, `python environments.py NAME`: a test process must not itself lose its rights or become the parent of strays.
-NAME: `as-is`; as root `docker` (fourteen capabilities, no namespaces), `user` (an ordinary user, no namespaces), `user-with-namespaces`.
-`--probe` only tells whether the environment can be made; `--engine MODULE` attacks another module with the same interface.
+Started as a program, `python environments.py NAME`: a test process must not itself lose its rights or become the
+parent of strays.
+NAME: `as-is`; as root `docker` (fourteen capabilities, no namespaces), `user` (an ordinary user, no namespaces),
+`user-with-namespaces`.
+`--probe` only tells whether the environment can be made; `--engine MODULE` attacks another module with the same
+interface.
 """
-import ctypes, fcntl, hashlib, importlib, json, os, platform, secrets, selectors, shutil, signal, socket, stat, struct, subprocess, sys, tempfile, threading, time
+import ctypes, fcntl, hashlib, importlib, json, os, platform, secrets, selectors, shutil, signal, socket, stat, struct
+import subprocess, sys, tempfile, threading, time
 from pathlib import Path
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -14,7 +18,7 @@ NEW_SPACES = 0x7E020000           # the flags of clone and unshare that ask for 
 MARK = "evil-"                    # how the names of all files that an attack makes begin
 
 
-# ---------------------------------------------------------------- the world to attack, and what is found in it afterwards
+# ---------------------------------------------------------------- the world to attack, and what is found in it later
 
 class World:
     "Canaries, secrets, listeners and a victim; outside of all that a sandbox has to show."
@@ -24,19 +28,26 @@ class World:
         top = next((p for p in ("/var/tmp", "/opt", os.path.expanduser("~"), "/tmp") if os.access(p, os.W_OK)))
         self.folder = Path(tempfile.mkdtemp(prefix="world-", dir=top))
         self.secret, self.bytes = f"secret-{secrets.token_hex(16)}", secrets.token_bytes(64)
-        for name, data, mode in [("canary", self.bytes, 0o666), ("spare", b"spare", 0o666), ("secret", self.secret.encode(), 0o644), ("private", self.secret.encode(), 0o600),
-                                 ("canary_module.py", f"TEXT = {self.secret!r}".encode(), 0o644)]:
+        secret = self.secret.encode()
+        for name, data, mode in [
+            ("canary", self.bytes, 0o666), ("spare", b"spare", 0o666), ("secret", secret, 0o644),
+            ("private", secret, 0o600), ("canary_module.py", f"TEXT = {self.secret!r}".encode(), 0o644),
+        ]:
             (self.folder/name).write_bytes(data)
             (self.folder/name).chmod(mode)
             os.utime(self.folder/name, (10 ** 9, 10 ** 9))
         (self.folder/"empty").mkdir()
-        self.folder.chmod(0o777)                                      # so that it is never the file's mode that stops a program
+        self.folder.chmod(0o777)                                      # no program is stopped by a file's mode alone
         os.environ["SERVICE_TOKEN"] = self.secret
         self.listen()
-        self.victim = subprocess.Popen([shutil.which("sleep"), "900"], env={}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.victim = subprocess.Popen(
+            [shutil.which("sleep"), "900"], env={}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         self.inherited = []
         for lowest in (40, 200):                                      # descriptors that a careless child would inherit
-            with open(self.folder/f"inherited{lowest}", "w+b") as file: self.inherited.append(fcntl.fcntl(file, fcntl.F_DUPFD, lowest))
+            with open(self.folder / f"inherited{lowest}", "w+b") as file:
+                self.inherited.append(fcntl.fcntl(file, fcntl.F_DUPFD, lowest))
         time.sleep(0.05)
         self.before = self.look()
 
@@ -52,7 +63,8 @@ class World:
             self.sockets.append(s)
             return s.getsockname()[1] if family == socket.AF_INET else address
         self.unix = str(self.folder/"unix")
-        self.tcp, self.udp = add("tcp", socket.SOCK_STREAM, socket.AF_INET, ("127.0.0.1", 0)), add("udp", socket.SOCK_DGRAM, socket.AF_INET, ("127.0.0.1", 0))
+        self.tcp = add("tcp", socket.SOCK_STREAM, socket.AF_INET, ("127.0.0.1", 0))
+        self.udp = add("udp", socket.SOCK_DGRAM, socket.AF_INET, ("127.0.0.1", 0))
         add("unix", socket.SOCK_STREAM, socket.AF_UNIX, self.unix)
         add("abstract", socket.SOCK_STREAM, socket.AF_UNIX, f"\0abstract-{self.tag}")
         add("datagram", socket.SOCK_DGRAM, socket.AF_UNIX, self.unix + ".datagrams")
@@ -69,28 +81,42 @@ class World:
 
     def fill(self, text):
         "Put the names of this world into an attack's text."
-        for word, value in dict(CANARY=self.folder/"canary", SECRET=self.folder/"secret", PRIVATE=self.folder/"private", FOLDER=self.folder, TCP=self.tcp, UDP=self.udp, UNIX=self.unix,
-                                ABSTRACT=f"abstract-{self.tag}", VICTIM=self.victim.pid, PID=os.getpid(), ENVNAME="SERVICE_TOKEN", TAG=self.tag,
-                                SECRET_HASH=hashlib.sha256(self.secret.encode()).hexdigest()).items(): text = text.replace(f"@{word}@", str(value))
+        names = dict(
+            CANARY=self.folder/"canary", SECRET=self.folder/"secret", PRIVATE=self.folder/"private",
+            FOLDER=self.folder, TCP=self.tcp, UDP=self.udp, UNIX=self.unix, ABSTRACT=f"abstract-{self.tag}",
+            VICTIM=self.victim.pid, PID=os.getpid(), ENVNAME="SERVICE_TOKEN", TAG=self.tag,
+            SECRET_HASH=hashlib.sha256(self.secret.encode()).hexdigest(),
+        )
+        for word, value in names.items(): text = text.replace(f"@{word}@", str(value))
         return text
 
     def look(self):
         "All that must not change."
         seen = {}
         for name in ("canary", "spare", "secret", "private", "canary_module.py", "empty", ""):
+            path = self.folder/name
             try:
-                s = (self.folder/name).stat()
-                content = (self.folder/name).read_bytes() if stat.S_ISREG(s.st_mode) else sorted(os.listdir(self.folder/name))
+                s = path.stat()
+                content = path.read_bytes() if stat.S_ISREG(s.st_mode) else sorted(os.listdir(path))
                 seen[f"folder {name}" if stat.S_ISDIR(s.st_mode) else f"canary {name}"] = [
-                    oct(s.st_mode), s.st_uid, s.st_gid, s.st_nlink, s.st_ino, s.st_dev, s.st_mtime_ns, os.listxattr(self.folder/name), content]
+                    oct(s.st_mode), s.st_uid, s.st_gid, s.st_nlink, s.st_ino, s.st_dev, s.st_mtime_ns,
+                    os.listxattr(path), content,
+                ]
             except OSError as error: seen[f"canary {name}"] = repr(error)
+        ours = str(ctypes.c_int(int(self.tag, 16)).value)             # the key under which an attack makes them
         for kind in ("shm", "sem", "msg"):
-            try: seen[f"sysv {kind}"] = [line.split()[0] for line in open(f"/proc/sysvipc/{kind}") if line.split()[0] == str(ctypes.c_int(int(self.tag, 16)).value)]
-            except OSError: pass
+            try: keys = [line.split()[0] for line in open(f"/proc/sysvipc/{kind}")]
+            except OSError: continue
+            seen[f"sysv {kind}"] = [key for key in keys if key == ours]
         pid = self.victim.pid
         state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        seen |= {"victim": state[0] in "SRD" and self.victim.poll() is None, "nice of the victim": state[16], "affinity of the victim": sorted(os.sched_getaffinity(pid)) if state[0] != "Z" else [],
-                 "limits of the victim": Path(f"/proc/{pid}/limits").read_text(), "host name": os.uname().nodename}
+        seen |= {
+            "victim": state[0] in "SRD" and self.victim.poll() is None,
+            "nice of the victim": state[16],
+            "affinity of the victim": sorted(os.sched_getaffinity(pid)) if state[0] != "Z" else [],
+            "limits of the victim": Path(f"/proc/{pid}/limits").read_text(),
+            "host name": os.uname().nodename,
+        }
         seen["inherited descriptors"] = [os.fstat(fd).st_size for fd in self.inherited]
         return seen
 
@@ -107,29 +133,39 @@ class World:
 
     def made(self):
         "Files that attacks made, and folders that the engine left, wherever anyone may write."
-        places = [self.folder, "/", "/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run", os.path.expanduser("~"), ".", tempfile.gettempdir(), os.path.dirname(os.__file__), Path(__file__).parent]
+        places = [
+            self.folder, "/", "/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run", os.path.expanduser("~"), ".",
+            tempfile.gettempdir(), os.path.dirname(os.__file__), Path(__file__).parent,
+        ]
         found = set()
         for place in places:
             try: names = os.listdir(place)
             except OSError: continue
-            found |= {os.path.join(os.path.realpath(place), n) for n in names if MARK in n and self.tag in n or n.startswith(f"evoselfcode-{os.getpid()}-")}
+            left = [n for n in names if MARK in n and self.tag in n or n.startswith(f"evoselfcode-{os.getpid()}-")]
+            found |= {os.path.join(os.path.realpath(place), n) for n in left}
         return sorted(found)
 
     def traces(self, texts=()):
         "Every harm that was done, in words; `texts` are all that the engine handed out."
         after, found = self.look(), [f"{name} touched" for name in sorted(self.touched)]
-        found += [f"{name} changed: {str(self.before[name])[:300]} -> {str(after.get(name))[:300]}" for name in self.before if after.get(name) != self.before[name]]
+        for name, was in self.before.items():
+            now = after.get(name)
+            if now != was: found.append(f"{name} changed: {str(was)[:300]} -> {str(now)[:300]}")
         found += [f"file made: {path}" for path in self.made()]
         found += [f"stray process {pid}" for pid in self.strays()]
-        found += [f"secret in a verdict: {text[:80]!r}" for text in texts if self.secret in text or self.secret[:20] in text]
-        return found
+        told = [text for text in texts if self.secret in text or self.secret[:20] in text]
+        return found + [f"secret in a verdict: {text[:80]!r}" for text in told]
 
     def close(self):
-        for s in self.sockets: self.selector.unregister(s); s.close()
+        for s in self.sockets:
+            self.selector.unregister(s)
+            s.close()
         for pid in self.strays(): os.kill(pid, 9)
-        for path in self.made(): shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
+        for path in self.made():
+            shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
         for fd in self.inherited: os.close(fd)
-        self.victim.kill(); self.victim.wait()
+        self.victim.kill()
+        self.victim.wait()
         while libc.umount2(bytes(self.folder/"empty"), 2) == 0: pass  # never delete through a mount
         del os.environ["SERVICE_TOKEN"]
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -141,26 +177,34 @@ def names(place):
     try: return os.listdir(place)
     except OSError: return []
 def f(x):
-    return os.listdir('.'), [n for p in {'..', '/tmp', '/var/tmp', '/dev/shm', tempfile.gettempdir()} for n in names(p) if '@TAG@' in n]
+    places = {'..', '/tmp', '/var/tmp', '/dev/shm', tempfile.gettempdir()}
+    return os.listdir('.'), [n for p in places for n in names(p) if '@TAG@' in n]
 """
-AFTER = {"pure": ("def f(x): return x + 1", "assert f(1) == 2"), "files": (LEFT, "assert f(1) == ([], [])")}    # what is run after each attack, and must pass
+# what is run after each attack, and must pass
+AFTER = {"pure": ("def f(x): return x + 1", "assert f(1) == 2"), "files": (LEFT, "assert f(1) == ([], [])")}
 
 
 def run_all(engine, attacks, world, workers=2):
     """Run all attacks, each followed by an honest program that must still pass, and yield a row (a dict) for each.
 
-    Programs with the same limits go through the engine together, in order, so that what one leaves behind the next would meet.
+    Programs with the same limits go through the engine together, in order, so that what one leaves behind the next
+    would meet.
     """
     groups = {}
     for attack in attacks: groups.setdefault((attack.profile, attack.seconds), []).append(attack)
     for (profile, seconds), group in groups.items():
-        if engine.walls(engine.Limits(profile=profile, weak_walls=True))["weak"]: continue  # refused here; who asks finds no row
+        # refused here; who asks finds no row
+        if engine.walls(engine.Limits(profile=profile, weak_walls=True))["weak"]: continue
         names, programs = [], []
         for attack in group:
             code, tests, context = map(world.fill, (attack.code, attack.tests, attack.context))
-            names.append(attack.name); programs.append(engine.Program(code, tests, context=context, trusted=attack.trusted))
-            if attack.kind != "honest": names.append(f"after {attack.name}"); programs.append(engine.Program(f"{world.fill(AFTER[profile][0])}  # {len(names)}", AFTER[profile][1]))
-        for name, verdict in zip(names, engine.run_programs(programs, engine.Limits(seconds=seconds, profile=profile), workers=workers), strict=True):
+            names.append(attack.name)
+            programs.append(engine.Program(code, tests, context=context, trusted=attack.trusted))
+            if attack.kind != "honest":
+                names.append(f"after {attack.name}")
+                programs.append(engine.Program(f"{world.fill(AFTER[profile][0])}  # {len(names)}", AFTER[profile][1]))
+        verdicts = engine.run_programs(programs, engine.Limits(seconds=seconds, profile=profile), workers=workers)
+        for name, verdict in zip(names, verdicts, strict=True):
             yield dict(name=name, status=verdict.status, detail=verdict.detail, output=verdict.output[:2000])
 
 
@@ -171,18 +215,27 @@ def check(result, what):
 
 
 def forbid_namespaces():
-    "Install a filter that answers EPERM to everything about namespaces and mounts, and ENOSYS to clone3: as a container without rights sees the kernel."
+    """Show the kernel as a container without rights sees it.
+
+    A filter answers EPERM to everything about namespaces and mounts, and ENOSYS to clone3.
+    """
     arch, clone, denied = {  # unshare, setns, mount, umount2, pivot_root, chroot is left
-        "x86_64": (0xC000003E, 56, (272, 308, 165, 166, 155)), "aarch64": (0xC00000B7, 220, (97, 268, 40, 39, 41)),
+        "x86_64": (0xC000003E, 56, (272, 308, 165, 166, 155)),
+        "aarch64": (0xC00000B7, 220, (97, 268, 40, 39, 41)),
     }[platform.machine()]
     denied += (428, 429, 430, 431, 432, 433, 442)                     # the new calls for mounts
-    allow, refuse, missing = 0x7FFF0000, 0x00050000 | 1, 0x00050000 | 38
+    allow = 0x7FFF0000
+    refuse, missing = 0x00050000 | 1, 0x00050000 | 38
     steps = [(0x20, 0, 0, 4), (0x15, 1, 0, arch), (0x06, 0, 0, allow), (0x20, 0, 0, 0)]
     for number in denied: steps += [(0x15, 0, 1, number), (0x06, 0, 0, refuse)]
-    steps += [(0x15, 0, 1, 435), (0x06, 0, 0, missing), (0x15, 0, 3, clone), (0x20, 0, 0, 16), (0x45, 0, 1, NEW_SPACES), (0x06, 0, 0, refuse), (0x06, 0, 0, allow)]
+    steps += [
+        (0x15, 0, 1, 435), (0x06, 0, 0, missing), (0x15, 0, 3, clone), (0x20, 0, 0, 16), (0x45, 0, 1, NEW_SPACES),
+        (0x06, 0, 0, refuse), (0x06, 0, 0, allow),
+    ]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
     program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code)))
-    if libc.prctl(22, 2, program, 0, 0) == 0: return                  # only an administrator may, unless new privileges are given up first
+    # only an administrator may, unless new privileges are given up first
+    if libc.prctl(22, 2, program, 0, 0) == 0: return
     check(libc.prctl(38, 1, 0, 0, 0), "no_new_privs")
     check(libc.prctl(22, 2, program, 0, 0), "seccomp")
 
@@ -196,7 +249,10 @@ def keep_container_capabilities():
 
 
 def open_interpreter(paths):
-    "Where others may not reach `paths`: in a mount namespace of our own, put an empty folder over what is closed, and show only `paths` in it."
+    """Let others reach `paths` where they may not.
+
+    In a mount namespace of our own, an empty folder is put over what is closed, and shows only `paths`.
+    """
     closed = {}
     for path in {Path(p) for p in paths} | {Path(p).resolve() for p in paths}:
         barrier = next((folder for folder in [*reversed(path.parents), path] if not folder.stat().st_mode & 1), None)
@@ -210,12 +266,16 @@ def open_interpreter(paths):
         for path, fd in inside.items():
             if not path.exists():                                     # it may lie below one that is shown already
                 path.mkdir(parents=True)
-                check(libc.mount(f"/proc/self/fd/{fd}".encode(), bytes(path), None, 0x5000, None), f"bind {path}")      # MS_BIND | MS_REC
+                # MS_BIND | MS_REC
+                check(libc.mount(f"/proc/self/fd/{fd}".encode(), bytes(path), None, 0x5000, None), f"bind {path}")
             os.close(fd)
 
 
 def enter(name, engine):
-    "Turn this process into one of the named environment; an ordinary user's ends in a new process image, since only that owns its own /proc files."
+    """Turn this process into one of the named environment.
+
+    An ordinary user's ends in a new process image, since only that owns its own /proc files.
+    """
     root = os.getuid() == 0
     if name == "as-is": return
     if name == "docker":
@@ -226,7 +286,9 @@ def enter(name, engine):
     if root:
         package = Path(engine.__file__).resolve().parents[len(engine.__name__.split(".")) - 1]
         open_interpreter([sys.prefix, sys.base_prefix, os.path.dirname(sys.executable), package, Path(__file__).parent])
-        os.setgroups([]); os.setresgid(USER, USER, USER); os.setresuid(USER, USER, USER)
+        os.setgroups([])
+        os.setresgid(USER, USER, USER)
+        os.setresuid(USER, USER, USER)
         os.chdir("/")
         os.environ |= {"HOME": "/tmp", "TMPDIR": "/tmp"}
         os.execv(sys.executable, [sys.executable, __file__, *sys.argv[1:]])
@@ -235,7 +297,9 @@ def enter(name, engine):
 
 def main(name, *options):
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    engine = importlib.import_module(options[options.index("--engine") + 1] if "--engine" in options else "evoselfcode.execution.execution")
+    module = "evoselfcode.execution.execution"
+    if "--engine" in options: module = options[options.index("--engine") + 1]
+    engine = importlib.import_module(module)
     enter(name, engine)
     if "--probe" in options:
         child = os.fork()

@@ -1,4 +1,6 @@
-"""Write the pocket model as a GGUF file, with and without a start token: run by an interpreter that has `gguf` and `safetensors`."""
+"""Write the pocket model as a GGUF file, with and without a start token.
+
+Run by an interpreter that has `gguf` and `safetensors`."""
 import json
 import sys
 from pathlib import Path
@@ -7,13 +9,24 @@ import gguf
 import numpy as np
 from safetensors.numpy import load_file
 
-NAMES = {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
-         "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down"}
+NAMES = {
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+}
 
 
 def interleave(weight, heads: int):
     "llama.cpp turns neighbouring rows of queries and keys together, transformers the two halves of a head."
-    return np.ascontiguousarray(weight.reshape(heads, 2, len(weight)//heads//2, -1).swapaxes(1, 2).reshape(weight.shape))
+    return np.ascontiguousarray(
+        weight.reshape(heads, 2, len(weight) // heads // 2, -1).swapaxes(1, 2).reshape(weight.shape)
+    )
 
 
 def write(folder: Path, file: str, start_token: bool) -> None:
@@ -35,7 +48,8 @@ def write(folder: Path, file: str, start_token: bool) -> None:
     out.add_tokenizer_model("gpt2")
     out.add_tokenizer_pre("qwen2")
     out.add_token_list([marks.get(i) or texts.get(i) or f"[PAD{i}]" for i in ids])
-    out.add_token_types([gguf.TokenType.CONTROL if i in marks else gguf.TokenType.NORMAL if i in texts else gguf.TokenType.UNUSED for i in ids])
+    kinds = gguf.TokenType
+    out.add_token_types([kinds.CONTROL if i in marks else kinds.NORMAL if i in texts else kinds.UNUSED for i in ids])
     out.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in inner["model"]["merges"]])
     out.add_bos_token_id(0)
     out.add_eos_token_id(0)
@@ -47,7 +61,8 @@ def write(folder: Path, file: str, start_token: bool) -> None:
         else:
             _, _, layer, part = name.removesuffix(".weight").split(".", 3)
             there = f"blk.{layer}.{NAMES[part]}.weight"
-            if part in ("self_attn.q_proj", "self_attn.k_proj"): weight = interleave(weight, config["num_attention_heads"])
+            if part in ("self_attn.q_proj", "self_attn.k_proj"):
+                weight = interleave(weight, config["num_attention_heads"])
         out.add_tensor(there, weight.astype(np.float32))
     out.write_header_to_file()
     out.write_kv_data_to_file()

@@ -1,4 +1,7 @@
-"""What a user can get wrong, through the real command: one line that names it, exit code 2, and nothing lost or half-written."""
+"""What a user can get wrong, through the real command.
+
+One line that names it, exit code 2, and nothing lost or half-written.
+"""
 import contextlib
 import os
 import shutil
@@ -11,7 +14,8 @@ import pytest
 from evoselfcode.engine.loading import resolve_model
 from evoselfcode.stages import meta_path
 from evoselfcode.io_utils import read_json, read_jsonl
-from tiny_study import ITERATE, TINY, command, environment, finished_study, lay_out, start, state, stop, wait_until  # noqa: F401
+from tiny_study import ITERATE, TINY, command, environment, finished_study, lay_out  # noqa: F401
+from tiny_study import start, state, stop, wait_until
 
 pytestmark = pytest.mark.timeout(1500)
 
@@ -28,7 +32,8 @@ def refused(folder, *words, kept=None, **more) -> str:
     before = state(*kept)
     done = command(folder, *words, **more)
     assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
-    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1 and done.stderr.endswith("\n"), done.stderr
+    assert done.stderr.startswith("error: "), done.stderr
+    assert done.stderr.count("\n") == 1 and done.stderr.endswith("\n"), done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert state(*kept) == before
     return done.stderr[len("error: "):-1]
@@ -60,7 +65,10 @@ def test_a_setting_that_cannot_be_is_named_with_its_file(place, text, words):
     assert all(word in line for word in words), line
 
 
-@pytest.mark.parametrize("override, words", [("sampling.temprature=0.9", "temperature"), ("sampling.n=many", "many"), ("sampling.n=0", "at least 1"), ("sampling.n", "KEY=VALUE")])
+@pytest.mark.parametrize("override, words", [
+    ("sampling.temprature=0.9", "temperature"), ("sampling.n=many", "many"), ("sampling.n=0", "at least 1"),
+    ("sampling.n", "KEY=VALUE"),
+])
 def test_so_is_one_on_the_command_line(place, override, words):
     line = refused(place, *ITERATE, "-o", override)
     assert f"-o {override}" in line and words in line
@@ -70,7 +78,10 @@ def test_a_configuration_that_is_not_there(place):
     assert "none.yaml: not found" in refused(place, "pipeline", "iterate", "--config", "none.yaml")
 
 
-@pytest.mark.parametrize("words, why", [(("--seeds", "0,x"), "whole numbers"), (("--arms", "random,forwards"), "no such arm; there are random, agreement, perplexity, forward, backward")])
+@pytest.mark.parametrize("words, why", [
+    (("--seeds", "0,x"), "whole numbers"),
+    (("--arms", "random,forwards"), "no such arm; there are random, agreement, perplexity, forward, backward"),
+])
 def test_a_comparison_of_what_there_is_not(place, words, why):
     assert why in refused(place, "pipeline", "compare", *TINY, *words)
 
@@ -79,9 +90,11 @@ def test_a_comparison_of_what_there_is_not(place, words, why):
 
 GOOD = b'{"prompt": "Return the sum of the list.", "code": "def f(xs: list[int]) -> int:\\n    return sum(xs)\\n"}\n'
 RAW = {
-    "broken JSON at line 17": (GOOD * 16 + GOOD.replace(b'"code":', b'"code"') + GOOD, "line 17: broken JSON at column"),
+    "broken JSON at line 17":
+        (GOOD * 16 + GOOD.replace(b'"code":', b'"code"') + GOOD, "line 17: broken JSON at column"),
     "cut off at line 17": (GOOD * 16 + GOOD[:40], "line 17: broken JSON"),
-    "a field is missing": (GOOD * 4 + b'{"prompt": "Add."}\n' + GOOD, "line 5: field 'code' missing; there are 'prompt'"),
+    "a field is missing":
+        (GOOD * 4 + b'{"prompt": "Add."}\n' + GOOD, "line 5: field 'code' missing; there are 'prompt'"),
     "no description": (GOOD + b'{"code": "x = 1"}\n', "line 2: needs a text in `prompt` or `description`"),
     "a number for a text": (GOOD + b'{"prompt": "Add.", "code": 7}\n', "line 2: `code` must be a text, not int"),
     "not UTF-8": (GOOD + GOOD.replace(b"sum of", "Summe für".encode("latin-1")), "line 2: byte 31 is not UTF-8"),
@@ -103,8 +116,12 @@ def test_a_faulty_file_of_pairs_is_named_with_its_line(place, fault):
 
 
 @pytest.mark.parametrize("key, content, words", [
-    ("descriptions", b'{"text": "Add."}\n', "line 1: field 'description' missing"), ("unlabelled_code", b'{"code": "x"}\n{"code"\n', "line 2: broken JSON"),
-    ("truth", b"\xff\xfe", "line 1: byte 1 is not UTF-8"), ("validation", b'{"task_id": "a"}\n', "line 1: field"), ("test", b"", "holds no records")])
+    ("descriptions", b'{"text": "Add."}\n', "line 1: field 'description' missing"),
+    ("unlabelled_code", b'{"code": "x"}\n{"code"\n', "line 2: broken JSON"),
+    ("truth", b"\xff\xfe", "line 1: byte 1 is not UTF-8"),
+    ("validation", b'{"task_id": "a"}\n', "line 1: field"),
+    ("test", b"", "holds no records"),
+])
 def test_so_is_any_other_input(place, key, content, words):
     (place / "mine.jsonl").write_bytes(content)
     line = refused(place, *ITERATE, "-o", f"data.{key}=mine.jsonl")
@@ -130,19 +147,27 @@ def test_a_checkpoint_without_weights(place):
     assert "not a model folder" in refused(place, "eval", "pocket", "--ckpt", "checkpoints/empty", *TINY)
     (folder / "config.json").write_text('{"model_type": "llama"}')
     assert "no weights" in refused(place, "eval", "pocket", "--ckpt", "checkpoints/empty", *TINY)
-    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"): shutil.copy(Path(resolve_model("pocket")) / name, folder)
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(Path(resolve_model("pocket")) / name, folder)
     (folder / "model.safetensors").write_bytes(b"\0" * 100)
     assert "cannot be loaded" in refused(place, "eval", "pocket", "--ckpt", "checkpoints/empty", *TINY)
-    for none in ("checkpoints/none", "../none"): assert f"{none}: no such folder" in refused(place, "eval", "pocket", "--ckpt", none, *TINY)
+    for none in ("checkpoints/none", "../none"):
+        assert f"{none}: no such folder" in refused(place, "eval", "pocket", "--ckpt", none, *TINY)
     assert "--split mine" in refused(place, "eval", "pocket", "--ckpt", "pocket", "--split", "mine", *TINY)
 
 
 @pytest.mark.parametrize("network", ["switched off", "not there"])
 def test_an_unknown_model_without_a_network(place, network):
-    nowhere = dict(HF_HUB_OFFLINE="1") if network == "switched off" else dict(HF_HUB_OFFLINE="0", HTTPS_PROXY="http://127.0.0.1:9", HTTP_PROXY="http://127.0.0.1:9", NO_PROXY="", no_proxy="", https_proxy="http://127.0.0.1:9")
-    for words in (("eval", "pocket", "--ckpt", "someone/has-no-such-model", *TINY), (*ITERATE, "-o", "model=someone/has-no-such-model")):
+    nowhere = dict(HF_HUB_OFFLINE="1")
+    if network == "not there":
+        nowhere = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy"), "http://127.0.0.1:9")
+        nowhere |= dict(HF_HUB_OFFLINE="0", NO_PROXY="", no_proxy="")
+    evaluating = ("eval", "pocket", "--ckpt", "someone/has-no-such-model", *TINY)
+    iterating = (*ITERATE, "-o", "model=someone/has-no-such-model")
+    for words in (evaluating, iterating):
         line = refused(place, *words, **nowhere)
-        assert line.startswith("someone/has-no-such-model: not a folder, not downloaded yet") and "give a folder" in line
+        assert line.startswith("someone/has-no-such-model: not a folder, not downloaded yet")
+        assert "give a folder" in line
         if network == "not there": break
 
 
@@ -152,7 +177,9 @@ def test_an_unknown_model_without_a_network(place, network):
 def disk(folder, size: str):
     "A file system of its own with room for `size`; skips where nobody may mount one."
     folder.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True).returncode: pytest.skip("a small disk needs the right to mount one")
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small disk needs the right to mount one")
     try: yield folder
     finally: subprocess.run(["umount", "-l", folder], check=True)
 
@@ -165,25 +192,33 @@ def whole(folder):
 
 
 def test_a_full_disk_in_the_middle_of_a_study(finished_study, place, tmp_path):
-    "Records fit for a while, then no more; with room again the same command goes on, and the records are those of an undisturbed run."
+    """Records fit for a while, then no more; with room again the same command goes on.
+
+    The records are those of an undisturbed run.
+    """
     with disk(tmp_path / "small", "64k") as small:
         words = [*ITERATE, "-o", f"paths.generated={small}", "-o", "paths.checkpoints=full-checkpoints"]
         done = command(place, *words)
         assert done.returncode == 2 and "Traceback" not in done.stdout + done.stderr
-        assert done.stderr.startswith(f"error: {small}") and done.stderr.count("\n") == 1 and "the disk is full" in done.stderr
+        assert done.stderr.startswith(f"error: {small}")
+        assert done.stderr.count("\n") == 1
+        assert "the disk is full" in done.stderr
         whole(small)
         subprocess.run(["mount", "-o", "remount,size=64m", small], check=True)
-        done = command(place, "datagen", "generate-functions", *TINY, "-o", f"paths.generated={small}", "-o", "paths.checkpoints=full-checkpoints")
+        words = ["-o", f"paths.generated={small}", "-o", "paths.checkpoints=full-checkpoints"]
+        done = command(place, "datagen", "generate-functions", *TINY, *words)
         assert done.returncode == 0, done.stderr
-        for name in ("names", "functions"):
-            assert (small / f"tiny/iter-000/{name}.jsonl").read_bytes() == (finished_study / f"data/generated/tiny/iter-000/{name}.jsonl").read_bytes()
+        undisturbed = finished_study / "data/generated"
+        for name in ("tiny/iter-000/names.jsonl", "tiny/iter-000/functions.jsonl"):
+            assert (small / name).read_bytes() == (undisturbed / name).read_bytes()
 
 
 def test_a_full_disk_at_the_end_of_training(finished_study, place, tmp_path):
     with disk(tmp_path / "small", "1m") as small:
         words = ["pipeline", "train-d2c", *TINY, "-o", "run=full", "-o", f"paths.checkpoints={small}"]
         done = command(place, *words)
-        assert done.returncode == 2 and done.stderr.startswith(f"error: {small}") and done.stderr.count("\n") == 1 and "the disk is full" in done.stderr, done.stderr
+        assert done.returncode == 2 and done.stderr.startswith(f"error: {small}"), done.stderr
+        assert done.stderr.count("\n") == 1 and "the disk is full" in done.stderr, done.stderr
         assert not (small / "full/iter-000/d2c").exists()
         subprocess.run(["mount", "-o", "remount,size=64m", small], check=True)
         done = command(place, *words)
@@ -201,7 +236,8 @@ def read_only(folder):
         try: yield
         finally: folder.chmod(0o700)
         return
-    if subprocess.run(["mount", "--bind", folder, folder], capture_output=True).returncode: pytest.skip("root can only be refused by a read-only mount, and may not mount here")
+    if subprocess.run(["mount", "--bind", folder, folder], capture_output=True).returncode:
+        pytest.skip("root can only be refused by a read-only mount, and may not mount here")
     try:
         subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
         yield
@@ -226,7 +262,9 @@ def test_two_commands_on_one_run(place):
         config = (folder / "config.yaml").read_bytes()
         done = command(place, *ITERATE, "-o", "run=twice", "-o", "paths.checkpoints=twice-checkpoints", "-o", "seed=5")
         assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
-        assert str(folder) in done.stderr and f"process {process.pid} works here" in done.stderr and "-o run=NAME" in done.stderr
+        assert str(folder) in done.stderr
+        assert f"process {process.pid} works here" in done.stderr
+        assert "-o run=NAME" in done.stderr
         assert (folder / "config.yaml").read_bytes() == config and process.poll() is None
     finally:
         process.send_signal(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Behaviour: types from hints and by trial, stable inputs, the canonical text of results, fingerprints and agreement."""
+"""Behaviour: types from hints and by trial, stable inputs, the text of results, fingerprints and agreement."""
 import hashlib, subprocess, sys
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from decimal import Decimal
@@ -10,11 +10,13 @@ from hypothesis import given, settings, strategies as st
 import evoselfcode.execution.execution as execution
 from evoselfcode.execution import behaviour
 from evoselfcode.constants import FAILED, MEMORY, PASSED, TIMEOUT
-from evoselfcode.execution.behaviour import agreement, argument_types, behaviours, candidate_types, inputs_for, same_behaviour
+from evoselfcode.execution.behaviour import agreement, argument_types, behaviours, candidate_types, inputs_for
+from evoselfcode.execution.behaviour import same_behaviour
 from evoselfcode.execution.execution import Limits
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="programs are executed on Linux only")
-sys.path.insert(0, str(Path(execution.__file__).parent/"sandbox"))  # as the far side does: its modules know each other by their plain names
+# as the far side does: its modules know each other by their plain names
+sys.path.insert(0, str(Path(execution.__file__).parent/"sandbox"))
 from observe import canonical  # noqa: E402
 del sys.path[0]
 
@@ -23,11 +25,14 @@ def one(code, entry="f", **options): return behaviours([(code, entry)], workers=
 
 
 @pytest.mark.parametrize("arguments, types", [
-    ("xs: list", ["list[int]"]), ("xs: List[str], k: int", ["list[str]", "int"]), ("d: dict", ["dict[str,int]"]), ("d: Dict[str, List[int]]", ["dict[str,list[int]]"]),
-    ("t: Tuple[int, ...]", ["tuple[int,...]"]), ("t: tuple[str, int]", ["tuple[str,int]"]), ("x: Optional[str]", ["str|None"]), ("x: Union[int, str]", ["int|str"]),
-    ("x: 'list[int]'", ["list[int]"]), ("x: Any", [None]), ("f: Callable[[int], int]", [None]), ("a, b, c=3", [None, None]), ("a: int = 1, b: str = ''", ["int", "str"]),
-    ("s: set", ["set[int]"]), ("s: set[list[int]]", ["set[int]"]), ("xs: Iterable[float]", ["list[float]"]), ("m: np.ndarray", [None]), ("*xs", []), ("", []),
-    ("a: int, /, b: bool", ["int", "bool"]), ("x: None", ["None"]), ("xs: list[list[int]]", ["list[list[int]]"]), ("xs: list[T]", ["list[int]"]), ("x: 'not ] a type'", [None]),
+    ("xs: list", ["list[int]"]), ("xs: List[str], k: int", ["list[str]", "int"]), ("d: dict", ["dict[str,int]"]),
+    ("d: Dict[str, List[int]]", ["dict[str,list[int]]"]), ("t: Tuple[int, ...]", ["tuple[int,...]"]),
+    ("t: tuple[str, int]", ["tuple[str,int]"]), ("x: Optional[str]", ["str|None"]), ("x: Union[int, str]", ["int|str"]),
+    ("x: 'list[int]'", ["list[int]"]), ("x: Any", [None]), ("f: Callable[[int], int]", [None]),
+    ("a, b, c=3", [None, None]), ("a: int = 1, b: str = ''", ["int", "str"]), ("s: set", ["set[int]"]),
+    ("s: set[list[int]]", ["set[int]"]), ("xs: Iterable[float]", ["list[float]"]), ("m: np.ndarray", [None]),
+    ("*xs", []), ("", []), ("a: int, /, b: bool", ["int", "bool"]), ("x: None", ["None"]),
+    ("xs: list[list[int]]", ["list[list[int]]"]), ("xs: list[T]", ["list[int]"]), ("x: 'not ] a type'", [None]),
 ])
 def test_types_from_hints(arguments, types):
     assert argument_types(f"def f({arguments}):\n    pass", "f") == types
@@ -35,13 +40,18 @@ def test_types_from_hints(arguments, types):
 
 
 @pytest.mark.parametrize("call, types", [
-    ("f([1, 2], 'a')", ["list[int]", "str"]), ("list(f([1.5, 2], True))", ["list[float]", "bool"]), ("f({'a': [1]}, (1, 'x'))", ["dict[str,list[int]]", "tuple[int,str]"]),
-    ("f([], {1, 2})", ["list[int]", "set[int]"]), ("f([1, 'a'], None)", [None, "None"]), ("f(len, x)", [None, None]), ("f(1)", ["int", None]), ("f(*xs)", [None, None]),
-    ("g(1, 2)", [None, None]), ("f(1,", [None, None]), ("f([[]], b'')", ["list[list[int]]", None]), ("f({(0, 1): 2}, -3)", ["dict[tuple[int,int],int]", "int"]),
+    ("f([1, 2], 'a')", ["list[int]", "str"]),
+    ("list(f([1.5, 2], True))", ["list[float]", "bool"]),
+    ("f({'a': [1]}, (1, 'x'))", ["dict[str,list[int]]", "tuple[int,str]"]),
+    ("f([], {1, 2})", ["list[int]", "set[int]"]), ("f([1, 'a'], None)", [None, "None"]), ("f(len, x)", [None, None]),
+    ("f(1)", ["int", None]), ("f(*xs)", [None, None]),
+    ("g(1, 2)", [None, None]), ("f(1,", [None, None]), ("f([[]], b'')", ["list[list[int]]", None]),
+    ("f({(0, 1): 2}, -3)", ["dict[tuple[int,int],int]", "int"]),
 ])
 def test_types_from_the_first_example(call, types):
     assert argument_types(f'def f(a, b):\n    """Do.\n\n    >>> {call}\n    1\n    """\n', "f") == types
-    assert argument_types(f'def f(a: str, b: list[str], c=1):\n    """>>> {call}"""\n', "f") == ["str", "list[str]"]  # a hint goes first
+    # a hint goes first
+    assert argument_types(f'def f(a: str, b: list[str], c=1):\n    """>>> {call}"""\n', "f") == ["str", "list[str]"]
     for tried in candidate_types(types): assert len(inputs_for(tried, 16)) == 16
 
 
@@ -53,28 +63,48 @@ def test_an_example_names_the_types_and_no_inputs():
 
 def test_the_last_definition_counts_and_a_missing_one_is_named():
     assert argument_types("def f(x: int): ...\ndef f(x: str): ...", "f") == ["str"]
-    assert [(b.status, b.fingerprint) for b in behaviours([("def g(x): ...", "f"), ("def f(x:", "f"), ("def f(*, k): ...", "f"), ("x" + "(" * 5000, "f"), ("\0", "f")])] == [(FAILED, None)] * 5
+    lacking = behaviours([
+        ("def g(x): ...", "f"), ("def f(x:", "f"), ("def f(*, k): ...", "f"), ("x" + "(" * 5000, "f"), ("\0", "f"),
+    ])
+    assert [(b.status, b.fingerprint) for b in lacking] == [(FAILED, None)] * 5
     assert one("def g(x): ...").detail == "NameError: no function named 'f'"
 
 
 def test_inputs_are_the_same_in_every_process_and_stay_so():
-    kinds = [("int",), ("str", "str"), ("list[int]", "int"), ("dict[str,list[int]]",), ("set[str]",), ("float", "bool"), ("tuple[int,...]", "int|None"), ("list[list[int]]",)]
-    text = repr([[tuple(sorted(a) if isinstance(a, set) else a for a in row) for row in inputs_for(k, 40)] for k in kinds])
-    script = f"from evoselfcode.execution.behaviour import inputs_for\nprint(repr([[tuple(sorted(a) if isinstance(a, set) else a for a in row) for row in inputs_for(k, 40)] for k in {kinds!r}]))"
+    kinds = [
+        ("int",), ("str", "str"), ("list[int]", "int"), ("dict[str,list[int]]",), ("set[str]",), ("float", "bool"),
+        ("tuple[int,...]", "int|None"), ("list[list[int]]",),
+    ]
+    text = repr(
+        [[tuple(sorted(a) if isinstance(a, set) else a for a in row) for row in inputs_for(k, 40)] for k in kinds]
+    )
+    script = (
+        "from evoselfcode.execution.behaviour import inputs_for\n"
+        "print(repr([[tuple(sorted(a) if isinstance(a, set) else a for a in row) for row in inputs_for(k, 40)] "
+        f"for k in {kinds!r}]))"
+    )
     for seed in "01":
-        other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env={"PYTHONHASHSEED": seed}, check=True)
+        other = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, env={"PYTHONHASHSEED": seed}, check=True
+        )
         assert other.stdout.strip() == text
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "33ddac8315fdd00e"     # a change here changes every stored fingerprint: mean it
+    # a change here changes every stored fingerprint: mean it
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "33ddac8315fdd00e"
 
 
 def test_inputs_have_their_types_and_are_telling():
-    for kind, kept in (("int", int), ("str", str), ("list[int]", list), ("dict[str,int]", dict), ("set[int]", set), ("float", float), ("bool", bool), ("tuple[int,str]", tuple)):
+    for kind, kept in (
+        ("int", int), ("str", str), ("list[int]", list), ("dict[str,int]", dict), ("set[int]", set), ("float", float),
+        ("bool", bool), ("tuple[int,str]", tuple),
+    ):
         values = [x for (x,) in inputs_for((kind,), 16)]
         assert all(type(v) is kept for v in values) and len({repr(v) for v in values}) >= (2 if kind == "bool" else 8)
     pairs = inputs_for(("list[int]", "int"), 16)
     assert 4 <= sum(k in xs for xs, k in pairs) <= 12 and any(xs == [] for xs, _ in pairs)
     strings = inputs_for(("str", "str"), 16)
-    assert any(b in a and b != a for a, b in strings) and any(b not in a for a, b in strings) and any(a == b for a, b in strings)
+    assert any(b in a and b != a for a, b in strings)
+    assert any(b not in a for a, b in strings)
+    assert any(a == b for a, b in strings)
     inputs_for(("list[int]",), 16)[0][0].append(99)
     assert inputs_for(("list[int]",), 16)[0][0] == [3, 1, 2]
 
@@ -87,18 +117,24 @@ class Odd:
 
 
 @pytest.mark.parametrize("a, b", [
-    (Counter("aab"), {"b": 1, "a": 2}), (OrderedDict(x=1, y=2), {"y": 2, "x": 1}), (defaultdict(list, {1: [2]}), {1: [2]}), (0.1 + 0.2, 0.3), (-0.0, 0.0), (Point(1, 2), (1, 2)),
-    ({3, 1, 2}, {2, 3, 1}), (frozenset("ab"), {"b", "a"}), (iter([1, 2]), (x for x in (1, 2))), (float("nan"), float("nan")), (bytearray(b"x"), b"x"), (Odd(), Odd()), (True, 1 == 1),
+    (Counter("aab"), {"b": 1, "a": 2}), (OrderedDict(x=1, y=2), {"y": 2, "x": 1}),
+    (defaultdict(list, {1: [2]}), {1: [2]}), (0.1 + 0.2, 0.3), (-0.0, 0.0), (Point(1, 2), (1, 2)),
+    ({3, 1, 2}, {2, 3, 1}), (frozenset("ab"), {"b", "a"}), (iter([1, 2]), (x for x in (1, 2))),
+    (float("nan"), float("nan")), (bytearray(b"x"), b"x"), (Odd(), Odd()), (True, 1 == 1),
 ])
-def test_equal_values_have_equal_text(a, b): assert canonical(a) == canonical(b)
+def test_equal_values_have_equal_text(a, b):
+    assert canonical(a) == canonical(b)
 
 
 @pytest.mark.parametrize("a, b", [
-    (1, True), (1, 1.0), (0, False), ("1", 1), ([1], (1,)), ([1, 2], {1, 2}), ("", None), ([], None), ({}, set()), ("None", None), (1e-9, 1.1e-9),
-    ([1, 2], [2, 1]), ("a, b", ["a", "b"]), (["a', 'b"], ["a", "b"]), (b"a", "a"), (range(2), [0, 1]), (iter([1]), [1]), (Decimal("1"), 1), (Fraction(1, 2), 0.5), (deque([1]), [1]),
-    ({"a": 1}.keys(), ["a"]), (Odd(), Odd), ((1,), 1), ((), []), ({1: 2}, {(1, 2)}), ("\ud800", "?"), ("!ValueError", ValueError),
+    (1, True), (1, 1.0), (0, False), ("1", 1), ([1], (1,)), ([1, 2], {1, 2}), ("", None), ([], None), ({}, set()),
+    ("None", None), (1e-9, 1.1e-9), ([1, 2], [2, 1]), ("a, b", ["a", "b"]), (["a', 'b"], ["a", "b"]), (b"a", "a"),
+    (range(2), [0, 1]), (iter([1]), [1]), (Decimal("1"), 1), (Fraction(1, 2), 0.5), (deque([1]), [1]),
+    ({"a": 1}.keys(), ["a"]), (Odd(), Odd), ((1,), 1), ((), []), ({1: 2}, {(1, 2)}), ("\ud800", "?"),
+    ("!ValueError", ValueError),
 ])
-def test_different_values_have_different_text(a, b): assert canonical(a) != canonical(b)
+def test_different_values_have_different_text(a, b):
+    assert canonical(a) != canonical(b)
 
 
 def test_huge_numbers_have_text_too(): assert canonical(10 ** 5000) != canonical(10 ** 5000 + 1)
@@ -106,13 +142,23 @@ def test_huge_numbers_have_text_too(): assert canonical(10 ** 5000) != canonical
 
 def test_text_is_bounded_and_has_no_address():
     import itertools
-    ring = []; ring.append(ring)
-    assert len(canonical(ring)) < 500 and "0x" not in canonical([object(), Odd, len, lambda: 1]) and "shown" not in canonical(Odd())
+    ring = []
+    ring.append(ring)
+    assert len(canonical(ring)) < 500
+    assert "0x" not in canonical([object(), Odd, len, lambda: 1])
+    assert "shown" not in canonical(Odd())
     assert len(canonical(itertools.count())) < 20_000
 
 
-data = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.floats(allow_nan=False, width=16),
-                    lambda inner: st.lists(inner, max_size=4) | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=3) | st.integers(), inner, max_size=4), max_leaves=12)
+data = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.floats(allow_nan=False, width=16),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text(max_size=3) | st.integers(), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
 
 def typed(v):
     "A value with its types made part of it, so that == compares both."
@@ -133,7 +179,8 @@ def test_text_is_equal_exactly_when_values_are(a, b): assert (canonical(a) == ca
     ("def f(x: int): return hash('a') + x", PASSED, False),
     ("def f(x: int): raise ValueError(x)", FAILED, True),
     ("def f(x: int):\n    while True: pass", TIMEOUT, True),
-    ("def f(x: int):\n    while True:\n        try:\n            while True: pass\n        except BaseException: pass", TIMEOUT, True),
+    ("def f(x: int):\n    while True:\n        try:\n            while True: pass\n        except BaseException: pass",
+     TIMEOUT, True),
     ("import time\ndef f(x: int): time.sleep(60)", TIMEOUT, True),
     ("import os\ndef f(x: int): os._exit(0)", FAILED, True),
     ("def f(x: int): return bytearray(10 ** 11)", MEMORY, True),
@@ -162,16 +209,28 @@ def test_an_endless_input_is_an_outcome():
 
 
 def test_arguments_are_fresh_for_every_function_and_changes_in_place_are_seen():
-    sorts, turns, nothing = behaviours([("def f(xs: list[int]): xs.sort()", "f"), ("def f(xs: list[int]): xs.reverse()", "f"), ("def f(xs: list[int]): xs.copy()", "f")])
-    assert len({sorts.fingerprint, turns.fingerprint, nothing.fingerprint}) == 3 and set(nothing.outputs) == {"None"} and sorts.outputs[0] == "None, leaving ([1, 2, 3],)"
+    sorts, turns, nothing = behaviours([
+        ("def f(xs: list[int]): xs.sort()", "f"),
+        ("def f(xs: list[int]): xs.reverse()", "f"),
+        ("def f(xs: list[int]): xs.copy()", "f"),
+    ])
+    assert len({sorts.fingerprint, turns.fingerprint, nothing.fingerprint}) == 3
+    assert set(nothing.outputs) == {"None"}
+    assert sorts.outputs[0] == "None, leaving ([1, 2, 3],)"
     b = one("def f(xs: list[int]):\n    xs.append(1)\n    return len(xs)")
     assert b.outputs[0] == "4" and "None" not in b.outputs[0]
 
 
 @pytest.mark.parametrize("code, types", [
-    ("def f(xs): return sum(xs)", ("list[int]",)), ("def f(s): return s.upper()", ("str",)), ("def f(n): return n % 7 + 1", ("int",)), ("def f(d): return sorted(d.items())", ("dict[str,int]",)),
-    ("def f(ws): return [w.upper() for w in ws] + [ws[0:0] + []]", ("list[str]",)), ("def f(xs, k): return [x for x in xs if x > k]", ("list[int]", "int")),
-    ("def f(s, t): return s.find(t)", ("str", "str")), ("def f(a, b: int): return a.lower() * b", ("str", "int")), ("def f(n):\n    while n > 0: n -= 1\n    return n.bit_length()", ("int",)),
+    ("def f(xs): return sum(xs)", ("list[int]",)),
+    ("def f(s): return s.upper()", ("str",)),
+    ("def f(n): return n % 7 + 1", ("int",)),
+    ("def f(d): return sorted(d.items())", ("dict[str,int]",)),
+    ("def f(ws): return [w.upper() for w in ws] + [ws[0:0] + []]", ("list[str]",)),
+    ("def f(xs, k): return [x for x in xs if x > k]", ("list[int]", "int")),
+    ("def f(s, t): return s.find(t)", ("str", "str")),
+    ("def f(a, b: int): return a.lower() * b", ("str", "int")),
+    ("def f(n):\n    while n > 0: n -= 1\n    return n.bit_length()", ("int",)),
 ])
 def test_types_by_trial(code, types):
     b = one(code)
@@ -182,7 +241,8 @@ def test_fingerprints_do_not_depend_on_company_workers_or_name():
     functions = [(f"def g{i}(xs: list[int]): return [x + {i % 7} for x in xs]", f"g{i}") for i in range(30)]
     together = behaviours(functions, workers=3)
     alone = [behaviours([f], workers=1)[0] for f in functions[:7]]
-    assert [b.fingerprint for b in together[:7]] == [b.fingerprint for b in alone] and len({b.fingerprint for b in together}) == 7
+    assert [b.fingerprint for b in together[:7]] == [b.fingerprint for b in alone]
+    assert len({b.fingerprint for b in together}) == 7
     assert together[0] == together[7]
     assert not same_behaviour(one("def f(x: int): return 0"), one("def f(x: str): return 0"))
 
@@ -196,8 +256,12 @@ def test_agreement():
 
 
 @pytest.mark.parametrize("first, second, status, same", [
-    ("timeout", "timeout", "timeout", True), ("timeout", "memory", "timeout", True), ("memory", "timeout", "timeout", True), ("memory", "memory", "memory", True),
-    ("passed", "memory", "memory", False), ("crashed", "passed", "crashed", False), ("crashed", "memory", "crashed", False), ("failed", "failed", "failed", True)])
+    ("timeout", "timeout", "timeout", True), ("timeout", "memory", "timeout", True),
+    ("memory", "timeout", "timeout", True), ("memory", "memory", "memory", True), ("passed", "memory", "memory", False),
+    ("crashed", "passed", "crashed", False), ("crashed", "memory", "crashed", False),
+    ("failed", "failed", "failed", True),
+])
 def test_which_limit_ends_a_program_without_end_is_not_its_own_doing(first, second, status, same):
-    found = behaviour._describe([("int",)], *(dict(status=how, detail=how, observed=0, outputs=["1"]) for how in (first, second)))
+    told = (dict(status=how, detail=how, observed=0, outputs=["1"]) for how in (first, second))
+    found = behaviour._describe([("int",)], *told)
     assert (found.status, found.deterministic, found.detail, found.fingerprint) == (status, same, status, None)

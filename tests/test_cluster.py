@@ -23,23 +23,26 @@ def cluster():
 
 
 def programs():
-    endings = ["while True: pass", "import os\nos.abort()", "x = [0] * 10 ** 9", "open('/tmp/x', 'w')",
-        "def f(x): return object()", "def f(x):\n    print('hello')\n    return 2"]
-    for i in range(300): yield Program(f"def f(x):\n    return x + {i % 4}  # {i}\n", "assert f(1) == 2", "f",
-        trusted=i % 50 > 0)
+    endings = [
+        "while True: pass", "import os\nos.abort()", "x = [0] * 10 ** 9", "open('/tmp/x', 'w')",
+        "def f(x): return object()", "def f(x):\n    print('hello')\n    return 2",
+    ]
+    for i in range(300):
+        code = f"def f(x):\n    return x + {i % 4}  # {i}\n"
+        yield Program(code, "assert f(1) == 2", "f", trusted=i % 50 > 0)
     for code in endings: yield Program(code, "assert f(1) == 2", "f")
 
 
 def test_verdicts_are_those_of_the_local_engine_in_the_same_order(cluster):
     ours, theirs = list(run_programs(programs(), LOCAL, 2)), list(run_programs(programs(), RAY, 2))
     assert ours == theirs
-    assert {v.status for v in theirs} == {"passed", "failed", "timeout", "crashed", "memory",
-        "unsupported"} and theirs[-1].output == "hello\n"
+    assert {v.status for v in theirs} == {"passed", "failed", "timeout", "crashed", "memory", "unsupported"}
+    assert theirs[-1].output == "hello\n"
 
 
 def test_behaviours_are_the_same(cluster):
-    functions = [(f"def f(xs: list[int]):\n    return [x + {i} for x in xs]",
-        "f") for i in range(40)] + [("def f(s: str):\n    return list(set(s))", "f"), ("def f(x", "f")]
+    functions = [(f"def f(xs: list[int]):\n    return [x + {i} for x in xs]", "f") for i in range(40)]
+    functions += [("def f(s: str):\n    return list(set(s))", "f"), ("def f(x", "f")]
     assert behaviours(functions, limits=RAY) == behaviours(functions, limits=LOCAL)
 
 
@@ -86,7 +89,8 @@ def breaking(monkeypatch, word):
 def test_a_job_that_ends_its_runners_is_the_one_that_crashed(cluster, monkeypatch):
     breaking(monkeypatch, b"BREAK")
     found = list(run_programs((Program(f"x = {i}  # {'BREAK' if i == 7 else ''}") for i in range(40)), RAY, 2))
-    assert [v.status for v in found] == ["crashed" if i == 7 else "passed" for i in range(40)] and "runners ended" in found[7].detail
+    assert [v.status for v in found] == ["crashed" if i == 7 else "passed" for i in range(40)]
+    assert "runners ended" in found[7].detail
 
 
 def test_runners_that_end_at_everything_end_all(monkeypatch):
@@ -105,8 +109,8 @@ def test_runners_that_end_at_everything_end_all(monkeypatch):
 def test_what_a_user_has_to_mend_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r'pip install "evoselfcode\[ray\]"'): next(run_programs(programs(), RAY, 2))
-    with pytest.raises(UserError, match="engine 'spark': must be one of local, ray"): next(run_programs(programs(),
-        Limits(engine="spark")))
+    with pytest.raises(UserError, match="engine 'spark': must be one of local, ray"):
+        next(run_programs(programs(), Limits(engine="spark")))
 
 
 def test_a_node_without_walls_refuses_in_the_same_words(monkeypatch):
@@ -114,5 +118,6 @@ def test_a_node_without_walls_refuses_in_the_same_words(monkeypatch):
     ray.shutdown()
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:
-        with pytest.raises(UserError, match="model-written code is not run here: without a filter"): next(run_programs(programs(), RAY, 1))
+        with pytest.raises(UserError, match="model-written code is not run here: without a filter"):
+            next(run_programs(programs(), RAY, 1))
     finally: ray.shutdown()

@@ -22,26 +22,34 @@ def test_without_a_project_the_defaults_hold(tmp_path, monkeypatch):
 
 def test_result_is_dataclasses_all_the_way(workspace):
     cfg = load_config("configs/tiny.yaml")
-    assert all(type(getattr(cfg, f.name)) is f.default_factory for f in fields(Config) if is_dataclass(f.default_factory))
+    sections = [f for f in fields(Config) if is_dataclass(f.default_factory)]
+    assert all(type(getattr(cfg, f.name)) is f.default_factory for f in sections)
     assert type(cfg.filter.gates) is list and not OmegaConf.is_config(cfg)
 
 
 def test_shipped_configurations_are_valid(root, workspace):
     names = sorted(path.name for path in (root / "configs").glob("*.yaml"))
-    assert {"base.yaml", "pocket.yaml", "tiny.yaml", "iterate.yaml", "datagen.yaml", "generation.yaml", "train_d2c.yaml", "train_c2d.yaml"} <= set(names)
-    for name in names: assert load_config(f"configs/{name}").backend == ("openai" if name.startswith("server_") else "transformers")
+    assert {
+        "base.yaml", "pocket.yaml", "tiny.yaml", "iterate.yaml", "datagen.yaml", "generation.yaml", "train_d2c.yaml",
+        "train_c2d.yaml",
+    } <= set(names)
+    for name in names:
+        assert load_config(f"configs/{name}").backend == ("openai" if name.startswith("server_") else "transformers")
 
 
 def test_path_from_a_subfolder_means_the_same(workspace, monkeypatch):
     (workspace / "nbs/deep").mkdir(parents=True)
     monkeypatch.chdir(workspace / "nbs/deep")
     cfg = load_config("configs/tiny.yaml")
-    assert cfg.run_folder() == workspace / "data/generated/tiny" and cfg.checkpoint_folder() == workspace / "checkpoints/tiny"
+    assert cfg.run_folder() == workspace / "data/generated/tiny"
+    assert cfg.checkpoint_folder() == workspace / "checkpoints/tiny"
     assert load_config(overrides=["paths.root=/else"]).run_folder().as_posix() == "/else/data/generated/pocket"
 
 
 def test_yaml_round_trip(workspace):
-    cfg = load_config(overrides=["run=a.b-c", "names.context='# naïve: {x}\\n'", "functions.stop=['\\nclass ']", "train_d2c.learning_rate=2e-5"])
+    cfg = load_config(overrides=[
+        "run=a.b-c", "names.context='# naïve: {x}\\n'", "functions.stop=['\\nclass ']", "train_d2c.learning_rate=2e-5",
+    ])
     (workspace / "resolved.yaml").write_text(to_yaml(cfg), encoding="utf-8")
     assert load_config("resolved.yaml") == cfg
 
@@ -116,9 +124,13 @@ def test_mistakes_in_an_override_name_it(workspace, message, text, words):
 
 
 @pytest.mark.parametrize("text, value", [
-    ("data.descriptions=", ""), ('data.descriptions=""', ""), ("data.descriptions=null", ""), ("names.topics=", []), ("server.extra=", {}),
-    ("paths.root={x}", "{x}"), ("paths.root=/a={x}/[1] #2: %s", "/a={x}/[1] #2: %s"), ("paths.root=@home", "@home"), ("run=1e5", "1e5"), ("run=yes", "yes"),
-    ('names.context="# a\\n"', "# a\n"), ("names.context=# a", "# a"), ("server.command=serve {model} --port {port}", "serve {model} --port {port}"),
+    ("data.descriptions=", ""), ('data.descriptions=""', ""), ("data.descriptions=null", ""), ("names.topics=", []),
+    ("server.extra=", {}),
+    ("paths.root={x}", "{x}"), ("paths.root=/a={x}/[1] #2: %s", "/a={x}/[1] #2: %s"), ("paths.root=@home", "@home"),
+    ("run=1e5", "1e5"), ("run=yes", "yes"),
+    ('names.context="# a\\n"', "# a\n"),
+    ("names.context=# a", "# a"),
+    ("server.command=serve {model} --port {port}", "serve {model} --port {port}"),
     ("data.fields={question: description}", dict(question="description")), ("data.fields.completion=code", "code"),
     ("benchmark.lcb_release=/a={x}/b.jsonl", "/a={x}/b.jsonl"),
 ])
@@ -131,13 +143,19 @@ def test_a_text_stands_as_it_is_written_and_blank_is_empty(workspace, text, valu
 def test_blank_lines_of_a_file_mean_the_same(workspace):
     (workspace / "mine.yaml").write_text("data:\n  descriptions:\n  fields:\nnames: {topics: }\nsampling:\n")
     found = load_config("mine.yaml")
-    assert (found.data.descriptions, found.data.fields, found.names.topics, found.sampling) == ("", {}, [], load_config().sampling)
+    assert (found.data.descriptions, found.data.fields, found.names.topics, found.sampling) == (
+        "", {}, [], load_config().sampling,
+    )
 
 
 @pytest.mark.parametrize("text, words", [
-    ("data.fields={question: descr}", "data.fields[question]: must be one of our names"), ("data.fields={description: question}", "write {THEIRS: OURS}"),
-    ("data.fields=[question]", "-o data.fields=[question]: "), ("data.fields={a: [code]}", "data.fields[a]: must be"), ("filter.gates={a: b}", "-o filter.gates={a: b}: "),
-    ("seed=", "-o seed=: seed: "), ("paths.root='x", "not a value in YAML")])
+    ("data.fields={question: descr}", "data.fields[question]: must be one of our names"),
+    ("data.fields={description: question}", "write {THEIRS: OURS}"),
+    ("data.fields=[question]", "-o data.fields=[question]: "),
+    ("data.fields={a: [code]}", "data.fields[a]: must be"),
+    ("filter.gates={a: b}", "-o filter.gates={a: b}: "),
+    ("seed=", "-o seed=: seed: "), ("paths.root='x", "not a value in YAML"),
+])
 def test_other_mistakes_in_an_override(workspace, message, text, words):
     assert words in message(load_config, None, [text])
 
@@ -165,11 +183,13 @@ def test_a_list_may_be_another_setting_s(workspace):
 
 def test_every_key_is_documented_once_and_every_number_has_a_range():
     rows = {row["key"]: row for row in describe()}
-    leaves = {f"{s.name}.{f.name}" for s in fields(Config) if is_dataclass(s.default_factory) for f in fields(s.default_factory)}
+    sections = [s for s in fields(Config) if is_dataclass(s.default_factory)]
+    leaves = {f"{s.name}.{f.name}" for s in sections for f in fields(s.default_factory)}
     leaves |= {f.name for f in fields(Config) if not is_dataclass(f.default_factory)}
     assert set(rows) == leaves
     assert all(len(row["meaning"]) > 5 and "key(" not in row["meaning"] for row in rows.values())
-    for section in (Config, *(s.default_factory for s in fields(Config) if is_dataclass(s.default_factory))):
-        bare = [f.name for f in fields(section) if f.type in (int, float) and not any(v is not None for v in f.metadata.values())]
+    for section in (Config, *(s.default_factory for s in sections)):
+        numbers = [f for f in fields(section) if f.type in (int, float)]
+        bare = [f.name for f in numbers if not any(v is not None for v in f.metadata.values())]
         assert bare == [], section.__name__
     assert problems(Config()) == []

@@ -10,8 +10,10 @@ import transformers as tf
 from hypothesis import given, settings, strategies as st
 
 from evoselfcode.config import Functions, Names
-from evoselfcode.datagen.functions import BROKEN, cut_function, draw_functions, function_end, generate_functions, idle, make_pair, no_description, state
-from evoselfcode.datagen.names import arm_table, choose_arms, entropy, generate_names, name_batches, name_prompt, name_records, refusal, yield_table
+from evoselfcode.datagen.functions import BROKEN, cut_function, draw_functions, function_end, generate_functions, idle
+from evoselfcode.datagen.functions import make_pair, no_description, state
+from evoselfcode.datagen.names import arm_table, choose_arms, entropy, generate_names, name_batches, name_prompt
+from evoselfcode.datagen.names import name_records, refusal, yield_table
 from evoselfcode.engine.fim import probe
 from evoselfcode.engine.local import Engine
 from evoselfcode.engine.base import Sample
@@ -37,11 +39,13 @@ def names(pocket):
 # Names
 
 @pytest.mark.parametrize("name,why", [
-    ("count_vowels", ""), ("_private_sum", ""), ("is_prime2", ""), ("a"*65, ""), ("a"*66, "not a name"), ("ab", "not a name"), ("CountVowels", "not a name"),
-    ("9lives", "not a name"), ("two words", "not a name"), ("naïve_sum", "not a name"), ("sum_of\n", "not a name"), ("", "not a name"), ("x.y_z", "not a name"),
-    ("sorted", "keyword or builtin"), ("lambda", "keyword or builtin"), ("match", "keyword or builtin"), ("__import__", "keyword or builtin"),
-    ("solve", "weak"), ("_solve_", "weak"), ("process", "weak"), ("my_func", "weak"), ("test_function", "weak"), ("_____", "weak"), ("x_1", "weak"),
-    ("seen_before", "duplicate")])
+    ("count_vowels", ""), ("_private_sum", ""), ("is_prime2", ""), ("a"*65, ""), ("a"*66, "not a name"),
+    ("ab", "not a name"), ("CountVowels", "not a name"), ("9lives", "not a name"), ("two words", "not a name"),
+    ("naïve_sum", "not a name"), ("sum_of\n", "not a name"), ("", "not a name"), ("x.y_z", "not a name"),
+    ("sorted", "keyword or builtin"), ("lambda", "keyword or builtin"), ("match", "keyword or builtin"),
+    ("__import__", "keyword or builtin"), ("solve", "weak"), ("_solve_", "weak"), ("process", "weak"),
+    ("my_func", "weak"), ("test_function", "weak"), ("_____", "weak"), ("x_1", "weak"), ("seen_before", "duplicate"),
+])
 def test_which_names_are_kept(name, why):
     assert refusal(name, {"seen_before"}) == why
 
@@ -53,7 +57,9 @@ def test_names_are_enough_different_and_usable(pocket, arm):
     assert len(words) == len(set(words)) == 50 and {record["source"] for record in found} == {arm}
     assert len({record["id"] for record in found}) == 50 and {record["model"] for record in found} == {"pocket"}
     for word in words:
-        assert re.fullmatch("[a-z_][a-z0-9_]{2,64}", word) and not keyword.iskeyword(word) and not hasattr(builtins, word)
+        assert re.fullmatch("[a-z_][a-z0-9_]{2,64}", word)
+        assert not keyword.iskeyword(word)
+        assert not hasattr(builtins, word)
         ast.parse(f"def {word}(): pass")
 
 
@@ -66,7 +72,8 @@ def test_drawing_stops_when_it_runs_dry(pocket):
     batches = list(name_batches(pocket, Names(number=10**6, batch=250, floor=1000), seed=1))
     assert sum(b.drawn for b in batches) == 1000
     table = yield_table(batches)
-    assert (table.drawn == table.new + table[[why for why in ("not a name", "keyword or builtin", "weak", "duplicate") if why in table]].sum(axis=1)).all()
+    reasons = [why for why in ("not a name", "keyword or builtin", "weak", "duplicate") if why in table]
+    assert (table.drawn == table.new + table[reasons].sum(axis=1)).all()
     assert (table["yield"] == 1000*table.new/table.drawn).all() and table["yield"].iloc[-1] < table["yield"].iloc[0]
     greedy = list(name_batches(pocket, Names(number=50, batch=300, temperature=0), seed=1))
     assert sum(b.drawn for b in greedy) == 1200 and len(greedy[0].new) <= 1 and greedy[0].entropy == 0
@@ -82,9 +89,11 @@ def test_both_arms_take_turns_and_are_compared(pocket):
     records = name_records(batches, asked.number, "pocket")
     assert len({r["name"] for r in records}) == len(records) == 120
     table = arm_table(batches).set_index("arm")
-    assert table.new["fim"] == sum(len(b.new) for b in batches if b.arm == "fim") and table.drawn["l2r"] == 100*sum(b.arm == "l2r" for b in batches)
-    overlap = {name for b in batches if b.arm == "fim" for name in b.new} & {name for b in batches if b.arm == "l2r" for name in b.new}
-    assert table["found by others, too"]["l2r"] == f"{len(overlap)/table.new['l2r']:.0%}"
+    assert table.new["fim"] == sum(len(b.new) for b in batches if b.arm == "fim")
+    assert table.drawn["l2r"] == 100 * sum(b.arm == "l2r" for b in batches)
+    fim = {name for b in batches if b.arm == "fim" for name in b.new}
+    l2r = {name for b in batches if b.arm == "l2r" for name in b.new}
+    assert table["found by others, too"]["l2r"] == f"{len(fim & l2r)/table.new['l2r']:.0%}"
 
 
 @pytest.mark.parametrize("at", [0, 1, 3])
@@ -111,7 +120,8 @@ def test_the_arm_follows_the_model_and_the_settings(pocket, blank):
     assert arms == {"l2r": None} and "left to right" in reason
     assert choose_arms(blank, Names(arm="fim"))[0] == {"fim": probe(blank).family}
     by_hand = Names(arm="fim", fim_tokens=[family.prefix, family.suffix, family.middle])
-    assert choose_arms(pocket, by_hand)[0]["fim"].name == "as given" and len(generate_names(pocket, by_hand)) == by_hand.number
+    assert choose_arms(pocket, by_hand)[0]["fim"].name == "as given"
+    assert len(generate_names(pocket, by_hand)) == by_hand.number
 
 
 def test_entropy():
@@ -120,11 +130,18 @@ def test_entropy():
 
 # Functions
 
-BODIES = ["    return 1\n", "    x = 1\n    return x\n", "    for i in range(3):\n        pass\n    return i\n", '    t = """\nat the margin\n"""\n    return t\n',
-          "    if x:\n        return (1,\n2)\n    return 0\n", "    def inner():\n        return 2\n    return inner()\n"]
+BODIES = [
+    "    return 1\n",
+    "    x = 1\n    return x\n",
+    "    for i in range(3):\n        pass\n    return i\n",
+    '    t = """\nat the margin\n"""\n    return t\n',
+    "    if x:\n        return (1,\n2)\n    return 0\n",
+    "    def inner():\n        return 2\n    return inner()\n",
+]
+AFTERWARDS = ["", "\n", "\n\nprint(f(1))", "def g(", "\nclass A:\n  x", "# note\n", "x = [1,", "@", "\n\n\"\"\"text"]
 
 
-@given(body=st.sampled_from(BODIES), after=st.sampled_from(["", "\n", "\n\nprint(f(1))", "def g(", "\nclass A:\n  x", "# note\n", "x = [1,", "@", "\n\n\"\"\"text"]))
+@given(body=st.sampled_from(BODIES), after=st.sampled_from(AFTERWARDS))
 @settings(deadline=None)
 def test_what_follows_a_function_is_cut_off(body, after):
     source = f"def f(x):\n{body}"
@@ -140,22 +157,31 @@ def test_a_text_cut_off_by_the_limit_never_passes_for_whole(body, data):
     assert function is None and why == "truncated"
 
 
-@pytest.mark.parametrize("text", ["", "x = 1\n", "def f(:\n    pass\n", "def f(x):\n", "def f(x):\n    y = = 1\n    return y\n", "class A:\n    pass\n",
-                                  "def f(x):\n    return 1\n  return 2\n", "def f(x):\n    return 1\n        return 2\n", "\0", "def f(x):\n    return '\n"])
+@pytest.mark.parametrize("text", [
+    "", "x = 1\n", "def f(:\n    pass\n", "def f(x):\n", "def f(x):\n    y = = 1\n    return y\n",
+    "class A:\n    pass\n", "def f(x):\n    return 1\n  return 2\n", "def f(x):\n    return 1\n        return 2\n",
+    "\0", "def f(x):\n    return '\n",
+])
 def test_what_is_no_function_is_refused(text):
     assert cut_function(text) == (None, "syntax")
 
 
-@pytest.mark.parametrize("body,does", [("pass", True), ("...", True), ("raise NotImplementedError", True), ("raise NotImplementedError('later')", True),
-                                       ("return 1", False), ("raise ValueError", False), ("x += 1\n    pass", False)])
+@pytest.mark.parametrize("body,does", [
+    ("pass", True), ("...", True), ("raise NotImplementedError", True), ("raise NotImplementedError('later')", True),
+    ("return 1", False), ("raise ValueError", False), ("x += 1\n    pass", False),
+])
 def test_idle(body, does):
     assert idle(f"def f(x):\n    {body}\n") == does
 
 
 @pytest.mark.parametrize("text, end", [
-    ("    return x\n\n\ny = 1", "    return x\n\n\n"), ("    return x\n@cache\n", "    return x\n"), ("    return x\n", None), ("    return x\n\n", None), ("    return x", None),
-    ('    y = """\nprint(1)\n', None), ('    y = """\nprint(1)\n"""\nprint(2)', '    y = """\nprint(1)\n"""\n'), ("    y = [\n1,\n]\n", None), ("    if x:\n", None), ("    if x:\ny\n", "    if x:\ny\n"),
-    ("    y = x\n# a remark\n    return y\n", None), ("    try: return 1\n", None), ("    return x +\n", "    return x +\n"), ("\tx = 1\n        y = 2\n", "\tx = 1\n        y = 2\n"), ("    return '\0'\n", "    return '\0'\n")])
+    ("    return x\n\n\ny = 1", "    return x\n\n\n"), ("    return x\n@cache\n", "    return x\n"),
+    ("    return x\n", None), ("    return x\n\n", None), ("    return x", None), ('    y = """\nprint(1)\n', None),
+    ('    y = """\nprint(1)\n"""\nprint(2)', '    y = """\nprint(1)\n"""\n'), ("    y = [\n1,\n]\n", None),
+    ("    if x:\n", None), ("    if x:\ny\n", "    if x:\ny\n"), ("    y = x\n# a remark\n    return y\n", None),
+    ("    try: return 1\n", None), ("    return x +\n", "    return x +\n"),
+    ("\tx = 1\n        y = 2\n", "\tx = 1\n        y = 2\n"), ("    return '\0'\n", "    return '\0'\n"),
+])
 def test_a_function_is_over_when_the_parser_says_so(text, end):
     found = function_end("def f(x):\n", text)
     assert (None if found is None else text[:found]) == end
@@ -170,32 +196,54 @@ def test_real_functions_are_never_thought_broken_while_they_grow():
         if not inspect.isfunction(function) or function.__module__ != "statistics": continue
         lines = textwrap.dedent(inspect.getsource(function)).splitlines(keepends=True)
         assert all(state("".join(lines[:size])) != BROKEN for size in range(len(lines) + 1))
-        if lines[0].startswith("def"): assert function_end(lines[0], "".join(lines[1:]) + "x = 1") == sum(map(len, lines[1:]))
+        if lines[0].startswith("def"):
+            assert function_end(lines[0], "".join(lines[1:]) + "x = 1") == sum(map(len, lines[1:]))
 
 
 def test_rows_leave_their_batch_when_their_function_is_over(pocket):
     free = draw_functions(pocket, ["count_vowels", "squares"]*4, Functions(max_new_tokens=150), seed=3)
     assert all(s.finished and cut_function(s.text)[1] == "" for s in free)
     prompt, steps = "def squares(numbers):\n", []
-    samples = pocket.sample([prompt], 8, 1., 1., 120, seed=1, over=lambda prompt, text: steps.append(text) or (0 if text.count("\n") > 1 else None))
-    assert all(s.finished and (s.text, s.tokens) == ("", 0) for s in samples[0] if s.text.count("\n") != 1) and max(text.count("\n") for text in steps) < 12
-    assert any(function_end(prompt, s.text + "x") for s in pocket.sample([prompt], 8, 1., 1., 120, seed=1, over=function_end)[0])
+    def over(prompt, text):
+        steps.append(text)
+        return 0 if text.count("\n") > 1 else None
+    samples = pocket.sample([prompt], 8, 1.0, 1.0, 120, seed=1, over=over)
+    assert all(s.finished and (s.text, s.tokens) == ("", 0) for s in samples[0] if s.text.count("\n") != 1)
+    assert max(text.count("\n") for text in steps) < 12
+    whole = pocket.sample([prompt], 8, 1.0, 1.0, 120, seed=1, over=function_end)[0]
+    assert any(function_end(prompt, s.text + "x") for s in whole)
 
 
 @pytest.mark.parametrize("text, why", [
-    ("Count the vowels in a text.", ""), ("Count vowels", "description is the name"), ("count_vowels(text)", "description is code"), ("count_vowels", "description is the name"), ("return x", "description is code"), ("x = 1", "description is code"),
-    (">>> count_vowels('a')\n... 1", "description is code"), ("Count.", "description is too short"), ("word " * 201, "description is too long"), ("vowels in text", ""), ("Count vowels.\n\n>>> count_vowels('a')\n1", "")])
+    ("Count the vowels in a text.", ""),
+    ("Count vowels", "description is the name"),
+    ("count_vowels(text)", "description is code"),
+    ("count_vowels", "description is the name"),
+    ("return x", "description is code"),
+    ("x = 1", "description is code"),
+    (">>> count_vowels('a')\n... 1", "description is code"),
+    ("Count.", "description is too short"),
+    ("word " * 201, "description is too long"),
+    ("vowels in text", ""),
+    ("Count vowels.\n\n>>> count_vowels('a')\n1", ""),
+])
 def test_a_docstring_need_not_describe(text, why):
     assert no_description(text, "count_vowels", Functions()) == why
-    pair, dropped = make_pair(Sample(f'def count_vowels(x):\n    """{text}"""\n    return 1\n', 9, True, 0.), "count_vowels")
+    code = f'def count_vowels(x):\n    """{text}"""\n    return 1\n'
+    pair, dropped = make_pair(Sample(code, 9, True, 0.0), "count_vowels")
     assert dropped == why and (pair is None) == bool(why)
 
 
 def test_reasons():
     whole = 'def f(x: int) -> int:\n    """Add one.\n\n    More."""\n    return x + 1\n'
     pair, why = make_pair(Sample(whole + "\n\nprint(f(", 9, True, 0.), "f")
-    assert why == "" and pair == dict(description="Add one.\n\nMore.", code="def f(x: int) -> int:\n    return x + 1\n", entry_point="f", signature="def f(x: int) -> int:\n", imports="", docstring="Add one.\n\n    More.")
-    assert make_pair(Sample(whole, 9, True, 0.), "g") == make_pair(Sample("def fg(x):", 9, True, 0.), "f") == (None, "other name")
+    assert why == ""
+    assert pair == dict(
+        description="Add one.\n\nMore.", code="def f(x: int) -> int:\n    return x + 1\n", entry_point="f",
+        signature="def f(x: int) -> int:\n", imports="", docstring="Add one.\n\n    More.",
+    )
+    assert make_pair(Sample(whole, 9, True, 0.), "g") == (None, "other name")
+    assert make_pair(Sample("def fg(x):", 9, True, 0.), "f") == (None, "other name")
     assert make_pair(Sample(whole, 9, False, 0.), "f") == (None, "truncated")
     assert make_pair(Sample("def f(x):\n    return x\n", 9, True, 0.), "f") == (None, "no docstring")
 
@@ -203,12 +251,16 @@ def test_reasons():
 def test_every_function_is_kept_or_dropped_with_a_reason(pocket, names):
     kept, dropped = generate_functions(pocket, names, Functions(per_name=3), seed=1)
     assert len(kept) + len(dropped) == 3*len(names) and len(kept) > len(names)/2
-    assert {record["reason"] for record in dropped} <= {"syntax", "truncated", "no docstring", "other name", "does nothing", "duplicate"}
+    reasons = {"syntax", "truncated", "no docstring", "other name", "does nothing", "duplicate"}
+    assert {record["reason"] for record in dropped} <= reasons
     by_id = {record["id"]: record["name"] for record in names}
     for pair in kept:
         node = [n for n in ast.parse(pair["code"]).body if isinstance(n, ast.FunctionDef)][-1]
         assert node.name == pair["entry_point"] == by_id[pair["parents"][0]] and ast.get_docstring(node) is None
-        assert pair["description"].strip() and pair["source"] in ("fim", "l2r") and pair["iteration"] == 0 and pair["model"] == "pocket"
+        assert pair["description"].strip()
+        assert pair["source"] in ("fim", "l2r")
+        assert pair["iteration"] == 0
+        assert pair["model"] == "pocket"
     assert len({pair["id"] for pair in kept}) == len({pair["code"] for pair in kept}) == len(kept)
     assert generate_functions(pocket, names, Functions(per_name=3), seed=1) == (kept, dropped)
 

@@ -15,10 +15,18 @@ from evoselfcode.engine import fim, loading
 from evoselfcode.engine.local import Engine, as_tree
 from evoselfcode.engine.batching import cache_room, draw, nucleus
 
-PROMPTS = ["def count_vowels(text: str) -> int:\n", "def f(", "from math import prod\n\n\ndef product_of_evens(numbers: list[int]) -> int:\n    evens = ",
-           "# Return the sum of the numbers above zero in the list.\n", "def f("]
-SMALL = dict(vocab_size=1200, hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-             max_position_embeddings=256, initializer_range=.3, bos_token_id=None, eos_token_id=0, pad_token_id=0)
+PROMPTS = [
+    "def count_vowels(text: str) -> int:\n",
+    "def f(",
+    "from math import prod\n\n\ndef product_of_evens(numbers: list[int]) -> int:\n    evens = ",
+    "# Return the sum of the numbers above zero in the list.\n",
+    "def f(",
+]
+SMALL = dict(
+    vocab_size=1200, hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
+    num_key_value_heads=2, max_position_embeddings=256, initializer_range=0.3, bos_token_id=None, eos_token_id=0,
+    pad_token_id=0,
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +47,10 @@ def engine(request, pocket):
 def generate(engine, prompt, new):
     ids = torch.tensor([engine.encode([prompt])[0]])
     with torch.inference_mode():
-        out = engine.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=new,
-                                    eos_token_id=engine.ends.tolist(), pad_token_id=0)
+        out = engine.model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=new,
+            eos_token_id=engine.ends.tolist(), pad_token_id=0,
+        )
     return out[0, ids.shape[1]:].tolist()
 
 
@@ -92,19 +102,29 @@ def test_prompts_kept_once_give_what_copies_give(engine):
 
 
 @pytest.mark.parametrize("make", [
-    lambda: tf.Starcoder2Config(**SMALL, sliding_window=None), lambda: tf.GemmaConfig(**SMALL, head_dim=16), lambda: tf.Qwen3Config(**SMALL, head_dim=16), lambda: tf.Gemma2Config(**SMALL, head_dim=16),
-    lambda: tf.GPTBigCodeConfig(vocab_size=1200, n_embd=48, n_layer=2, n_head=4, n_positions=256, bos_token_id=0, eos_token_id=0), lambda: tf.GPTNeoXConfig(**{k: v for k, v in SMALL.items() if k != "num_key_value_heads"})])
+    lambda: tf.Starcoder2Config(**SMALL, sliding_window=None),
+    lambda: tf.GemmaConfig(**SMALL, head_dim=16),
+    lambda: tf.Qwen3Config(**SMALL, head_dim=16),
+    lambda: tf.Gemma2Config(**SMALL, head_dim=16),
+    lambda: tf.GPTBigCodeConfig(
+        vocab_size=1200, n_embd=48, n_layer=2, n_head=4, n_positions=256, bos_token_id=0, eos_token_id=0,
+    ),
+    lambda: tf.GPTNeoXConfig(**{k: v for k, v in SMALL.items() if k != "num_key_value_heads"}),
+])
 def test_other_architectures_give_the_same_however_prompts_are_kept(pocket, make):
     torch.manual_seed(1)
     engine = Engine(tf.AutoModelForCausalLM.from_config(make()).double(), pocket.tokenizer)
-    found = engine.sample(PROMPTS, 4, .9, .95, 20, seed=4)
+    once = engine.sample(PROMPTS, 4, .9, .95, 20, seed=4)
     engine._shares = False
-    assert [[s.text for s in samples] for samples in found] == [[s.text for s in samples] for samples in engine.sample(PROMPTS, 4, .9, .95, 20, seed=4)]
+    copied = engine.sample(PROMPTS, 4, .9, .95, 20, seed=4)
+    assert [[s.text for s in samples] for samples in once] == [[s.text for s in samples] for samples in copied]
 
 
 def test_a_model_that_attends_otherwise_is_found_out(pocket, monkeypatch):
     from evoselfcode.engine import kv_cache as shared
-    monkeypatch.setattr(shared, "attend", lambda query, keys, values, scaling, hidden=None, plain=shared.attend: plain(query*1.1, keys, values, scaling, hidden))
+    plain = shared.attend
+    def attend(query, keys, values, scaling, hidden=None): return plain(query * 1.1, keys, values, scaling, hidden)
+    monkeypatch.setattr(shared, "attend", attend)
     monkeypatch.delattr(pocket, "_shares", raising=False)
     with torch.inference_mode(): assert not pocket._once()
     del pocket._shares
@@ -113,14 +133,19 @@ def test_a_model_that_attends_otherwise_is_found_out(pocket, monkeypatch):
 def test_batches_keep_to_rows_and_to_tokens(pocket, monkeypatch):
     monkeypatch.setattr(pocket, "room", 1000)
     sizes = []
-    def work(items): sizes.append(len(items)); return items
+    def work(items):
+        sizes.append(len(items))
+        return items
     widths = [10]*30 + [100]*25 + [400]*3 + [2000]
     assert pocket.in_batches(widths, work, 20, widths) == widths and sum(sizes) == len(widths)
     done = 0
-    for size in sizes: assert size == 1 or size*widths[done + size - 1] <= 1000; done += size
+    for size in sizes:
+        assert size == 1 or size * widths[done + size - 1] <= 1000
+        done += size
     assert len(sizes) < 15 and max(sizes) <= 20
     config = pocket.model.config
-    assert cache_room(pocket.model) == (4 << 30)//(2*config.num_hidden_layers*config.num_key_value_heads*config.head_dim*4)
+    token = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * 4
+    assert cache_room(pocket.model) == (4 << 30) // token
 
 
 def test_a_longer_limit_only_continues(pocket):
@@ -168,9 +193,11 @@ def test_a_tokenizer_need_not_have_marks(pocket, message):
     plain = tf.PreTrainedTokenizerFast(tokenizer_object=pocket.tokenizer.backend_tokenizer)
     assert plain.pad_token_id is plain.eos_token_id is plain.bos_token_id is None
     bare = Engine(pocket.model, plain)
-    assert [s.text[:20] for s in sum(bare.sample(PROMPTS, temperature=0, max_new_tokens=12), [])] == [s.text[:20] for s in sum(pocket.sample(PROMPTS, temperature=0, max_new_tokens=12), [])]
+    ours, theirs = (sum(e.sample(PROMPTS, temperature=0, max_new_tokens=12), []) for e in (bare, pocket))
+    assert [s.text[:20] for s in ours] == [s.text[:20] for s in theirs]
     texts = ["    return 1\n", "x", "    return sum(numbers)\n", "", "1"]
-    for a, b in zip(bare.logprobs(PROMPTS, texts), pocket.logprobs(PROMPTS, texts)): np.testing.assert_allclose(a, b, atol=1e-5)
+    for a, b in zip(bare.logprobs(PROMPTS, texts), pocket.logprobs(PROMPTS, texts)):
+        np.testing.assert_allclose(a, b, atol=1e-5)
     assert "prompt 1 is empty" in message(bare.sample, ["fine", ""])
 
 
@@ -238,7 +265,8 @@ def test_a_leading_space_survives_tokenizers_that_drop_it(pocket):
 # Log-probabilities
 
 def test_log_probabilities_are_those_of_one_by_one(engine):
-    texts = ["    return 1\n", "", "x", "xs: list[int]) -> int:\n    total = 0\n    for x in xs:\n        total += x\n    return total\n", "x"]
+    loop = "xs: list[int]) -> int:\n    total = 0\n    for x in xs:\n        total += x\n    return total\n"
+    texts = ["    return 1\n", "", "x", loop, "x"]
     pairs = [(prompt, text) for prompt in [*PROMPTS, ""] for text in texts]
     shuffled = [pairs[i] for i in np.random.default_rng(0).permutation(len(pairs))]
     rows = engine.rows
@@ -263,7 +291,8 @@ def test_equal_beginnings_are_one_node():
 def test_very_many_candidates_are_split(pocket):
     texts = [f"    return {i} + {i*i}\n" for i in range(200)]
     found = pocket.logprobs(["def f():\n"]*200, texts)
-    assert all(np.allclose(values, plain_logprobs(pocket, "def f():\n", text), atol=1e-4) for text, values in list(zip(texts, found))[::20])
+    for text, values in list(zip(texts, found))[::20]:
+        assert np.allclose(values, plain_logprobs(pocket, "def f():\n", text), atol=1e-4)
 
 
 def test_perplexity(pocket):
@@ -289,7 +318,8 @@ def test_damaged_folders_are_one_line(folder, message):
     message(loading.load, folder)
     (folder/"config.json").write_text("{")
     message(loading.load, folder)
-    (folder/"config.json").write_text(json.dumps(config | {"model_type": "mystery", "auto_map": {"AutoModelForCausalLM": "evil.Model"}}))
+    foreign = {"model_type": "mystery", "auto_map": {"AutoModelForCausalLM": "evil.Model"}}
+    (folder/"config.json").write_text(json.dumps(config | foreign))
     (folder/"evil.py").write_text("raise SystemExit('ran')")
     message(loading.load, folder)
     (folder/"config.json").write_text(json.dumps(config))
@@ -301,7 +331,8 @@ def test_damaged_folders_are_one_line(folder, message):
 
 def test_names_that_are_no_model(tmp_path, message):
     (tmp_path/"file").write_text("")
-    for name in (tmp_path/"nowhere", tmp_path/"file", tmp_path, "./nowhere", "a/b/c", "", "no spaces allowed/here"): message(loading.load, name)
+    for name in (tmp_path / "nowhere", tmp_path / "file", tmp_path, "./nowhere", "a/b/c", "", "no spaces allowed/here"):
+        message(loading.load, name)
     start = perf_counter()
     assert "give a folder" in message(loading.load, "nobody/no-such-model") and perf_counter() - start < 20
 
@@ -337,8 +368,11 @@ def test_an_adapter_is_merged_into_its_base(tmp_path, folder, message):
     assert str(folder) in message(loading.load, tmp_path/"adapter")
 
 
-@pytest.mark.parametrize("settings, told", [("{", "adapter_config.json: broken JSON"), ("[]", "names no base model"), ("{}", "names no base model"),
-    ('{"base_model_name_or_path": null}', "names no base model"), ('{"base_model_name_or_path": "../none"}', "adapter_config.json: its base model ../none is not there")])
+@pytest.mark.parametrize("settings, told", [
+    ("{", "adapter_config.json: broken JSON"), ("[]", "names no base model"), ("{}", "names no base model"),
+    ('{"base_model_name_or_path": null}', "names no base model"),
+    ('{"base_model_name_or_path": "../none"}', "adapter_config.json: its base model ../none is not there"),
+])
 def test_an_adapter_without_its_base_is_told(settings, told, tmp_path, message):
     (tmp_path/"adapter_config.json").write_text(settings)
     (tmp_path/"adapter_model.safetensors").write_bytes(b"")
@@ -349,14 +383,18 @@ def test_an_adapter_without_its_base_is_told(settings, told, tmp_path, message):
 def test_a_base_beside_its_adapter_is_found(tmp_path, folder):
     from peft import LoraConfig, get_peft_model
     shutil.copytree(folder, tmp_path/"base")
-    get_peft_model(loading.load(folder, "cpu")[0], LoraConfig(r=4, target_modules="all-linear")).save_pretrained(tmp_path/"adapter")
-    settings = json.loads((tmp_path/"adapter"/"adapter_config.json").read_text())
-    (tmp_path/"adapter"/"adapter_config.json").write_text(json.dumps(settings | dict(base_model_name_or_path="../base")))
+    adapted = get_peft_model(loading.load(folder, "cpu")[0], LoraConfig(r=4, target_modules="all-linear"))
+    adapted.save_pretrained(tmp_path/"adapter")
+    path = tmp_path/"adapter"/"adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | dict(base_model_name_or_path="../base")))
     assert len(loading.load(tmp_path/"adapter", "cpu")) == 2
 
 
 def test_importing_is_light():
-    code = "import sys, evoselfcode.engine.local, evoselfcode.engine.fim; print([m for m in ('torch', 'transformers', 'pandas') if m in sys.modules])"
+    code = (
+        "import sys, evoselfcode.engine.local, evoselfcode.engine.fim; "
+        "print([m for m in ('torch', 'transformers', 'pandas') if m in sys.modules])"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
@@ -384,32 +422,56 @@ def byte_level():
 
 
 ARCHITECTURES = {  # of each family, one that real models of it have
-    "Qwen-Coder, CodeGemma, pocket": ("Qwen2Config", "GemmaConfig"), "StarCoder, StarCoder2": ("Starcoder2Config", "GPTBigCodeConfig"),
-    "SantaCoder": ("GPTBigCodeConfig",), "CodeLlama": ("LlamaConfig",), "DeepSeek-Coder": ("LlamaConfig",)}
+    "Qwen-Coder, CodeGemma, pocket": ("Qwen2Config", "GemmaConfig"),
+    "StarCoder, StarCoder2": ("Starcoder2Config", "GPTBigCodeConfig"),
+    "SantaCoder": ("GPTBigCodeConfig",),
+    "CodeLlama": ("LlamaConfig",),
+    "DeepSeek-Coder": ("LlamaConfig",),
+}
+PAIRS = [(family, architecture) for family in fim.FAMILIES for architecture in ARCHITECTURES[family.name]]
 
 
-@pytest.mark.parametrize("family, architecture", [(f, a) for f in fim.FAMILIES for a in ARCHITECTURES[f.name]], ids=lambda x: getattr(x, "name", x))
+@pytest.mark.parametrize("family, architecture", PAIRS, ids=lambda x: getattr(x, "name", x))
 def test_every_family_is_proved_on_its_architecture(family, architecture):
-    "A small model with random weights has the tokens only; taught the six holes, it has the skill, and the probe says so."
+    """A small model with random weights has the tokens only; taught the six holes, it has the skill.
+
+    The probe says so.
+    """
     from tokenizers import AddedToken
     tokenizer = tf.PreTrainedTokenizerFast(tokenizer_object=byte_level(), eos_token="<end>", pad_token="<end>")
     tokenizer.add_tokens([AddedToken(token, special=True) for token in (family.prefix, family.suffix, family.middle)])
     torch.manual_seed(1)
-    size = dict(vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, bos_token_id=None, pad_token_id=tokenizer.pad_token_id)
-    if architecture == "GPTBigCodeConfig": size |= dict(n_embd=64, n_layer=2, n_head=4, n_positions=256, attn_pdrop=0., resid_pdrop=0., embd_pdrop=0., initializer_range=0.1)
-    else: size |= dict(hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=16, max_position_embeddings=256, initializer_range=0.1)
+    size = dict(
+        vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    if architecture == "GPTBigCodeConfig":
+        size |= dict(
+            n_embd=64, n_layer=2, n_head=4, n_positions=256, attn_pdrop=0.0, resid_pdrop=0.0, embd_pdrop=0.0,
+            initializer_range=0.1,
+        )
+    else:
+        size |= dict(
+            hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+            head_dim=16, max_position_embeddings=256, initializer_range=0.1,
+        )
     model = tf.AutoModelForCausalLM.from_config(getattr(tf, architecture)(**size))
     engine = Engine(model, tokenizer)
     before = fim.probe(engine)
     assert before.family == family and not before.works and "writes left to right" in before.reason
-    texts = [fim.fim_prompt(family, fim.BEFORE, after) + middle + tokenizer.eos_token for middle, after in fim.HOLES.items()]
+    prompts = [fim.fim_prompt(family, fim.BEFORE, after) for after in fim.HOLES.values()]
+    texts = [prompt + middle + tokenizer.eos_token for prompt, middle in zip(prompts, fim.HOLES)]
     batch = tokenizer(texts, return_tensors="pt", padding=True)
     labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
-    for row, middle in zip(labels, fim.HOLES): row[:int((row != -100).sum()) - len(middle) - 1] = -100  # the middle and the end are to be learnt
+    # the middle and the end are to be learnt
+    for row, middle in zip(labels, fim.HOLES): row[:int((row != -100).sum()) - len(middle) - 1] = -100
     optimizer = torch.optim.AdamW(model.train().parameters(), lr=6e-3)
     for _ in range(300):
-        if (loss := model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], labels=labels).loss) < 0.05: break
-        loss.backward(); optimizer.step(); optimizer.zero_grad()
+        loss = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], labels=labels).loss
+        if loss < 0.05: break
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
     after = fim.probe(Engine(model, tokenizer))
     assert after.works and "fills in the middle" in after.reason, after
 
@@ -418,9 +480,12 @@ def test_control_tokens_by_hand(pocket):
     family = fim.FAMILIES[0]
     given = [family.prefix, family.suffix, family.middle]
     assert fim.probe(pocket, given).works and fim.probe(pocket, given).family.name == "as given"
-    assert not fim.probe(pocket, given[::-1]).works                                    # known to the tokenizer, and in the wrong places
-    with pytest.raises(UserError, match="names.fim_tokens: must be three tokens.* not 2"): fim.detect(pocket.tokenizer, given[:2])
-    with pytest.raises(UserError, match="names.fim_tokens: '<PRE>' is not one token of this model"): fim.detect(pocket.tokenizer, ["<PRE>", *given[1:]])
+    # known to the tokenizer, and in the wrong places
+    assert not fim.probe(pocket, given[::-1]).works
+    with pytest.raises(UserError, match="names.fim_tokens: must be three tokens.* not 2"):
+        fim.detect(pocket.tokenizer, given[:2])
+    with pytest.raises(UserError, match="names.fim_tokens: '<PRE>' is not one token of this model"):
+        fim.detect(pocket.tokenizer, ["<PRE>", *given[1:]])
 
 
 def test_the_probe_tells_skill_from_vocabulary(pocket):

@@ -56,7 +56,8 @@ def test_paired_bootstrap_counts_and_direction():
     rise = passk.paired_bootstrap([0, 0.5, 1, 1], [1, 0.5, 1, 0.5])
     assert rise.difference == pytest.approx(0.125) and (rise.gained, rise.lost) == (1, 1)
     back = passk.paired_bootstrap([1, 0.5, 1, 0.5], [0, 0.5, 1, 1])
-    assert back.difference == -rise.difference and (back.low, back.high) == pytest.approx((-rise.high, -rise.low), abs=0.05)
+    assert back.difference == -rise.difference
+    assert (back.low, back.high) == pytest.approx((-rise.high, -rise.low), abs=0.05)
     assert passk.paired_bootstrap([1, 0], [1, 0]) == (0, 0, 0, 0, 0)
     with pytest.raises(UserError): passk.paired_bootstrap([1, 0], [1, 0, 1])
 
@@ -80,12 +81,16 @@ def test_load_plain_and_gzipped(tmp_path):
     records = [problem(), problem("T/1", "triple")]
     write_jsonl(tmp_path / "p.jsonl", records)
     (tmp_path / "p.jsonl.gz").write_bytes(gzip.compress((tmp_path / "p.jsonl").read_bytes()))
-    assert humaneval.load_problems(tmp_path / "p.jsonl") == humaneval.load_problems(str(tmp_path / "p.jsonl.gz")) == records
+    assert humaneval.load_problems(tmp_path / "p.jsonl") == records
+    assert humaneval.load_problems(str(tmp_path / "p.jsonl.gz")) == records
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
 @pytest.mark.parametrize("records, said", [
-    ([problem(), problem()], "listed twice"), ([], "no records"), ([{k: v for k, v in problem().items() if k != "test"}], "test")])
+    ([problem(), problem()], "listed twice"),
+    ([], "no records"),
+    ([{k: v for k, v in problem().items() if k != "test"}], "test"),
+])
 def test_load_refuses_bad_files(tmp_path, suffix, records, said):
     text = "".join(json.dumps(r) + "\n" for r in records).encode()
     path = tmp_path / f"p{suffix}"
@@ -102,10 +107,19 @@ def test_load_names_the_file(tmp_path):
 
 @pytest.mark.parametrize("prompt, description, signature", [
     ('def f(x):\n    """One\n    two.\n    """\n', "One\ntwo.", "def f(x):\n"),
-    ('import re\n\n\n@cache\ndef f(\n    x: str,\n) -> str:\n    """Größe."""\n', "Größe.", "import re\n\n\n@cache\ndef f(\n    x: str,\n) -> str:\n"),
+    ('import re\n\n\n@cache\ndef f(\n    x: str,\n) -> str:\n    """Größe."""\n', "Größe.",
+     "import re\n\n\n@cache\ndef f(\n    x: str,\n) -> str:\n"),
     ('def f(x: "ä"): "One line."\n', "One line.", 'def f(x: "ä"):\n'),
     ('def f(x):\n    """>>> f(1)\n    2\n    """\n', ">>> f(1)\n2", "def f(x):\n"),
-    ('def f(x):\n    """Add one.\n\n    For example:\n    >>> f(1)\n    2\n\n    >>> f(2)\n    3\n\n    Never fails.\n    """\n', "Add one.\n\nNever fails.", "def f(x):\n"),
+    ('def f(x):\n'
+     '    """Add one.\n\n'
+     '    For example:\n'
+     '    >>> f(1)\n'
+     '    2\n\n'
+     '    >>> f(2)\n'
+     '    3\n\n'
+     '    Never fails.\n'
+     '    """\n', "Add one.\n\nNever fails.", "def f(x):\n"),
     ('def f(x):\n    """Example: f(1) is 2."""\n', "Example: f(1) is 2.", "def f(x):\n"),
     ("def f(x):\n", "", "def f(x):\n"),
     ('def f(x):\n    import math\n    """Late words."""\n', "Late words.", "def f(x):\n"),
@@ -138,7 +152,8 @@ def test_prompt_styles():
     ("    return x\nprint(f(1))", "    return x\n"),
     ("    return x\ny = 2\n", "    return x\n"),
     ("    s = '''\nclasses\n'''\n    return s\n", "    s = '''\nclasses\n'''\n    return s\n"),
-    ("    # first\n    def inner():\n        return 1\n\n    return inner()\n\n    # last\n", "    # first\n    def inner():\n        return 1\n\n    return inner()\n"),
+    ("    # first\n    def inner():\n        return 1\n\n    return inner()\n\n    # last\n",
+     "    # first\n    def inner():\n        return 1\n\n    return inner()\n"),
     ("    for x in xs:\n        y = x\n    return sum(", "    for x in xs:\n        y = x\n"),
     ("    return '\\d'\n", "    return '\\d'\n"),
 ])
@@ -153,8 +168,11 @@ def test_cut_leaves_what_is_no_body(text):
 
 def test_cut_is_idempotent_on_real_bodies():
     import textwrap
-    bodies = [ast.get_source_segment(source, node) for module in (textwrap, ast) for source in [open(module.__file__).read()]
-              for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    bodies = []
+    for module in (textwrap, ast):
+        source = open(module.__file__).read()
+        functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+        bodies += [ast.get_source_segment(source, node) for node in functions]
     assert len(bodies) > 15
     for text in bodies:
         body = "".join(text.splitlines(keepends=True)[ast.parse(text).body[0].body[0].lineno - 1:])
@@ -166,9 +184,15 @@ def test_cut_is_idempotent_on_real_bodies():
 # verdicts
 
 def test_check_keeps_order_and_fields_and_tells_the_kinds_apart():
-    problems = [problem(), problem("T/1", "quad", body="    return 4 * x\n", test="def check(candidate):\n    assert candidate(1) == 4\n")]
-    bodies = [("T/1", "    return 4 * x\n"), ("T/0", "    return x\n"), ("T/0", "    return 2 * x\n"), ("T/0", "    return 1 / 0\n"),
-              ("T/0", "  not python"), ("T/0", "    while True: pass\n"), ("T/0", "    import os\n    os._exit(0)\n")]
+    problems = [
+        problem(),
+        problem("T/1", "quad", body="    return 4 * x\n", test="def check(candidate):\n    assert candidate(1) == 4\n"),
+    ]
+    bodies = [
+        ("T/1", "    return 4 * x\n"), ("T/0", "    return x\n"), ("T/0", "    return 2 * x\n"),
+        ("T/0", "    return 1 / 0\n"), ("T/0", "  not python"), ("T/0", "    while True: pass\n"),
+        ("T/0", "    import os\n    os._exit(0)\n"),
+    ]
     samples = [dict(task_id=task, completion=body, sample_index=i) for i, (task, body) in enumerate(bodies)]
     results = humaneval.check_samples(problems, samples, Limits(seconds=1.0))
     assert [r["sample_index"] for r in results] == list(range(7))
@@ -178,15 +202,20 @@ def test_check_keeps_order_and_fields_and_tells_the_kinds_apart():
 
 
 def test_a_helper_of_the_prompt_is_there_for_the_tests():
-    given = problem(name="decode", prompt='def encode(s: str) -> str:\n    return s[::-1]\n\ndef decode(s: str) -> str:\n    """Undo encode."""\n',
-                    body="    return s[::-1]\n", test="def check(candidate):\n    assert candidate(encode('abc')) == 'abc'\n")
+    given = problem(
+        name="decode",
+        prompt='def encode(s: str) -> str:\n    return s[::-1]\n\ndef decode(s: str) -> str:\n    """Undo encode."""\n',
+        body="    return s[::-1]\n",
+        test="def check(candidate):\n    assert candidate(encode('abc')) == 'abc'\n",
+    )
     assert humaneval.check_canonical([given])[0]["passed"]
 
 
 def test_every_problem_is_answered_and_no_other():
     problems = [problem(), problem("T/1", "quad")]
     with pytest.raises(UserError, match="T/1"): humaneval.check_samples(problems, [dict(task_id="T/0", completion="")])
-    with pytest.raises(UserError, match="T/9"): humaneval.check_samples(problems[:1], [dict(task_id="T/9", completion="")])
+    with pytest.raises(UserError, match="T/9"):
+        humaneval.check_samples(problems[:1], [dict(task_id="T/9", completion="")])
 
 
 def test_canonical_solutions_that_fail_are_named():
@@ -234,7 +263,10 @@ def engine():
     bpe.train_from_iterator([Path(__file__).read_text()], vocab_size=300, special_tokens=["<|end|>"])
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe._tokenizer, eos_token="<|end|>", pad_token="<|end|>")
     torch.manual_seed(0)
-    size = LlamaConfig(vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=512, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
+    size = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2,
+        max_position_embeddings=512, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+    )
     return Engine(LlamaForCausalLM(size).eval(), tokenizer, device="cpu")
 
 
@@ -245,7 +277,8 @@ def settings(**changes):
 def test_batches_can_be_repeated_alone(engine):
     problems = [problem(f"T/{i}", name) for i, name in enumerate(("double", "triple", "halve", "negate", "square"))]
     everything = humaneval.sample_problems(engine, problems, settings(), seed=5)
-    assert [(s["task_id"], s["sample_index"]) for s in everything] == [(p["task_id"], i) for p in problems for i in range(2)]
+    wanted = [(p["task_id"], i) for p in problems for i in range(2)]
+    assert [(s["task_id"], s["sample_index"]) for s in everything] == wanted
     batches = humaneval.problem_batches(problems, 2)
     assert [len(b) for _, b in batches] == [2, 2, 1]
     assert humaneval.sample_batch(engine, batches[1][1], settings(), seed=5) == everything[4:8]

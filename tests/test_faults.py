@@ -36,8 +36,8 @@ TESTS = "assert f(3) == 9"
 
 
 def verdicts(codes, tests="", workers=1, store=None, **limits):
-    return list(run_programs([code if isinstance(code, Program) else Program(code, tests) for code in codes],
-        Limits(**dict(seconds=10) | limits), workers, store=store))
+    programs = [code if isinstance(code, Program) else Program(code, tests) for code in codes]
+    return list(run_programs(programs, Limits(**dict(seconds=10) | limits), workers, store=store))
 
 
 def statuses(*args, **options): return [v.status for v in verdicts(*args, **options)]
@@ -45,12 +45,15 @@ def statuses(*args, **options): return [v.status for v in verdicts(*args, **opti
 
 def children_of(*parents):
     "The processes that descend from these."
-    found, ours, table = [], set(parents), []
+    found, table = [], []
+    ours = set(parents)
     for path in Path("/proc").glob("[0-9]*/stat"):
         try: fields = path.read_text().rsplit(")", 1)[1].split()
         except (FileNotFoundError, ProcessLookupError): continue
         if fields[0] != "Z": table.append((int(path.parent.name), int(fields[1])))
-    while new := [pid for pid, parent in table if parent in ours and pid not in ours]: ours.update(new); found += new
+    while new := [pid for pid, parent in table if parent in ours and pid not in ours]:
+        ours.update(new)
+        found += new
     return found
 
 
@@ -80,8 +83,11 @@ def meanwhile(work):
             except (ProcessLookupError, FileNotFoundError): pass
     thread = threading.Thread(target=go)
     thread.start()
-    try: yield
-    finally: over.set(); thread.join()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 # ---------------------------------------------------------------- signals
@@ -91,12 +97,12 @@ def test_every_signal_is_one_programs_end():
     stopping = {signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
     numbers = [n for n in range(1, 65) if n not in stopping]
     found = verdicts([f"import os, signal\nos.kill(os.getpid(), {n})\n{RIGHT}" for n in numbers], TESTS)
-    expected = {signal.SIGINT: FAILED, signal.SIGXCPU: TIMEOUT, signal.SIGSYS: "violation"} | dict.fromkeys(ignored,
-        PASSED)
+    expected = {signal.SIGINT: FAILED, signal.SIGXCPU: TIMEOUT, signal.SIGSYS: "violation"}
+    expected |= dict.fromkeys(ignored, PASSED)
     assert [(n, v) for n, v in zip(numbers, found) if v.status != expected.get(n, CRASHED)] == []
     named = dict(zip(numbers, found))
-    assert [named[n].detail.split()[1] for n in (9, 11, 33, 34, 40, 64)] == ["SIGKILL", "SIGSEGV", "SIGRTMIN-1",
-        "SIGRTMIN", "SIGRTMIN+6", "SIGRTMAX"]
+    wanted = ["SIGKILL", "SIGSEGV", "SIGRTMIN-1", "SIGRTMIN", "SIGRTMIN+6", "SIGRTMAX"]
+    assert [named[n].detail.split()[1] for n in (9, 11, 33, 34, 40, 64)] == wanted
 
 
 DEAF = """
@@ -108,8 +114,9 @@ for number in {*range(1, 65)} - {signal.SIGCHLD, *OTHERWISE}:
     system(SIGACTION[os.uname().machine], number, ctypes.addressof(ignore), 0, 8)
 signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
 codes, tests, profiles = json.loads(sys.argv[1])
+programs = [Program(code, tests) for code in codes]
 for profile in profiles:
-    print(*(v.status for v in run_programs([Program(code, tests) for code in codes], Limits(seconds=1, profile=profile))))
+    print(*(v.status for v in run_programs(programs, Limits(seconds=1, profile=profile))))
 """
 
 
@@ -117,8 +124,8 @@ def test_who_starts_us_may_ignore_and_hold_back_signals():
     profiles = ["pure", "files", "libs"] if SPACES else ["pure"]
     killed = [f"import os\nos.kill(os.getpid(), {n})\n{RIGHT}" for n in (2, 14, 15, 24, 32, 33, 34, 64)]
     asked = json.dumps([[*killed, "while True: pass"], TESTS, profiles])
-    ran = subprocess.run([sys.executable, "-c", DEAF, asked], capture_output=True, text=True, timeout=120,
-                         env=os.environ | dict(PYTHONPATH=str(package_folder().parent)))
+    env = os.environ | dict(PYTHONPATH=str(package_folder().parent))
+    ran = subprocess.run([sys.executable, "-c", DEAF, asked], capture_output=True, text=True, timeout=120, env=env)
     found = [line for line in ran.stdout.splitlines() if not line.startswith("warning")]
     assert found == ["failed crashed crashed timeout crashed crashed crashed crashed timeout"] * len(profiles), ran
 
@@ -136,12 +143,22 @@ def test_a_process_of_a_worker_that_a_signal_ends_is_replaced(which, number):
 @pytest.mark.parametrize("without", ["", "landlock"])
 def test_the_server_has_no_signal_that_its_children_could_send(monkeypatch, without):
     monkeypatch.setenv("EVOSELFCODE_WITHOUT", without)
-    every = ("import os\nfor n in range(65):\n    for who in (1, -1, 0) if n in (0, 17, 18, 23, 28) else (1,):\n"
-             "        try: os.kill(who, n)\n        except OSError: pass\n") + RIGHT
-    own = ("import signal\nassert signal.getsignal(2) is signal.default_int_handler\ntry: signal.raise_signal(2)\n"
-           "except KeyboardInterrupt: pass\nelse: assert 0\n") + RIGHT
-    assert statuses(["import os\ntry: os.kill(1, 2)\nexcept OSError: pass\n" + RIGHT, every, own, RIGHT], TESTS,
-        profile="libs") == [PASSED] * 4
+    one = "import os\ntry: os.kill(1, 2)\nexcept OSError: pass\n" + RIGHT
+    every = (
+        "import os\n"
+        "for n in range(65):\n"
+        "    for who in (1, -1, 0) if n in (0, 17, 18, 23, 28) else (1,):\n"
+        "        try: os.kill(who, n)\n"
+        "        except OSError: pass\n"
+    ) + RIGHT
+    own = (
+        "import signal\n"
+        "assert signal.getsignal(2) is signal.default_int_handler\n"
+        "try: signal.raise_signal(2)\n"
+        "except KeyboardInterrupt: pass\n"
+        "else: assert 0\n"
+    ) + RIGHT
+    assert statuses([one, every, own, RIGHT], TESTS, profile="libs") == [PASSED] * 4
 
 
 # ---------------------------------------------------------------- what a machine does is no verdict
@@ -150,7 +167,9 @@ def test_a_program_that_was_killed_from_outside_gets_a_second_chance(tmp_path):
     slow, killed = "import time\ntime.sleep(0.6)\n" + RIGHT, []
     def kill():
         for pid in [] if killed else processes("child"):
-            if b"zygote" in Path(f"/proc/{pid}/cmdline").read_bytes() and busy(pid): os.kill(pid, 9); killed.append(pid)
+            if b"zygote" in Path(f"/proc/{pid}/cmdline").read_bytes() and busy(pid):
+                os.kill(pid, 9)
+                killed.append(pid)
     def busy(pid): return "nanosleep" in Path(f"/proc/{pid}/wchan").read_text()
     with meanwhile(kill): found = verdicts([slow, RIGHT], TESTS)
     if not killed: pytest.skip("this kernel does not tell who sleeps")
@@ -158,13 +177,15 @@ def test_a_program_that_was_killed_from_outside_gets_a_second_chance(tmp_path):
 
 
 def test_who_kills_itself_is_not_kept(tmp_path, monkeypatch):
-    store, put = tmp_path/"kept.sqlite", []
-    monkeypatch.setattr(execution._Recent, "put", lambda self, key, answer,
-        real=execution._Recent.put: real(self, key, answer) or put.append(self.get(key) and answer["status"]))
+    store, kept = tmp_path/"kept.sqlite", []
+    real = execution._Recent.put
+    def put(self, key, answer):
+        real(self, key, answer)
+        kept.append(self.get(key) and answer["status"])
+    monkeypatch.setattr(execution._Recent, "put", put)
     assert statuses(["import os\nos.kill(os.getpid(), 9)", RIGHT], store=store) == [CRASHED, PASSED]
-    assert [json.loads(text)["status"] for _,
-        text in sqlite3.connect(store).execute("select * from answers")] == [PASSED]
-    assert put == [None, PASSED]
+    assert [json.loads(text)["status"] for _, text in rows(store)] == [PASSED]
+    assert kept == [None, PASSED]
 
 
 @pytest.fixture
@@ -185,9 +206,7 @@ def test_a_program_that_breaks_two_workers_is_the_one_that_crashed(breaking, wor
     found = verdicts(codes, TESTS, workers, store=tmp_path/"kept.sqlite")
     assert [v.status for v in found] == [CRASHED if "BREAK" in code else PASSED for code in codes]
     assert {v.detail for v in found} == {"", "the machinery broke twice at it: SystemError: broken by a program"}
-    kept = [json.loads(text)["status"] for _,
-        text in sqlite3.connect(tmp_path/"kept.sqlite").execute("select * from answers")]
-    assert set(kept) == {PASSED}
+    assert {json.loads(text)["status"] for _, text in rows(tmp_path/"kept.sqlite")} == {PASSED}
 
 
 def test_a_machine_that_cannot_do_anything_right_ends_all(breaking):
@@ -202,24 +221,27 @@ ASK = f"""
 import sys
 from evoselfcode.errors import UserError
 from evoselfcode.execution.execution import Limits, Program, run_programs
-try: print(*(v.status for v in run_programs([Program({RIGHT!r}, {TESTS!r}), Program({RIGHT!r}, 'assert f(1) == 2')], Limits(seconds=10, profile=sys.argv[1]), 1)))
+programs = [Program({RIGHT!r}, {TESTS!r}), Program({RIGHT!r}, 'assert f(1) == 2')]
+try: print(*(v.status for v in run_programs(programs, Limits(seconds=10, profile=sys.argv[1]), 1)))
 except UserError as error: print('error:', error)
 """
 
 
 def under(limit, profile="pure", before=""):
     "What a shell with such a limit says."
-    script = f"{before}\nulimit {limit}\nexec \"$0\" -c \"$1\" {profile}" if limit else (f"{before}\n"
-                                                                                         f"exec \"$0\" -c \"$1\" {profile}")
-    ran = subprocess.run(["bash", "-c", script, sys.executable, ASK], capture_output=True, text=True, timeout=120,
-                         env=os.environ | dict(PYTHONPATH=str(package_folder().parent), OMP_NUM_THREADS="1",
-                             OPENBLAS_NUM_THREADS="1"))
+    if limit: before += f"\nulimit {limit}"
+    script = f"{before}\nexec \"$0\" -c \"$1\" {profile}"
+    env = dict(PYTHONPATH=str(package_folder().parent), OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    ran = subprocess.run(
+        ["bash", "-c", script, sys.executable, ASK], capture_output=True, text=True, timeout=120, env=os.environ | env,
+    )
     return [line for line in ran.stdout.splitlines() if not line.startswith("warning: wall missing")], ran.stderr
 
 
-@pytest.mark.parametrize("limit, told", [("-s 8192", "STACK"), ("-v 4000000", ""), ("-v 1000000", ""),
-    ("-f 1000", "FSIZE"), ("-n 40", "NOFILE"), ("-c 0", ""), ("-t 300", ""), ("-u 200", ""), ("-i 10", ""),
-        ("-l 0", "")])
+@pytest.mark.parametrize("limit, told", [
+    ("-s 8192", "STACK"), ("-v 4000000", ""), ("-v 1000000", ""), ("-f 1000", "FSIZE"), ("-n 40", "NOFILE"),
+    ("-c 0", ""), ("-t 300", ""), ("-u 200", ""), ("-i 10", ""), ("-l 0", ""),
+])
 @pytest.mark.parametrize("profile", ["pure", *["files"] * SPACES])
 def test_a_host_may_grant_less_than_we_ask_for(limit, told, profile):
     lines, errors = under(limit, profile)
@@ -232,8 +254,8 @@ def test_a_host_may_grant_less_than_we_ask_for(limit, told, profile):
 def test_a_host_that_grants_too_little_is_told_in_one_line(limit, told):
     lines, errors = under(limit)
     if errors and "Traceback" in errors and not lines: pytest.skip("this Python does not start itself")
-    assert lines and (lines[-1].startswith("error: an execution worker ") or lines[-1] == "passed failed"), (lines,
-        errors)
+    assert lines, errors
+    assert lines[-1].startswith("error: an execution worker ") or lines[-1] == "passed failed", (lines, errors)
 
 
 @pytest.mark.skipif(not ROOT, reason="only root can take /proc away")
@@ -247,8 +269,8 @@ def test_a_machine_without_proc_is_told_in_one_line():
 
 def test_what_python_cannot_start_is_told_in_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(execution_workers.subprocess, "Popen", lambda *_,
-        **__: (_ for _ in ()).throw(OSError(11, "Resource temporarily unavailable")))
+    def refuse(*_, **__): raise OSError(11, "Resource temporarily unavailable")
+    monkeypatch.setattr(execution_workers.subprocess, "Popen", refuse)
     told = "^an execution worker cannot be started: .*Resource temporarily unavailable.*ulimit"
     with pytest.raises(UserError, match=told): verdicts([RIGHT])
     assert [*tmp_path.iterdir()] == []
@@ -320,8 +342,8 @@ def test_a_tree_of_all_kinds_is_wiped(tmp_path):
     package = package_folder()/"execution"/"sandbox"
     copied = tmp_path/"package"  # others may not reach the package's own folder
     shutil.copytree(package, copied)
-    ran = subprocess.run([sys.executable, "-c", WIPE, str(copied), str(folder), str(other)], capture_output=True,
-        text=True, timeout=60)
+    words = [sys.executable, "-c", WIPE, str(copied), str(folder), str(other)]
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert ran.stdout == "['kept'] 0o40700 ['file']\n", ran.stderr
 
 
@@ -333,8 +355,11 @@ def test_a_server_whose_folder_cannot_be_emptied_is_given_up(monkeypatch, tmp_pa
     def obstruct():
         for path in [] if mounted else tmp_path.glob("*/private/obstacle"):
             if libc.mount(b"none", bytes(path), b"tmpfs", 0, b"") == 0: mounted.append(path)
-    wait = ("import os, time\nos.mkdir('obstacle')\n"
-            "while os.stat('obstacle').st_dev == os.stat('.').st_dev: time.sleep(0.01)\n")
+    wait = (
+        "import os, time\n"
+        "os.mkdir('obstacle')\n"
+        "while os.stat('obstacle').st_dev == os.stat('.').st_dev: time.sleep(0.01)\n"
+    )
     try:
         with meanwhile(obstruct): found = statuses([wait, RIGHT, RIGHT + "#"], profile="files", weak_walls=True)
     finally:
@@ -345,21 +370,31 @@ def test_a_server_whose_folder_cannot_be_emptied_is_given_up(monkeypatch, tmp_pa
 def test_a_folders_mode_is_its_own_for_each(monkeypatch):
     if not SPACES: pytest.skip("the kernel grants no namespaces here")
     modes = [f"import os\ntry: os.chmod('.', {mode})\nexcept OSError: pass\n" for mode in (0, 0o500, 0o2777)]
-    look = ("import os, stat, time\nopen('x', 'w').close()\nprint(oct(os.stat('.').st_mode))\n"
-            "assert time.time() - os.stat('.').st_mtime < 999\n")
+    look = (
+        "import os, stat, time\n"
+        "open('x', 'w').close()\n"
+        "print(oct(os.stat('.').st_mode))\n"
+        "assert time.time() - os.stat('.').st_mtime < 999\n"
+    )
     found = verdicts([code for i, mode in enumerate(modes) for code in (mode, f"{look}# {i}")], profile="files")
     assert [v.status for v in found] == [PASSED] * 6 and len({v.output for v in found[1::2]}) == 1
 
 
 @pytest.mark.parametrize("profile", ["pure", *["files", "libs"] * SPACES])
 def test_streams_are_each_programs_own(profile):
-    change = ("import fcntl, os, struct\n"
-              "for fd in (0, 1, 2): fcntl.fcntl(fd, fcntl.F_SETFL, os.O_NONBLOCK | os.O_APPEND)\n"
-              "fcntl.ioctl(0, 0x5421, struct.pack('i', 1))\n")
-    lock = "" if profile == "pure" else ("import fcntl\n"
-                                         "for fd in (0, 1, 2): fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)\n")
-    look = ("import fcntl, os\n"
-            "assert [fcntl.fcntl(fd, fcntl.F_GETFL) & (os.O_NONBLOCK | os.O_APPEND) for fd in (0, 1, 2)] == [0, 0, 0]\nos.write(1, b'x')\nassert os.read(0, 1) == b''\n")
+    change = (
+        "import fcntl, os, struct\n"
+        "for fd in (0, 1, 2): fcntl.fcntl(fd, fcntl.F_SETFL, os.O_NONBLOCK | os.O_APPEND)\n"
+        "fcntl.ioctl(0, 0x5421, struct.pack('i', 1))\n"
+    )
+    lock = "import fcntl\nfor fd in (0, 1, 2): fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+    if profile == "pure": lock = ""
+    look = (
+        "import fcntl, os\n"
+        "assert [fcntl.fcntl(fd, fcntl.F_GETFL) & (os.O_NONBLOCK | os.O_APPEND) for fd in (0, 1, 2)] == [0, 0, 0]\n"
+        "os.write(1, b'x')\n"
+        "assert os.read(0, 1) == b''\n"
+    )
     found = statuses([change + lock] + [look + lock + f"# {i}" for i in range(5)], profile=profile)
     assert found == [PASSED] * 6
 
@@ -367,18 +402,20 @@ def test_streams_are_each_programs_own(profile):
 @needs_spaces
 def test_the_machines_null_device_is_out_of_reach():
     before = os.stat(os.devnull)
-    found = statuses(["import os\nos.fchmod(0, 0o600)", "import os\nos.utime(0)",
-        "import os\nos.fchown(1, -1, os.getgid())"], profile="files")
+    changes = ["os.fchmod(0, 0o600)", "os.utime(0)", "os.fchown(1, -1, os.getgid())"]
+    found = statuses([f"import os\n{change}" for change in changes], profile="files")
     after = os.stat(os.devnull)
-    assert found == [FAILED] * 3 and (before.st_mode, before.st_mtime, before.st_ctime) == (after.st_mode,
-        after.st_mtime, after.st_ctime)
+    assert found == [FAILED] * 3
+    assert (before.st_mode, before.st_mtime, before.st_ctime) == (after.st_mode, after.st_mtime, after.st_ctime)
 
 
 @needs_spaces
 def test_a_port_is_free_again_for_the_next_program():
-    serve = ("import socket\ns = socket.socket()\ns.bind(('127.0.0.1', 5555))\ns.listen()\n"
-             "c = socket.create_connection(('127.0.0.1', 5555))\n"
-             "a, _ = s.accept()\na.sendall(b'x' * 1000)\na.close()\nassert c.recv(1000)\nc.recv(1)\nc.close()\n")
+    serve = (
+        "import socket\ns = socket.socket()\ns.bind(('127.0.0.1', 5555))\ns.listen()\n"
+        "c = socket.create_connection(('127.0.0.1', 5555))\n"
+        "a, _ = s.accept()\na.sendall(b'x' * 1000)\na.close()\nassert c.recv(1000)\nc.recv(1)\nc.close()\n"
+    )
     assert statuses([f"{serve}# {i}" for i in range(4)], profile="libs") == [PASSED] * 4
 
 
@@ -395,15 +432,24 @@ def least_free(work):
     return result, before - min(seen)
 
 
-FORKS = ("import os, time\nfor i in range({n}):\n    if os.fork() == 0:\n        {body}\n        time.sleep(9)\n"
-         "time.sleep(9)\n")
+FORKS = (
+    "import os, time\n"
+    "for i in range({n}):\n"
+    "    if os.fork() == 0:\n"
+    "        {body}\n"
+    "        time.sleep(9)\n"
+    "time.sleep(9)\n"
+)
+TOUCHED = "x = bytearray(100 << 20); x[::4096] = bytes(len(x[::4096]))"
+COPYING = "import gc; gc.unfreeze(); gc.collect(); [gc.get_referents(o) for o in gc.get_objects()]"
+OTHERS = f"""import subprocess, sys, time
+p = [subprocess.Popen([sys.executable, '-c', '{TOUCHED}; import time; time.sleep(9)']) for _ in range(50)]
+time.sleep(9)"""
 TOGETHER = [
-    ("many", FORKS.format(n=60, body="x = bytearray(100 << 20); x[::4096] = bytes(len(x[::4096]))")),
-    ("copies", FORKS.format(n=60, body="import gc; gc.unfreeze(); gc.collect(); [gc.get_referents(o) for o in gc.get_objects()]")),
-    ("in a session of their own", FORKS.format(n=60,
-        body="os.setsid(); x = bytearray(100 << 20); x[::4096] = bytes(len(x[::4096]))")),
-    ("other programs", "import subprocess, sys, time\n"
-                       "p = [subprocess.Popen([sys.executable, '-c', 'x = bytearray(100 << 20); x[::4096] = bytes(len(x[::4096])); import time; time.sleep(9)']) for _ in range(50)]\ntime.sleep(9)"),
+    ("many", FORKS.format(n=60, body=TOUCHED)),
+    ("copies", FORKS.format(n=60, body=COPYING)),
+    ("in a session of their own", FORKS.format(n=60, body=f"os.setsid(); {TOUCHED}")),
+    ("other programs", OTHERS),
 ]
 
 
@@ -417,26 +463,54 @@ def test_processes_take_no_more_memory_together_than_one_may(name, code):
 
 @needs_spaces
 def test_a_few_processes_of_a_modest_program_are_fine():
-    pool = ("import multiprocessing as m\ndef g(i): return i * i\ndef f(x):\n"
-            "    with m.get_context('fork').Pool(4) as p: return p.map(g, [x] * 20)[0]\n")
-    shared = ("import mmap, os\ndef f(x):\n    m = mmap.mmap(-1, 4096)\n"
-              "    if os.fork() == 0: m[0] = x * x; os._exit(0)\n    os.wait()\n    return m[0]\n")
-    runs = ("import subprocess, sys\n"
-            "def f(x): return int(subprocess.run([sys.executable, '-c', f'print({x} * {x})'], capture_output=True, text=True).stdout)\n")
-    arrays = ("import multiprocessing as m\ndef f(x):\n    c = m.get_context('fork')\n    a = c.Array('i', 3)\n"
-              "    p = c.Process(target=a.__setitem__, args=(0, x * x)); p.start(); p.join()\n    return a[0]\n")
+    pool = (
+        "import multiprocessing as m\n"
+        "def g(i): return i * i\n"
+        "def f(x):\n"
+        "    with m.get_context('fork').Pool(4) as p: return p.map(g, [x] * 20)[0]\n"
+    )
+    shared = (
+        "import mmap, os\n"
+        "def f(x):\n"
+        "    m = mmap.mmap(-1, 4096)\n"
+        "    if os.fork() == 0: m[0] = x * x; os._exit(0)\n"
+        "    os.wait()\n"
+        "    return m[0]\n"
+    )
+    runs = (
+        "import subprocess, sys\n"
+        "def f(x): return int(subprocess.run([sys.executable, '-c', f'print({x} * {x})'], "
+        "capture_output=True, text=True).stdout)\n"
+    )
+    arrays = (
+        "import multiprocessing as m\n"
+        "def f(x):\n"
+        "    c = m.get_context('fork')\n"
+        "    a = c.Array('i', 3)\n"
+        "    p = c.Process(target=a.__setitem__, args=(0, x * x)); p.start(); p.join()\n"
+        "    return a[0]\n"
+    )
     assert statuses([pool, shared, runs, arrays], TESTS, profile="libs") == [PASSED] * 4
 
 
 @pytest.mark.parametrize("profile", ["pure", *["files", "libs"] * SPACES])
 def test_memory_that_no_limit_counts_is_refused(profile):
-    hidden = ("import ctypes\nc = ctypes.CDLL(None)\nc.mmap.restype = ctypes.c_void_p\n"
-              "c.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]\n"
-              "for _ in range(20):\n    at = c.mmap(None, ctypes.c_size_t(100 << 20), 3, 0x21, -1, 0)\n"
-              "    assert at != ctypes.c_void_p(-1).value, 'refused'\n"
-              "    ctypes.memset(at, 1, 100 << 20)\n    c.munmap(at + 4096, (100 << 20) - 4096)\n")
-    files = ("import os\nkept = [os.memfd_create(str(i)) for i in range(40)]\n"
-             "for fd in kept: os.write(fd, bytes(15 << 20))\n")
+    hidden = (
+        "import ctypes\n"
+        "c = ctypes.CDLL(None)\n"
+        "c.mmap.restype = ctypes.c_void_p\n"
+        "c.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]\n"
+        "for _ in range(20):\n"
+        "    at = c.mmap(None, ctypes.c_size_t(100 << 20), 3, 0x21, -1, 0)\n"
+        "    assert at != ctypes.c_void_p(-1).value, 'refused'\n"
+        "    ctypes.memset(at, 1, 100 << 20)\n"
+        "    c.munmap(at + 4096, (100 << 20) - 4096)\n"
+    )
+    files = (
+        "import os\n"
+        "kept = [os.memfd_create(str(i)) for i in range(40)]\n"
+        "for fd in kept: os.write(fd, bytes(15 << 20))\n"
+    )
     found, taken = least_free(lambda: verdicts([hidden, files, RIGHT], TESTS, profile=profile))
     assert [v.status for v in found] == [FAILED, FAILED, PASSED] and taken < 800, found
 
@@ -445,14 +519,15 @@ CHATTY = """
 import re
 from evoselfcode.execution.execution import Program, run_programs
 def size(): return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1]) >> 10
-sizes = [size() for v in run_programs((Program(f"print('x' * 60_000)  # {i}") for i in range(1600)), workers=2) if len(v.output) == 60_001]
+programs = (Program(f"print('x' * 60_000)  # {i}") for i in range(1600))
+sizes = [size() for v in run_programs(programs, workers=2) if len(v.output) == 60_001]
 print(len(sizes), sizes[-1] - sizes[400])
 """
 
 
 def test_what_was_yielded_is_forgotten():
-    ran = subprocess.run([sys.executable, "-c", CHATTY], capture_output=True, text=True, timeout=120,
-        env=os.environ | dict(PYTHONPATH=str(package_folder().parent)))
+    env = os.environ | dict(PYTHONPATH=str(package_folder().parent))
+    ran = subprocess.run([sys.executable, "-c", CHATTY], capture_output=True, text=True, timeout=120, env=env)
     number, growth = map(int, ran.stdout.split()[-2:])
     assert number == 1600 and growth < 20, (growth, ran.stderr)
 
@@ -474,12 +549,14 @@ def change(path, text):
     with sqlite3.connect(path) as connection: connection.execute("update answers set answer = ?", (text,))
 
 
-ODD = ["not JSON", "", "[]", "3", "null", '{"status": "passed"}',
+ODD = [
+    "not JSON", "", "[]", "3", "null", '{"status": "passed"}',
     '{"status": "glad", "detail": "", "output": "", "sandbox": ""}',
-        '{"status": "passed", "detail": 3, "output": "", "sandbox": ""}',
-       '{"status": "passed", "detail": "", "output": "", "sandbox": "", "value": {"no such": 1}}', "[" * 100_000,
-           b"\xff\xfe", None, 7, '{"status": "passed"',
-               '{"status": ["passed"], "detail": "", "output": "", "sandbox": ""}']
+    '{"status": "passed", "detail": 3, "output": "", "sandbox": ""}',
+    '{"status": "passed", "detail": "", "output": "", "sandbox": "", "value": {"no such": 1}}',
+    "[" * 100_000, b"\xff\xfe", None, 7, '{"status": "passed"',
+    '{"status": ["passed"], "detail": "", "output": "", "sandbox": ""}',
+]
 
 
 @pytest.mark.parametrize("row", ODD, ids=lambda row: repr(row)[:30])
@@ -508,11 +585,13 @@ def test_a_timeout_is_kept_with_what_it_was_measured_under(tmp_path, monkeypatch
     monkeypatch.setattr(execution_workers.os, "getloadavg", lambda: (20.0, 9.0, 9.0))
     assert statuses([SLOW], store=store) == [TIMEOUT]
     (_, text), = rows(store)
-    assert json.loads(text)["under"] == dict(seconds=0.3, load=pytest.approx(19 / os.cpu_count()),
-        cores=len(os.sched_getaffinity(0)))
-    ran = []
-    monkeypatch.setattr(execution_workers._Worker, "start", lambda self, *args,
-        real=execution_workers._Worker.start: ran.append(1) or real(self, *args))
+    load, cores = pytest.approx(19 / os.cpu_count()), len(os.sched_getaffinity(0))
+    assert json.loads(text)["under"] == dict(seconds=0.3, load=load, cores=cores)
+    ran, real = [], execution_workers._Worker.start
+    def start(self, *args):
+        ran.append(1)
+        return real(self, *args)
+    monkeypatch.setattr(execution_workers._Worker, "start", start)
     assert statuses([SLOW], store=store) == [TIMEOUT] and not ran                        # as busy as then
     monkeypatch.setattr(execution_workers.os, "getloadavg", lambda: (0.1, 9.0, 9.0))
     assert statuses([SLOW], store=store) == [TIMEOUT] and len(ran) == 1                  # quieter
@@ -527,8 +606,8 @@ def test_a_timeout_is_kept_with_what_it_was_measured_under(tmp_path, monkeypatch
 def test_a_judge_that_computes_for_ever_was_out_of_time(tmp_path):
     store, endless = tmp_path/"kept.sqlite", Program("def f(): return 10 ** 9", "assert 7 ** f()", seconds=0.2)
     assert statuses([endless, RIGHT], store=store) == [TIMEOUT, PASSED]
-    assert [json.loads(text).get("under", {}).get("seconds") for _, text in rows(store)
-            if json.loads(text)["status"] == TIMEOUT] == [0.2]
+    late = [answer for _, text in rows(store) if (answer := json.loads(text))["status"] == TIMEOUT]
+    assert [answer.get("under", {}).get("seconds") for answer in late] == [0.2]
 
 
 def test_timeouts_are_asked_again_on_purpose(tmp_path):
@@ -549,16 +628,18 @@ def test_an_evaluation_asks_on_purpose(tmp_path, monkeypatch):
     store.put(b"passed", dict(status=PASSED, detail="", output="", sandbox=""))
     run_suite((), config)
     assert [job for job, _ in rows(store.path)] == [b"passed"]
-    done = subprocess.run([sys.executable, "-m", "evoselfcode.cli", "eval", "humaneval", "--recheck", "failed"],
-        capture_output=True, text=True)
+    words = [sys.executable, "-m", "evoselfcode.cli", "eval", "humaneval", "--recheck", "failed"]
+    done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("error: ") and "recheck" in done.stderr
 
 
-HARNESSES = [
-    ("humaneval", lambda code, s: Program("from harnesses.humaneval import run", call=call_of("run", code, s, []),
-        seconds=s + 9)),
-]
+def in_humaneval(code, seconds):
+    call = call_of("run", code, seconds, [])
+    return Program("from harnesses.humaneval import run", call=call, seconds=seconds + 9)
+
+
+HARNESSES = [("humaneval", in_humaneval)]
 
 
 @pytest.mark.parametrize("name, program", HARNESSES, ids=[name for name, _ in HARNESSES])
@@ -577,16 +658,19 @@ def test_a_timeout_inside_a_harness_counts_as_one(name, program, tmp_path):
     assert all("under" in json.loads(text) for _, text in rows(tmp_path/"kept.sqlite"))
 
 
-@pytest.mark.parametrize("value, late", [("timed out", True), ("passed", False), (["timeout", "no end"], True),
+@pytest.mark.parametrize("value, late", [
+    ("timed out", True), ("passed", False), (["timeout", "no end"], True),
     (["fail", "input 3: TimeLimit: Timed out!"], True), (["fail", "input 3: -3 is not 4"], False),
-                                         ([[True, -3], "Time"], True), ([[True, -2], "wrong"], False),
-                                             ([[True, True], ""], False), (None, False), (-3, False), ([], False),
-                                                 ({"tuple": []}, False)])
+    ([[True, -3], "Time"], True), ([[True, -2], "wrong"], False), ([[True, True], ""], False),
+    (None, False), (-3, False), ([], False), ({"tuple": []}, False),
+])
 def test_harnesses_say_that_time_ran_out(value, late):
-    asked = ("import json, sys\nsys.path.insert(0, sys.argv[1])\nfrom verifier import says_late\n"
-             "print(says_late(json.loads(sys.argv[2])))")
-    ran = subprocess.run([sys.executable, "-c", asked, str(package_folder()/"execution"/"sandbox"), json.dumps(value)],
-        capture_output=True, text=True, timeout=60)
+    asked = (
+        "import json, sys\nsys.path.insert(0, sys.argv[1])\nfrom verifier import says_late\n"
+        "print(says_late(json.loads(sys.argv[2])))"
+    )
+    words = [sys.executable, "-c", asked, str(package_folder()/"execution"/"sandbox"), json.dumps(value)]
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert ran.stdout == f"{late}\n", ran.stderr
 
 
@@ -594,12 +678,15 @@ def test_an_answer_that_comes_with_a_fault_is_not_lost():
     worker = execution_workers._Worker.__new__(execution_workers._Worker)
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    worker.sock, worker.inbox, worker.sandbox, worker.fault = ours, bytearray(), "", ""
+    worker.sock, worker.inbox = ours, bytearray()
+    worker.sandbox = worker.fault = ""
     worker.jobs = deque([("key", None), ("other", None)])
     for answer in (dict(status="passed"), dict(status="infra-error", detail="no child")):
         text = json.dumps(answer).encode()
         theirs.send(struct.pack(">I", len(text)) + text)
-    assert [row[0] for row in worker.read()] == ["key"] and worker.fault == "no child" and [key for key, _ in worker.jobs] == ["other"]
+    assert [row[0] for row in worker.read()] == ["key"]
+    assert worker.fault == "no child"
+    assert [key for key, _ in worker.jobs] == ["other"]
     theirs.send(struct.pack(">I", len(text)) + text)
     assert worker.read() is None
 
@@ -619,7 +706,8 @@ def test_many_open_files_are_no_obstacle():
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), 1e12])
 def test_a_time_that_cannot_be_meant_is_told(seconds):
-    with pytest.raises(UserError, match="s for a program; give it more than 0"): verdicts([Program(RIGHT, TESTS, seconds=seconds)])
+    with pytest.raises(UserError, match="s for a program; give it more than 0"):
+        verdicts([Program(RIGHT, TESTS, seconds=seconds)])
 
 
 def test_an_exception_of_the_tests_may_be_called_anything():

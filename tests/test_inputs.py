@@ -12,11 +12,22 @@ from evoselfcode.evaluation.humaneval import load_problems
 
 CODE = "def f(x):\n    return x + 1\n"
 PAIR = dict(prompt="Add one.", code=CODE)
-PROBLEM = dict(task_id="T/0", prompt='def f(x):\n    """Add one."""\n', entry_point="f", canonical_solution="    return x + 1\n", test="def check(f):\n    assert f(1) == 2\n")
+PROBLEM = dict(
+    task_id="T/0",
+    prompt='def f(x):\n    """Add one."""\n',
+    entry_point="f",
+    canonical_solution="    return x + 1\n",
+    test="def check(f):\n    assert f(1) == 2\n",
+)
 BOM = b"\xef\xbb\xbf"
-READERS = dict(seed_pairs=inputs.seed_pairs, descriptions=inputs.descriptions, unlabelled_code=inputs.unlabelled_code, truth=inputs.truth,
-               problems=lambda path, fields: load_problems(path))
-GOOD = dict(seed_pairs=PAIR, descriptions=dict(description="Add one."), unlabelled_code=dict(code=CODE), truth=dict(description="Add one.", code=CODE), problems=PROBLEM)
+READERS = dict(
+    seed_pairs=inputs.seed_pairs, descriptions=inputs.descriptions, unlabelled_code=inputs.unlabelled_code,
+    truth=inputs.truth, problems=lambda path, fields: load_problems(path),
+)
+GOOD = dict(
+    seed_pairs=PAIR, descriptions=dict(description="Add one."), unlabelled_code=dict(code=CODE),
+    truth=dict(description="Add one.", code=CODE), problems=PROBLEM,
+)
 
 
 def lines(*rows) -> bytes: return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
@@ -35,10 +46,15 @@ def read(tmp_path):
 
 @pytest.mark.parametrize("kind", GOOD)
 @pytest.mark.parametrize("write", [
-    lambda row: BOM + lines(row), lambda row: lines(row).replace(b"\n", b"\r\n"), lambda row: b"\n" + BOM + lines(row), lambda row: json.dumps([row], indent=1).encode(),
-    lambda row: BOM + json.dumps([row]).encode(), lambda row: gzip.compress(lines(row)), lambda row: lines({k: "\ufeff" + v.replace("\n", "\r\n") for k, v in row.items()}),
-    lambda row: lines({k: v.replace("\n", "\r") for k, v in row.items()})],
-    ids=["mark", "crlf", "mark later", "array", "marked array", "gz", "mark and crlf in texts", "cr in texts"])
+    lambda row: BOM + lines(row),
+    lambda row: lines(row).replace(b"\n", b"\r\n"),
+    lambda row: b"\n" + BOM + lines(row),
+    lambda row: json.dumps([row], indent=1).encode(),
+    lambda row: BOM + json.dumps([row]).encode(),
+    lambda row: gzip.compress(lines(row)),
+    lambda row: lines({k: "\ufeff" + v.replace("\n", "\r\n") for k, v in row.items()}),
+    lambda row: lines({k: v.replace("\n", "\r") for k, v in row.items()}),
+], ids=["mark", "crlf", "mark later", "array", "marked array", "gz", "mark and crlf in texts", "cr in texts"])
 def test_systems_and_editors_make_no_difference(read, kind, write):
     assert read(kind, write(GOOD[kind])) == read(kind, lines(GOOD[kind]), "plain.jsonl")
 
@@ -47,16 +63,25 @@ def saved(folder: Path, name: str, rows: list[dict]) -> Path:
     "Write rows in one of the formats of the field."
     from datasets import Dataset, DatasetDict
     path, frame = folder / name, pd.DataFrame(rows)
-    if name == "saved": Dataset.from_list(rows).save_to_disk(path)
-    elif name == "splits": DatasetDict(train=Dataset.from_list(rows)).save_to_disk(path)
-    elif name == "one.arrow": Dataset.from_list(rows).save_to_disk(folder / "arrow"); next((folder / "arrow").glob("*.arrow")).rename(path)
-    elif name.endswith("parquet"): frame.to_parquet(path)
-    elif name.endswith("json"): frame.to_json(path, orient="records")
-    else: frame.to_csv(path, index=False, sep="\t" if "tsv" in name else ",")
+    if name == "saved":
+        Dataset.from_list(rows).save_to_disk(path)
+    elif name == "splits":
+        DatasetDict(train=Dataset.from_list(rows)).save_to_disk(path)
+    elif name == "one.arrow":
+        Dataset.from_list(rows).save_to_disk(folder / "arrow")
+        next((folder / "arrow").glob("*.arrow")).rename(path)
+    elif name.endswith("parquet"):
+        frame.to_parquet(path)
+    elif name.endswith("json"):
+        frame.to_json(path, orient="records")
+    else:
+        frame.to_csv(path, index=False, sep="\t" if "tsv" in name else ",")
     return path
 
 
-@pytest.mark.parametrize("name", ["saved", "splits", "one.arrow", "a.parquet", "a.json", "a.csv", "a.CSV", "a.csv.gz", "a.tsv"])
+@pytest.mark.parametrize("name", [
+    "saved", "splits", "one.arrow", "a.parquet", "a.json", "a.csv", "a.CSV", "a.csv.gz", "a.tsv",
+])
 @pytest.mark.parametrize("kind", GOOD)
 def test_the_formats_of_the_field_are_read(read, tmp_path, kind, name):
     rows = [GOOD[kind] | dict(number=n) for n in range(2)]
@@ -79,9 +104,11 @@ def test_fields_are_given_our_names(read):
     fields = dict(question="description", completion="code", fn="entry_point", nowhere="code")
     plain = read("seed_pairs", lines(PAIR), "plain.jsonl")
     assert read("seed_pairs", lines(row), fields=fields) == plain
-    assert read("seed_pairs", lines(dict(instruction="Add one.", output=CODE)), fields=dict(instruction="prompt", output="code")) == plain
+    row_of_two = dict(instruction="Add one.", output=CODE)
+    assert read("seed_pairs", lines(row_of_two), fields=dict(instruction="prompt", output="code")) == plain
     alpaca = dict(instruction="Add one.", output=CODE, prompt=f"### Instruction: Add one. ### Output: {CODE}")
-    assert read("seed_pairs", lines(alpaca), "alpaca.jsonl", fields=dict(instruction="description", output="code")) == plain
+    theirs = dict(instruction="description", output="code")
+    assert read("seed_pairs", lines(alpaca), "alpaca.jsonl", fields=theirs) == plain
     assert read("truth", lines(row), fields=fields) == {"Add one.": CODE}
     assert read("descriptions", lines(row), fields=fields)[0].keys() == {"id", "description", "entry_point"}
     assert read("unlabelled_code", lines(row), fields=fields)[0].keys() == {"id", "code", "entry_point"}
@@ -107,7 +134,8 @@ def test_unlabelled_code_without_a_function_is_left_out_and_told(read, message, 
     ("seed_pairs", [PAIR | dict(prompt="\ufeff \r\n")], "line 1: needs a text in `prompt` or `description`"),
     ("seed_pairs", [dict(text="Add one.", code=CODE)], "there are 'text', 'code'; -o data.fields={THEIRS: OURS}"),
     ("seed_pairs", [PAIR | dict(entry_point=[])], "line 1: `entry_point` must be a text, not list"),
-    ("seed_pairs", [PAIR, PAIR | dict(code="print 1"), PAIR, PAIR | dict(code="def f(")], "line 2: `code` is no Python that this interpreter reads (and 1 more: line 4)"),
+    ("seed_pairs", [PAIR, PAIR | dict(code="print 1"), PAIR, PAIR | dict(code="def f(")],
+     "line 2: `code` is no Python that this interpreter reads (and 1 more: line 4)"),
     ("seed_pairs", [PAIR | dict(code="x\0 = 1")], "line 1: `code` is no Python"),
     ("seed_pairs", [PAIR | dict(code="x = " + "9" * 5000)], "line 1: `code` is no Python"),
     ("seed_pairs", [PAIR | dict(code="```python\n" + CODE + "```")], "line 1: `code` is no Python"),
@@ -116,7 +144,8 @@ def test_unlabelled_code_without_a_function_is_left_out_and_told(read, message, 
     ("descriptions", [dict(description="\ud83d")], "line 1: `description` holds half a surrogate pair"),
     ("descriptions", [dict(description=[])], "line 1: `description` must be a text, not list"),
     ("descriptions", [dict(description=True)], "line 1: `description` must be a text, not bool"),
-    ("descriptions", [dict(description="Add."), dict(description="Add.", entry_point=7)], "line 2: `entry_point` must be a text, not int"),
+    ("descriptions", [dict(description="Add."), dict(description="Add.", entry_point=7)],
+     "line 2: `entry_point` must be a text, not int"),
     ("unlabelled_code", [dict(code=None)], "line 1: `code` must be a text, not null"),
     ("unlabelled_code", [dict(code=CODE, entry_point={})], "line 1: `entry_point` must be a text, not dict"),
     ("truth", [dict(description="Add.", code="x = 1")], "line 1: `code` defines no function"),
@@ -131,7 +160,8 @@ def test_unlabelled_code_without_a_function_is_left_out_and_told(read, message, 
     ("problems", [PROBLEM, PROBLEM], "task 'T/0' is listed twice"),
     ("problems", [PROBLEM | dict(prompt="def g(x):\n")], "mine.jsonl: T/0: its prompt has no function 'f'"),
     ("problems", [PROBLEM | dict(prompt="Add one")], "mine.jsonl: T/0: its prompt is not Python"),
-    ("problems", [PROBLEM | dict(test="assert f(1) == 2\n")], "mine.jsonl: task 'T/0': `test` must define check(candidate)"),
+    ("problems", [PROBLEM | dict(test="assert f(1) == 2\n")],
+     "mine.jsonl: task 'T/0': `test` must define check(candidate)"),
     ("problems", [PROBLEM | dict(test="def check(")], "mine.jsonl: task 'T/0': `test` must define check(candidate)"),
     ("problems", [PROBLEM | dict(prompt="\ud83d")], "line 1: `prompt` holds half a surrogate pair"),
 ])
@@ -173,7 +203,8 @@ def test_a_folder_must_be_one_that_datasets_saved(tmp_path, message):
     assert "is a folder, but not one that `datasets` saved" in message(inputs.seed_pairs, tmp_path, {})
     one = Dataset.from_list([PAIR])
     DatasetDict(train=one, test=one).save_to_disk(tmp_path / "both")
-    assert f"holds the splits train, test; name one of them: {tmp_path / 'both/train'}" in message(inputs.seed_pairs, tmp_path / "both", {})
+    line = message(inputs.seed_pairs, tmp_path / "both", {})
+    assert f"holds the splits train, test; name one of them: {tmp_path / 'both/train'}" in line
     assert len(inputs.seed_pairs(tmp_path / "both/train", {})) == 1
 
 
@@ -182,10 +213,12 @@ def test_a_folder_must_be_one_that_datasets_saved(tmp_path, message):
 def test_a_study_reads_them_all(tmp_path):
     "Each key by its own file; home folders and renamed fields included, and none where the key is empty."
     rows = [dict(question="Add one.", completion=CODE)]
-    places = {kind: saved(tmp_path, name, rows) for kind, name in dict(seed_pairs="p.csv", descriptions="d.parquet", truth="saved").items()}
-    data = Data(**{kind: str(path) for kind, path in places.items()}, unlabelled_code="", fields=dict(question="description", completion="code"))
+    names = dict(seed_pairs="p.csv", descriptions="d.parquet", truth="saved")
+    places = {kind: str(saved(tmp_path, name, rows)) for kind, name in names.items()}
+    data = Data(**places, unlabelled_code="", fields=dict(question="description", completion="code"))
     found = inputs.read_inputs(Config(paths=Paths(root=str(tmp_path)), data=data))
-    assert (found["seed_pairs"][0]["code"], found["descriptions"][0]["description"], found["truth"], found["unlabelled_code"]) == (CODE, "Add one.", {"Add one.": CODE}, [])
+    assert found["seed_pairs"][0]["code"] == CODE and found["descriptions"][0]["description"] == "Add one."
+    assert found["truth"] == {"Add one.": CODE} and found["unlabelled_code"] == []
 
 
 def test_mbpp_s_own_records_serve_as_seed_pairs(root):

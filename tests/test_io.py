@@ -102,7 +102,8 @@ def test_a_folder_s_hash_sees_names_and_content(tmp_path):
     hashes = set()
     for name, text in (("a", "1"), ("a", "2"), ("b", "2")):
         folder = tmp_path / f"{name}{text}"
-        folder.mkdir(); (folder / name).write_text(text)
+        folder.mkdir()
+        (folder / name).write_text(text)
         hashes.add(content_hash(folder))
     assert len(hashes) == 3
 
@@ -125,9 +126,12 @@ def test_no_batches_and_no_records_are_fine(tmp_path):
 
 def test_a_stage_may_end_before_its_last_batch(tmp_path):
     path, asked = tmp_path / "draw.jsonl", []
-    def ends(key, payload): asked.append(key); return draw(key, payload) if len(asked) < 4 else None
+    def ends(key, payload):
+        asked.append(key)
+        return draw(key, payload) if len(asked) < 4 else None
     first = run_batches(path, BATCHES, ends, {})
-    assert asked == ["000", "001", "002", "003"] and finished(path) and first == [r for key, payload in BATCHES[:3] for r in draw(key, payload)]
+    assert asked == ["000", "001", "002", "003"] and finished(path)
+    assert first == [r for key, payload in BATCHES[:3] for r in draw(key, payload)]
     assert run_batches(path, BATCHES, ends, {}) == first and len(asked) == 4
     with pytest.raises(UserError, match="other batches"): run_batches(path, BATCHES[:5], ends, {})
 
@@ -139,7 +143,9 @@ def test_an_exception_keeps_whole_batches(tmp_path):
         return draw(key, payload)
     with pytest.raises(KeyboardInterrupt): run_batches(path, BATCHES, breaks, {})
     assert read_json(meta_path(path))["done"] == 3 and not finished(path) and len(read_jsonl(path)) == 3
-    def watches(key, payload): seen.append(key); return draw(key, payload)
+    def watches(key, payload):
+        seen.append(key)
+        return draw(key, payload)
     run_batches(path, BATCHES, watches, {})
     whole = tmp_path / "whole.jsonl"
     run_batches(whole, BATCHES, draw, {})
@@ -158,7 +164,8 @@ def test_killed_anywhere_ends_with_the_same_bytes(tmp_path):
     """)
     def start(path): return subprocess.Popen([sys.executable, "-c", program, path], stdout=subprocess.DEVNULL)
     assert start(tmp_path / "whole.jsonl").wait() == 0
-    path, kills, dice = tmp_path / "killed.jsonl", 0, random.Random(1)
+    path, dice = tmp_path / "killed.jsonl", random.Random(1)
+    kills = 0
     while not finished(path):
         process = start(path)
         until = time.monotonic() + 20
@@ -188,10 +195,13 @@ def test_a_full_disk_keeps_whole_batches(tmp_path):
         from evoselfcode.stages import run_batches
         from evoselfcode.errors import UserError
         if sys.argv[2]: resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
-        try: print(len(run_batches(sys.argv[1], [(str(n), n) for n in range(4)], lambda key, n: [dict(n=n, text="x" * 3000)], {})))
+        def work(key, n): return [dict(n=n, text="x" * 3000)]
+        try: print(len(run_batches(sys.argv[1], [(str(n), n) for n in range(4)], work, {})))
         except UserError as error: print(error, end="")
     """)
-    run = lambda limit: subprocess.run([sys.executable, "-c", program, tmp_path / "a.jsonl", limit], capture_output=True, text=True, check=True).stdout
+    def run(limit):
+        command = [sys.executable, "-c", program, tmp_path / "a.jsonl", limit]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert run("7000").splitlines()[-1].startswith(f"{tmp_path / 'a.jsonl'}: the file is larger than a limit")
     assert read_json(tmp_path / "a.meta.json")["done"] == 2
     assert run("").splitlines()[-1] == "4" and [r["n"] for r in read_jsonl(tmp_path / "a.jsonl")] == [0, 1, 2, 3]
@@ -203,12 +213,14 @@ def test_a_changed_setting_input_or_batch_is_named_and_nothing_is_mixed(tmp_path
     call(dict(sampling=dict(n=8), seed=0))
     before = path.read_bytes(), meta_path(path).read_bytes()
     line = message(call, dict(sampling=dict(n=16), seed=0))
-    assert line.startswith(str(path)) and "sampling.n: 8 → 16" in line and "-o run=" in line and "draw.meta.json" in line and "seed" not in line
-    assert "batches" in message(call, dict(sampling=dict(n=8), seed=0), batches=BATCHES[1:])
-    assert "model: a → b" not in message(call, dict(sampling=dict(n=8), seed=0), inputs={"seed.jsonl": data, "model": "b"})
-    assert "input.model: None → b" in message(call, dict(sampling=dict(n=8), seed=0), inputs={"seed.jsonl": data, "model": "b"})
+    assert line.startswith(str(path)) and "sampling.n: 8 → 16" in line
+    assert "-o run=" in line and "draw.meta.json" in line and "seed" not in line
+    same = dict(sampling=dict(n=8), seed=0)
+    assert "batches" in message(call, same, batches=BATCHES[1:])
+    line = message(call, same, inputs={"seed.jsonl": data, "model": "b"})
+    assert "model: a → b" not in line and "input.model: None → b" in line
     write_jsonl(data, [dict(a=2)])
-    assert "input.seed.jsonl" in message(call, dict(sampling=dict(n=8), seed=0))
+    assert "input.seed.jsonl" in message(call, same)
     assert before == (path.read_bytes(), meta_path(path).read_bytes())
 
 
@@ -221,12 +233,14 @@ def test_files_that_no_stage_wrote_are_left_alone(tmp_path, message):
     whole, meta = path.read_bytes(), read_json(meta_path(path))
     for changed in (whole[:-20], whole + b'{"id": "x"}\n', whole[:9] + b"?" + whole[10:]):
         path.write_bytes(changed)
-        assert f"{path}: is not as its stage wrote it, somebody changed it" in message(run_batches, path, BATCHES, draw, {})
+        line = message(run_batches, path, BATCHES, draw, {})
+        assert f"{path}: is not as its stage wrote it, somebody changed it" in line
         assert path.read_bytes() == changed and finished(path) == (len(changed) >= len(whole))
     path.write_bytes(whole)
     meta_path(path).write_text("{")
     assert "broken JSON" in message(run_batches, path, BATCHES, draw, {})
-    for odd in ([], {}, None, meta | dict(fingerprint=None), meta | dict(done="2"), {k: v for k, v in meta.items() if k != "keys"}):
+    keyless = {k: v for k, v in meta.items() if k != "keys"}
+    for odd in ([], {}, None, meta | dict(fingerprint=None), meta | dict(done="2"), keyless):
         meta_path(path).write_text(json.dumps(odd))
         assert "not what a stage writes" in message(run_batches, path, BATCHES, draw, {})
     assert path.read_bytes() == whole
@@ -255,18 +269,27 @@ def test_more_batches_go_on(tmp_path):
 
 # locks
 
+HOLDER = """
+import sys, time
+from evoselfcode.stages import run_lock
+with run_lock(sys.argv[1]):
+    print('held', flush=True); time.sleep({})
+"""
+
+
 def test_a_lock_names_its_holder_and_dies_with_it(tmp_path, message):
-    code = "import sys, time\nfrom evoselfcode.stages import run_lock\nwith run_lock(sys.argv[1]):\n    print('held', flush=True); time.sleep(60)"
+    code = HOLDER.format(60)
     holder = subprocess.Popen([sys.executable, "-c", code, tmp_path / "run"], stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline().strip() == "held"
     line = message(lambda: run_lock(tmp_path / "run").__enter__())
     assert f"process {holder.pid} works here" in line and str(tmp_path / "run") in line
-    holder.kill(); holder.wait()
+    holder.kill()
+    holder.wait()
     with run_lock(tmp_path / "run"): pass
 
 
 def test_a_lock_can_be_waited_for(tmp_path):
-    code = "import sys, time\nfrom evoselfcode.stages import run_lock\nwith run_lock(sys.argv[1]):\n    print('held', flush=True); time.sleep(0.5)"
+    code = HOLDER.format(0.5)
     holder = subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, text=True)
     holder.stdout.readline()
     with run_lock(tmp_path, wait=30): assert (tmp_path / ".lock").read_text() == str(os.getpid())
@@ -302,21 +325,26 @@ def test_a_forked_child_does_not_keep_the_lock(tmp_path):
 
 def test_a_walk_ends_in_a_circle_and_at_unknown_parents(tmp_path, message):
     a, b = content_id("a"), content_id("b")
-    write_jsonl(tmp_path / "iter-001/candidates.jsonl", [dict(id=a, parents=[b, "elsewhere"]), dict(id=b, parents=[a]), dict(task_id="no id")])
-    assert [(row["depth"], row["id"], row["file"]) for row in history(tmp_path, a)] == \
-        [(0, a, "iter-001/candidates.jsonl"), (1, b, "iter-001/candidates.jsonl"), (1, "elsewhere", "not in this run")]
+    write_jsonl(
+        tmp_path / "iter-001/candidates.jsonl",
+        [dict(id=a, parents=[b, "elsewhere"]), dict(id=b, parents=[a]), dict(task_id="no id")],
+    )
+    assert [(row["depth"], row["id"], row["file"]) for row in history(tmp_path, a)] == [
+        (0, a, "iter-001/candidates.jsonl"), (1, b, "iter-001/candidates.jsonl"), (1, "elsewhere", "not in this run"),
+    ]
     assert "not in this run" in why(tmp_path, a)
     assert "no such id among the 2 records" in message(why, tmp_path, "zzz")
     assert "no such run" in message(why, tmp_path / "none", a)
 
 
 def test_what_a_killed_writer_left_is_cleared_by_the_next(tmp_path):
-    "A process that is killed while it writes leaves a hidden file; one that is still at work, or on another host, keeps its own."
+    "A process killed while it writes leaves a hidden file; one still at work, or on another host, keeps its own."
     target = tmp_path / "a [1].json"
     stopped = subprocess.Popen([sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"])
     stopped.wait()
     host = os.uname().nodename
-    left, alive, elsewhere = (tmp_path / f".{target.name}.{name}.tmp" for name in (f"{host}.{stopped.pid}", f"{host}.{os.getppid()}", f"other.{stopped.pid}"))
+    writers = f"{host}.{stopped.pid}", f"{host}.{os.getppid()}", f"other.{stopped.pid}"
+    left, alive, elsewhere = (tmp_path / f".{target.name}.{name}.tmp" for name in writers)
     for path in (left, alive, elsewhere): path.write_text("half")
     write_json(target, 1)
     assert target.read_text() == "1\n" and [path.exists() for path in (left, alive, elsewhere)] == [False, True, True]

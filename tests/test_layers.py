@@ -8,8 +8,11 @@ import pytest
 
 LIB = Path(__file__).resolve().parents[1] / "evoselfcode"
 FILES = sorted(LIB.rglob("*.py"))
-LAYERS = {"ground": 0, "engine": 1, "execution": 1, "datagen": 2, "evaluation": 2, "pipeline": 3, "pocket": 4, "reporting": 5, "top": 6}
-GROUND = {"constants", "errors", "project", "config", "settings", "logging_utils", "io_utils", "stages", "inputs", "syntax", "prompts"}
+LAYERS = dict(ground=0, engine=1, execution=1, datagen=2, evaluation=2, pipeline=3, pocket=4, reporting=5, top=6)
+GROUND = {
+    "constants", "errors", "project", "config", "settings", "logging_utils", "io_utils", "stages", "inputs", "syntax",
+    "prompts",
+}
 TOP = {"cli", "runs"}
 # what crosses between the caller and the sandbox, and what a harness is called and answers
 SANDBOX_FRONT = {("codec",), ("harnesses", "evalplus"), ("harnesses", "lcb"), ("harnesses", "bigcodebench")}
@@ -82,7 +85,8 @@ def test_a_wrong_import_is_seen(file, source):
 
 
 def test_iteration_may_know_its_siblings():
-    assert wrong_imports(LIB / "pipeline/iteration.py", "from .sampling import sample\nfrom ..engine.local import Engine") == []
+    source = "from .sampling import sample\nfrom ..engine.local import Engine"
+    assert wrong_imports(LIB / "pipeline/iteration.py", source) == []
 
 
 def circle(graph: dict, start) -> list:
@@ -92,26 +96,38 @@ def circle(graph: dict, start) -> list:
         way = ways.pop()
         for target in graph.get(way[-1], ()):
             if target == start: return [*way, start]
-            if target not in seen: seen.add(target); ways.append([*way, target])
+            if target not in seen:
+                seen.add(target)
+                ways.append([*way, target])
     return []
 
 
 def test_no_module_imports_itself_on_a_roundabout_way():
-    graph = {module(path): imports(path) - {module(path)} for path in FILES if path.name not in ("__init__.py", "_modidx.py")}
+    modules = [path for path in FILES if path.name not in ("__init__.py", "_modidx.py")]
+    graph = {module(path): imports(path) - {module(path)} for path in modules}
     assert [found for name in graph if (found := circle(graph, name))] == []
     assert circle({"a": ["b"], "b": ["c"], "c": ["a"]}, "b") == ["b", "c", "a", "b"]
 
 
 def test_only_execution_runs_code_given_as_text():
     "The pocket world may run its own grammar's functions; everything a model wrote goes through execution/."
-    calls = [f"{path.relative_to(LIB)}:{node.lineno}" for path in FILES if part(module(path)) != "execution" and path != LIB / "pocket/world.py"
-             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("exec", "eval")]
+    calls = [
+        f"{path.relative_to(LIB)}:{node.lineno}"
+        for path in FILES
+        if part(module(path)) != "execution" and path != LIB / "pocket/world.py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("exec", "eval")
+    ]
     assert calls == []
 
 
 def test_the_ground_and_the_command_line_import_nothing_heavy():
     light = sorted(name for name in GROUND | {"cli"} if (LIB / f"{name}.py").is_file())
-    code = f"import sys, importlib\nfor n in {light}: importlib.import_module('evoselfcode.' + n)\n" \
-           "print([m for m in ('torch', 'transformers', 'datasets', 'pandas', 'matplotlib', 'papermill', 'peft') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = (
+        "import sys, importlib\n"
+        f"for n in {light}: importlib.import_module('evoselfcode.' + n)\n"
+        "heavy = ('torch', 'transformers', 'datasets', 'pandas', 'matplotlib', 'papermill', 'peft')\n"
+        "print([m for m in heavy if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

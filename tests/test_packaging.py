@@ -32,7 +32,8 @@ def project():
 
 def test_one_version_one_description_one_address(facts, project):
     assert facts["version"] == evoselfcode.__version__
-    assert facts["description"] == project["project"]["description"] == evoselfcode.__doc__.splitlines()[0]  # nbdev adds the modules below it
+    # nbdev adds the modules below it
+    assert facts["description"] == project["project"]["description"] == evoselfcode.__doc__.splitlines()[0]
     assert facts["git_url"] == project["project"]["urls"]["Repository"]
     assert facts["lib_name"] == project["project"]["name"] == "evoselfcode"
 
@@ -68,13 +69,27 @@ def test_pins_lie_in_the_ranges(facts):
 
 
 def test_every_import_is_declared(facts):
-    declared = {canonicalize_name(Requirement(text).name) for text in (facts["requirements"] + " " + facts["dev_requirements"]).split()}
-    known = {"PIL": "pillow", "yaml": "pyyaml", "IPython": "ipykernel", "traitlets": "nbclient", "jupyter_client": "nbclient", "jupyter_core": "jupyter_core", "packaging": "transformers", "pyarrow": "datasets", "huggingface_hub": "transformers"}
+    declared = {
+        canonicalize_name(Requirement(text).name)
+        for text in (facts["requirements"] + " " + facts["dev_requirements"]).split()
+    }
+    known = dict(
+        PIL="pillow", yaml="pyyaml", IPython="ipykernel", traitlets="nbclient", jupyter_client="nbclient",
+        jupyter_core="jupyter_core", packaging="transformers", pyarrow="datasets", huggingface_hub="transformers",
+    )
     used = set()
     for path in (ROOT / "evoselfcode").rglob("*.py"):
-        beside = {other.stem for folder in [path.parent, *[path.parents[1]] * (path.parent.name == "harnesses")] for other in folder.glob("*.py")}  # the far side of execution knows its modules by their plain names
-        used |= {name for words in re.findall(r"^\s*(?:from|import) ([\w, ]+?)(?: import .*| as .*|)$", path.read_text(encoding="utf-8"), re.M) for name in re.split(r"[ ,]+", words)} - beside
-    foreign = {name for name in used if name not in sys.stdlib_module_names and name != "evoselfcode" and not (ROOT / "evoselfcode" / name).exists()}
+        # the far side of execution knows its modules by their plain names
+        folders = [path.parent, *[path.parents[1]] * (path.parent.name == "harnesses")]
+        beside = {other.stem for folder in folders for other in folder.glob("*.py")}
+        source = path.read_text(encoding="utf-8")
+        found = re.findall(r"^\s*(?:from|import) ([\w, ]+?)(?: import .*| as .*|)$", source, re.M)
+        used |= {name for words in found for name in re.split(r"[ ,]+", words)} - beside
+    foreign = {
+        name
+        for name in used
+        if name not in sys.stdlib_module_names and name != "evoselfcode" and not (ROOT / "evoselfcode" / name).exists()
+    }
     assert {name for name in foreign if canonicalize_name(known.get(name, name)) not in declared} == set()
 
 
@@ -82,12 +97,15 @@ def test_every_import_is_declared(facts):
 def wheel(tmp_path_factory):
     "A wheel built from the tracked and untracked files of this checkout, in a folder of its own."
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    for name in names:
+    command = ["git", "ls-files", "-co", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in listed.stdout.splitlines():
         if not (ROOT / name).is_file(): continue
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, source / name)
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", out, source], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", out, source], check=True
+    )
     return next(out.glob("*.whl"))
 
 
@@ -104,16 +122,22 @@ def test_wheel_announces_command_and_requirements(wheel, facts):
     archive = zipfile.ZipFile(wheel)
     read = lambda name: archive.read(next(n for n in archive.namelist() if n.endswith(name))).decode()
     assert facts["console_scripts"].replace("=", " = ") in read("entry_points.txt")
-    needs = [line for line in read("METADATA").splitlines() if line.startswith("Requires-Dist:") and "extra ==" not in line]
+    needs = [line for line in read("METADATA").splitlines() if line.startswith("Requires-Dist:")]
+    needs = [line for line in needs if "extra ==" not in line]
     assert len(needs) == len(facts["requirements"].split())
 
 
 def test_installed_wheel_lays_out_a_workspace(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
-    code = "import sys; from evoselfcode.project import *; print(package_folder()); print(len(init_workspace(sys.argv[1])))"
-    done = subprocess.run([sys.executable, "-c", code, tmp_path / "mine"], env={"PYTHONPATH": str(tmp_path / "site")}, cwd=tmp_path,
-                          capture_output=True, text=True, check=True).stdout.splitlines()
-    assert done == [str(tmp_path / "site" / "evoselfcode"), str(len(workspace_files()))]
+    code = (
+        "import sys; from evoselfcode.project import *; "
+        "print(package_folder()); print(len(init_workspace(sys.argv[1])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "mine"], env={"PYTHONPATH": str(tmp_path / "site")}, cwd=tmp_path,
+        capture_output=True, text=True, check=True,
+    )
+    assert done.stdout.splitlines() == [str(tmp_path / "site" / "evoselfcode"), str(len(workspace_files()))]
     for name, source in workspace_files().items(): assert (tmp_path / "mine" / name).read_bytes() == source.read_bytes()
 
 
@@ -133,6 +157,13 @@ def test_a_workspace_on_a_file_is_one_line(tmp_path, message):
 
 def test_what_git_keeps(tmp_path):
     ignored = lambda name: subprocess.run(["git", "check-ignore", "-q", "--no-index", name], cwd=ROOT).returncode == 0
-    assert all(map(ignored, [".venv/x", "data/generated/pocket/run.json", "checkpoints/x/model.safetensors", "logs/a.log", "data/processed/a.jsonl", "data/eval/humaneval.jsonl"]))
-    assert not any(map(ignored, ["data/raw/seed_pairs.jsonl", "data/eval/pocket_eval.jsonl", "evoselfcode/pocket/model/model.safetensors", "configs/base.yaml", ".ci/run"]))
+    made = [
+        ".venv/x", "data/generated/pocket/run.json", "checkpoints/x/model.safetensors", "logs/a.log",
+        "data/processed/a.jsonl", "data/eval/humaneval.jsonl",
+    ]
+    kept = [
+        "data/raw/seed_pairs.jsonl", "data/eval/pocket_eval.jsonl", "evoselfcode/pocket/model/model.safetensors",
+        "configs/base.yaml", ".ci/run",
+    ]
+    assert all(map(ignored, made)) and not any(map(ignored, kept))
     assert set(WORKSPACE) == {"configs", "nbs/runs", "data/raw", "data/eval"}

@@ -11,21 +11,31 @@ from evoselfcode.errors import UserError
 from evoselfcode.project import package_folder
 from evoselfcode.io_utils import read_json, write_json
 from evoselfcode.reporting.page import write_html
-from evoselfcode.runs import as_list, as_overrides, as_seed, check_arms, check_parameters, run_notebook, write_page, write_report
+from evoselfcode.runs import as_list, as_overrides, as_seed, check_arms, check_parameters, run_notebook, write_page
+from evoselfcode.runs import write_report
 
 RUNS = package_folder().parent / "nbs/runs"
 
 
-@pytest.mark.parametrize("given, expected", [([], []), ("", []), ("seed=1", ["seed=1"]), ("sampling.n=4 seed=1", ["sampling.n=4", "seed=1"]), (["run=a b"], ["run=a b"]), ("'run=a b'", ["run=a b"])])
+@pytest.mark.parametrize("given, expected", [
+    ([], []), ("", []), ("seed=1", ["seed=1"]), ("sampling.n=4 seed=1", ["sampling.n=4", "seed=1"]),
+    (["run=a b"], ["run=a b"]), ("'run=a b'", ["run=a b"]),
+])
 def test_overrides_are_a_text_or_a_list(given, expected):
-    assert as_overrides(given) == expected and as_overrides(given, seed=None, run="x") == [*expected, "run=x"] and as_overrides(given, seed=3) == [*expected, "seed=3"]
+    assert as_overrides(given) == expected
+    assert as_overrides(given, seed=None, run="x") == [*expected, "run=x"]
+    assert as_overrides(given, seed=3) == [*expected, "seed=3"]
 
 
 def test_a_quote_that_is_not_closed_is_told():
-    with pytest.raises(UserError, match="overrides: names.context='x: a quote is not closed"): as_overrides("names.context='x")
+    with pytest.raises(UserError, match="overrides: names.context='x: a quote is not closed"):
+        as_overrides("names.context='x")
 
 
-@pytest.mark.parametrize("given, expected", [("pocket", ["pocket"]), ("0, 1,2", ["0", "1", "2"]), ("a b", ["a", "b"]), (3, [3]), ([0, 1], [0, 1]), ((0, 1), [0, 1]), ("[0, 1]", ["0", "1"]), ("", []), ([], [])])
+@pytest.mark.parametrize("given, expected", [
+    ("pocket", ["pocket"]), ("0, 1,2", ["0", "1", "2"]), ("a b", ["a", "b"]), (3, [3]), ([0, 1], [0, 1]),
+    ((0, 1), [0, 1]), ("[0, 1]", ["0", "1"]), ("", []), ([], []),
+])
 def test_what_papermill_gives_for_a_list(given, expected):
     assert as_list(given) == expected
 
@@ -42,12 +52,19 @@ def test_no_report_of_a_run_that_is_not_there(tmp_path):
     assert not (tmp_path / "nosuch").exists()
 
 
-@pytest.mark.parametrize("name, given, told", [("evaluate", dict(benchmarks="nope"), "no benchmark 'nope'; there are"), ("compare", dict(arms="nope"), "arms: nope: no such arm"),
-    ("compare", dict(seeds="x"), "seeds: 'x' is no whole number"), ("iterate", dict(iteration=-1), "iteration: must be a whole number from 0, not -1"),
-    ("iterate", dict(iteration="one"), "iteration: must be a whole number from 0, not 'one'")])
+@pytest.mark.parametrize("name, given, told", [
+    ("evaluate", dict(benchmarks="nope"), "no benchmark 'nope'; there are"),
+    ("compare", dict(arms="nope"), "arms: nope: no such arm"),
+    ("compare", dict(seeds="x"), "seeds: 'x' is no whole number"),
+    ("iterate", dict(iteration=-1), "iteration: must be a whole number from 0, not -1"),
+    ("iterate", dict(iteration="one"), "iteration: must be a whole number from 0, not 'one'"),
+])
 def test_a_parameter_that_is_wrong_is_told(name, given, told, tmp_path):
     with pytest.raises(papermill.PapermillExecutionError) as error:
-        papermill.execute_notebook(str(RUNS / f"{name}.ipynb"), str(tmp_path / "out.ipynb"), parameters=given, cwd=str(RUNS), kernel_name="python3", progress_bar=False)
+        papermill.execute_notebook(
+            str(RUNS / f"{name}.ipynb"), str(tmp_path / "out.ipynb"), parameters=given, cwd=str(RUNS),
+            kernel_name="python3", progress_bar=False,
+        )
     assert error.value.ename == "UserError" and error.value.evalue.startswith(told)
 
 
@@ -62,18 +79,29 @@ def test_a_parameter_that_a_notebook_has_not_is_refused():
 @pytest.mark.parametrize("name", ["iterate", "evaluate", "compare", "report"])
 def test_each_notebook_refuses_what_it_has_not(name, tmp_path):
     with pytest.raises(papermill.PapermillExecutionError) as error:
-        papermill.execute_notebook(str(RUNS / f"{name}.ipynb"), str(tmp_path / "out.ipynb"), parameters=dict(sed=1), cwd=str(RUNS), kernel_name="python3", progress_bar=False)
+        papermill.execute_notebook(
+            str(RUNS / f"{name}.ipynb"), str(tmp_path / "out.ipynb"), parameters=dict(sed=1), cwd=str(RUNS),
+            kernel_name="python3", progress_bar=False,
+        )
     assert error.value.ename == "UserError" and "this notebook has no parameter 'sed'" in error.value.evalue
 
 
 def test_papermill_by_hand_takes_a_seed_and_a_text_of_overrides(tmp_path):
     "The first cells alone: they read the settings."
     notebook = nbformat.read(RUNS / "iterate.ipynb", as_version=4)
-    notebook.cells = [c for c in notebook.cells if c.cell_type == "code"][:2] + [nbformat.v4.new_code_cell("print(settings.seed, settings.sampling.n, settings.run)")]
+    last = nbformat.v4.new_code_cell("print(settings.seed, settings.sampling.n, settings.run)")
+    notebook.cells = [*[c for c in notebook.cells if c.cell_type == "code"][:2], last]
     notebook.cells[1].source = notebook.cells[1].source.replace("study = Study(settings, iteration)", "")
     nbformat.write(notebook, tmp_path / "in.ipynb")
-    command = [sys.executable, "-m", "papermill", "in.ipynb", "out.ipynb", "-p", "seed", "7", "-p", "overrides", "sampling.n=3", "-p", "run", "mine", "-p", "config", str(package_folder().parent / "configs/tiny.yaml"), "-k", "python3"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200, env=os.environ | dict(PYTHONPATH=str(package_folder().parent)))
+    command = [
+        sys.executable, "-m", "papermill", "in.ipynb", "out.ipynb", "-k", "python3",
+        "-p", "seed", "7", "-p", "overrides", "sampling.n=3", "-p", "run", "mine",
+        "-p", "config", str(package_folder().parent / "configs/tiny.yaml"),
+    ]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=200,
+        env=os.environ | dict(PYTHONPATH=str(package_folder().parent)),
+    )
     assert done.returncode == 0, done.stderr
     assert nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[-1].outputs[0].text == "7 3 mine\n"
 
@@ -81,7 +109,10 @@ def test_papermill_by_hand_takes_a_seed_and_a_text_of_overrides(tmp_path):
 @pytest.mark.parametrize("name", ["a {x}=b", "{}", "{0", "50%", "%s#1 'q' \"d\"", "ö\u2028"])
 def test_a_folder_may_be_called_anything(name, tmp_path):
     (folder := tmp_path / name).mkdir()
-    cells = [nbformat.v4.new_code_cell("text: str = '{x}=b'  # a default\n", metadata=dict(tags=["parameters"])), nbformat.v4.new_code_cell("import os\nprint(text, os.getcwd())")]
+    cells = [
+        nbformat.v4.new_code_cell("text: str = '{x}=b'  # a default\n", metadata=dict(tags=["parameters"])),
+        nbformat.v4.new_code_cell("import os\nprint(text, os.getcwd())"),
+    ]
     about = dict(kernelspec=dict(name="python3", language="python", display_name="Python 3"))
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=about), folder / "in.ipynb")
     assert run_notebook(folder / "in.ipynb", folder / "out", dict(text="{y}"))["status"] == "ok"
@@ -95,7 +126,8 @@ def notebook_at(path):
 
 
 def test_a_page_needs_no_folder_of_jupyter_s(tmp_path, monkeypatch):
-    for name in ("JUPYTER_PATH", "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR"): monkeypatch.setenv(name, str(tmp_path / "nothing"))
+    for name in ("JUPYTER_PATH", "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "nothing"))
     monkeypatch.setattr("jupyter_core.paths.SYSTEM_JUPYTER_PATH", [])
     monkeypatch.setattr("jupyter_core.paths.ENV_JUPYTER_PATH", [])
     assert "Words." in write_html(notebook_at(tmp_path / "a.ipynb"), tmp_path / "a.html").read_text()
@@ -104,6 +136,7 @@ def test_a_page_needs_no_folder_of_jupyter_s(tmp_path, monkeypatch):
 def test_a_page_that_fails_is_told_where_the_run_is_told(tmp_path, monkeypatch):
     notebook = notebook_at(tmp_path / "report.ipynb")
     monkeypatch.setattr("evoselfcode.reporting.page.write_html", lambda *_: 1 / 0)
-    with pytest.raises(UserError, match="could not be made a page .ZeroDivisionError: division by zero."): write_page(notebook)
+    with pytest.raises(UserError, match="could not be made a page .ZeroDivisionError: division by zero."):
+        write_page(notebook)
     told = read_json(tmp_path / "run.json")
     assert told["status"] == "failed" and "report.html: the notebook ran, but could not be made a page" in told["error"]

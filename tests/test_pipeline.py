@@ -1,4 +1,4 @@
-"""The stages of the loop at their edges: seeds, loss masks, adapters, selection by the numbers, rolling back and stopping."""
+"""The stages of the loop at their edges: seeds, loss masks, adapters, selection, rolling back and stopping."""
 import math
 import random
 import shutil
@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from evoselfcode.config import GATES, Config, Data, Dual, Evaluation, Filter, Iterate, Names, Paths, Sampling, Select, Train, load_config
+from evoselfcode.config import GATES, Config, Data, Dual, Evaluation, Filter, Iterate, Names, Paths, Sampling, Select
+from evoselfcode.config import Train, load_config
 from evoselfcode.errors import UserError
 from evoselfcode.engine.local import Engine
 from evoselfcode.io_utils import content_id, read_jsonl, write_json, write_jsonl
@@ -19,8 +20,11 @@ from evoselfcode.pipeline.filtering import selection_precision
 from evoselfcode.engine.loading import model_fingerprint
 from evoselfcode.pipeline.iteration import Study, window
 
-TASKS = [dict(id="1", description="Return the sum of the given numbers."), dict(id="2", description="Return the length of the string."),
-         dict(id="3", description="Given the list, keep the even numbers, then square every number.", entry_point="f")]
+TASKS = [
+    dict(id="1", description="Return the sum of the given numbers."),
+    dict(id="2", description="Return the length of the string."),
+    dict(id="3", description="Given the list, keep the even numbers, then square every number.", entry_point="f"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +48,8 @@ def test_one_seed_one_set_of_candidates(pocket):
     assert [(c["parents"], c["sample_index"]) for c in first] == [([t["id"]], i) for t in TASKS for i in range(3)]
     assert len({c["id"] for c in first + other}) == 18 - sum(a["code"] == b["code"] for a, b in zip(first, other))
     assert {c["seed"] for c in first} == {5} and {c["iteration"] for c in first} == {2}
-    assert all(c["entry_point"] == "f" for c in first if c["parents"] == ["3"])     # a name that the task gives is the one that counts
+    # a name that the task gives is the one that counts
+    assert all(c["entry_point"] == "f" for c in first if c["parents"] == ["3"])
 
 
 def test_candidates_of_a_greedy_model_are_equal_and_have_ids_of_their_own(pocket):
@@ -53,8 +58,10 @@ def test_candidates_of_a_greedy_model_are_equal_and_have_ids_of_their_own(pocket
 
 
 def test_perplexity_is_that_of_the_code_alone(pocket):
-    record = dict(description="Return the sum of the given numbers.", code="def f(xs: list[int]) -> int:\n    return sum(xs)\n")
-    prompt, code = pocket.tokenizer("# Return the sum of the given numbers.\n").input_ids, pocket.tokenizer(record["code"], add_special_tokens=False).input_ids
+    description, code = "Return the sum of the given numbers.", "def f(xs: list[int]) -> int:\n    return sum(xs)\n"
+    record = dict(description=description, code=code)
+    prompt = pocket.tokenizer(f"# {description}\n").input_ids
+    code = pocket.tokenizer(code, add_special_tokens=False).input_ids
     with torch.inference_mode(): logits = pocket.model(torch.tensor([prompt + code])).logits[0, len(prompt) - 1:-1]
     by_hand = math.exp(-logits.log_softmax(-1)[range(len(code)), code].mean().item())
     assert scoring.base_perplexity(pocket, [record])[0] == pytest.approx(by_hand, rel=1e-4)
@@ -67,7 +74,8 @@ def test_agreement_by_hand():
 
 def test_scores_of_a_description_do_not_depend_on_its_neighbours(pocket):
     found = sampling.sample(pocket, TASKS[:2], Sampling(n=4, max_new_tokens=60), seed=1)
-    together, apart = scoring.score(pocket, found, 8), scoring.score(pocket, found[:4], 8) + scoring.score(pocket, found[4:], 8)
+    together = scoring.score(pocket, found, 8)
+    apart = scoring.score(pocket, found[:4], 8) + scoring.score(pocket, found[4:], 8)
     for a, b in zip(together, apart):
         assert a["behaviour"] == b["behaviour"] and a["scores"]["agreement"] == b["scores"]["agreement"]
         assert a["scores"]["perplexity"] == pytest.approx(b["scores"]["perplexity"], rel=1e-3)
@@ -76,15 +84,26 @@ def test_scores_of_a_description_do_not_depend_on_its_neighbours(pocket):
 # gates and selection
 
 def candidate(id, code="def f(x):\n    return x\n", parent="a", perplexity=2., agreement=1., mark="m", **more):
-    return dict(id=id, parents=[parent], description=f"d {parent}", code=code, entry_point="f", scores=dict(perplexity=perplexity, agreement=agreement),
-                behaviour=dict(status="passed", fingerprint=mark, errors=0, deterministic=True, detail="")) | more
+    made = dict(
+        id=id, parents=[parent], description=f"d {parent}", code=code, entry_point="f",
+        scores=dict(perplexity=perplexity, agreement=agreement),
+        behaviour=dict(status="passed", fingerprint=mark, errors=0, deterministic=True, detail=""),
+    )
+    return made | more
 
 
 def crowd(groups=12, size=8, seed=0):
     "Candidates of several descriptions that passed some of the gates, all different."
     dice = random.Random(seed)
-    return [candidate(f"{g}-{i}", f"def f(x):\n    return x + {g} * {i} - {dice.randrange(999)}\n", f"p{g}", round(1 + 4 * dice.random(), 4), dice.choice([.25, .5, .75, 1.]),
-                      dropped_by=dice.choice(["", "", "", "syntax"]), reason="", verdicts={}) for g in range(groups) for i in range(size)]
+    return [
+        candidate(
+            f"{g}-{i}", f"def f(x):\n    return x + {g} * {i} - {dice.randrange(999)}\n", f"p{g}",
+            round(1 + 4 * dice.random(), 4), dice.choice([0.25, 0.5, 0.75, 1.0]),
+            dropped_by=dice.choice(["", "", "", "syntax"]), reason="", verdicts={},
+        )
+        for g in range(groups)
+        for i in range(size)
+    ]
 
 
 def kept_of(found): return Counter(c["parents"][0] for c in found if c["kept"] and not c["tail"])
@@ -95,8 +114,10 @@ def kept_of(found): return Counter(c["parents"][0] for c in found if c["kept"] a
 @pytest.mark.parametrize("control", ["random", "agreement"])
 def test_a_control_keeps_as_many_of_each_description(share, agreement, control):
     judged = crowd()
-    def selected(selector, seed): return filtering.select(judged, Select(selector, share, min_agreement=agreement), seed)
-    wise, blind, again, other = (selected(*way) for way in (("low_perplexity", 1), *[(control, seed) for seed in (1, 1, 2)]))
+    def selected(selector, seed):
+        return filtering.select(judged, Select(selector, share, min_agreement=agreement), seed)
+    wise = selected("low_perplexity", 1)
+    blind, again, other = (selected(control, seed) for seed in (1, 1, 2))
     kept = [{c["id"] for c in found if c["kept"]} for found in (wise, blind)]
     assert kept_of(wise) == kept_of(blind) and len(kept[0]) == len(kept[1]) > 0
     assert blind == again and (share == 1 or blind != other)
@@ -111,20 +132,31 @@ def test_no_more_are_kept_than_may_be(selector, most):
     kept = [c for c in bound if c["kept"]]
     assert len(kept) == min(most, sum(c["kept"] for c in free))
     if selector == "random" or not kept: return
-    score = dict(low_perplexity=lambda c: c["scores"]["perplexity"], agreement=lambda c: -c["scores"]["agreement"])[selector]
-    chosen, left = ([score(c) for c in free if c["kept"] and not c["tail"] and (c["id"] in {k["id"] for k in kept if not k["tail"]}) == mine] for mine in (True, False))
+    def score(c): return c["scores"]["perplexity"] if selector == "low_perplexity" else -c["scores"]["agreement"]
+    ids = {c["id"] for c in kept if not c["tail"]}
+    able = [c for c in free if c["kept"] and not c["tail"]]
+    chosen, left = ([score(c) for c in able if (c["id"] in ids) == mine] for mine in (True, False))
     assert max(chosen) <= min(left, default=99)
 
 
 def test_agreement_alone_prefers_what_many_did():
-    rows = [candidate(str(i), f"def f(x):\n    return {i}\n", perplexity=9 - i, agreement=.75 if i < 3 else .25, dropped_by="", reason="") for i in range(8)]
-    kept = [{c["id"] for c in filtering.select(rows, Select("agreement", share=.25, tail_share=0, min_agreement=.25), seed) if c["kept"]} for seed in range(9)]
+    gated = dict(dropped_by="", reason="")
+    rows = [
+        candidate(str(i), f"def f(x):\n    return {i}\n", perplexity=9 - i, agreement=0.75 if i < 3 else 0.25, **gated)
+        for i in range(8)
+    ]
+    settings = Select("agreement", share=0.25, tail_share=0, min_agreement=0.25)
+    kept = [{c["id"] for c in filtering.select(rows, settings, seed) if c["kept"]} for seed in range(9)]
     assert all(two < {"0", "1", "2"} for two in kept) and len(set(map(frozenset, kept))) > 1
 
 
 def test_chance_draws_a_program_as_often_as_it_was_written():
-    rows = [candidate("often", copies=7, dropped_by="", reason=""), candidate("once", "def f(x):\n    return -x\n", copies=1, dropped_by="", reason="")]
-    kept = Counter(c["id"] for seed in range(800) for c in filtering.select(rows, Select("random", share=.125, tail_share=0), seed) if c["kept"])
+    rows = [
+        candidate("often", copies=7, dropped_by="", reason=""),
+        candidate("once", "def f(x):\n    return -x\n", copies=1, dropped_by="", reason=""),
+    ]
+    settings = Select("random", share=0.125, tail_share=0)
+    kept = Counter(c["id"] for seed in range(800) for c in filtering.select(rows, settings, seed) if c["kept"])
     assert sum(kept.values()) == 800 and 650 < kept["often"] < 750
 
 
@@ -133,7 +165,7 @@ def test_low_perplexity_keeps_the_lowest():
     for parent in {c["parents"][0] for c in found}:
         able = [c for c in found if c["parents"][0] == parent and c["dropped_by"] in ("", "selection")]
         kept = [c["scores"]["perplexity"] for c in able if c["kept"]]
-        assert kept == sorted(c["scores"]["perplexity"] for c in able)[:len(kept)] or sorted(kept) == sorted(c["scores"]["perplexity"] for c in able)[:len(kept)]
+        assert sorted(kept) == sorted(c["scores"]["perplexity"] for c in able)[:len(kept)]
         assert len(kept) == (min(2, len(able)) if able else 0)      # a quarter of the eight that were drawn
 
 
@@ -149,60 +181,80 @@ def test_the_tail_is_never_more_than_its_share(groups, tail):
 
 
 def test_the_tail_is_surprising_and_new():
-    same = [candidate(str(i), "def f(xs):\n    total = 0\n    for x in xs:\n        total += x\n    return total\n", perplexity=1 + i / 10) for i in range(6)]
+    code = "def f(xs):\n    total = 0\n    for x in xs:\n        total += x\n    return total\n"
+    same = [candidate(str(i), code, perplexity=1 + i / 10) for i in range(6)]
     new = candidate("new", "def f(xs):\n    import math\n    return math.fsum(sorted(map(float, xs)))\n", perplexity=9.)
-    found = filtering.select([c | dict(dropped_by="", reason="") for c in same + [new]], Select(share=.4, tail_share=.25))
-    assert [c["id"] for c in found if c["kept"]] == ["0", "1", "2", "new"] and [c["id"] for c in found if c["tail"]] == ["new"]
+    rows = [c | dict(dropped_by="", reason="") for c in same + [new]]
+    found = filtering.select(rows, Select(share=0.4, tail_share=0.25))
+    assert [c["id"] for c in found if c["kept"]] == ["0", "1", "2", "new"]
+    assert [c["id"] for c in found if c["tail"]] == ["new"]
 
 
 def test_the_funnel_adds_up(pocket):
     found = scoring.score(pocket, sampling.sample(pocket, TASKS, Sampling(n=8, max_new_tokens=60), seed=3), 8)
     settings = Filter()
-    selected = filtering.select(filtering.judge(found, settings, {found[0]["behaviour"]["fingerprint"]}), Select(min_agreement=.2))
+    judged = filtering.judge(found, settings, {found[0]["behaviour"]["fingerprint"]})
+    selected = filtering.select(judged, Select(min_agreement=0.2))
     steps = filtering.funnel(selected, settings.gates)
     lost = Counter(c["dropped_by"] for c in selected if not c["kept"])
     assert [s["step"] for s in steps] == ["candidates", *settings.gates, "agreement", "selection"]
     assert steps[0]["left"] == len(selected) == 24 and steps[-1]["left"] == sum(c["kept"] for c in selected)
     assert [a["left"] - b["left"] for a, b in zip(steps, steps[1:])] == [lost[s["step"]] for s in steps[1:]]
-    assert "" not in lost and all(c["reason"] for c in selected if not c["kept"]) and not any(c["reason"] or c["dropped_by"] for c in selected if c["kept"])
+    assert "" not in lost and all(c["reason"] for c in selected if not c["kept"])
+    assert not any(c["reason"] or c["dropped_by"] for c in selected if c["kept"])
 
 
 def test_no_candidates_are_no_trouble():
-    assert filtering.select(filtering.judge([], Filter())) == [] and filtering.funnel([], Filter().gates)[-1]["left"] == 0
-    assert filtering.novelty([], ["x"]) == [] and filtering.novelty(["x"], []) == [1.] and filtering.novelty(["", "x"], [""])[0] == 0
+    assert filtering.select(filtering.judge([], Filter())) == []
+    assert filtering.funnel([], Filter().gates)[-1]["left"] == 0
+    assert filtering.novelty([], ["x"]) == [] and filtering.novelty(["x"], []) == [1.0]
+    assert filtering.novelty(["", "x"], [""])[0] == 0
 
 
 def test_of_equal_programs_of_one_description_the_likeliest_stays_and_is_counted():
-    rows = [candidate("1", perplexity=3.), candidate("2", "def f(y):\n    return y\n"), candidate("3", parent="b"), candidate("4", "def f(x):\n    return -x\n"), candidate("5", perplexity=4.)]
+    rows = [
+        candidate("1", perplexity=3.0), candidate("2", "def f(y):\n    return y\n"), candidate("3", parent="b"),
+        candidate("4", "def f(x):\n    return -x\n"), candidate("5", perplexity=4.0),
+    ]
     found = filtering.judge(rows, Filter())
-    assert [(c["dropped_by"], c["copies"]) for c in found] == [("duplicates", 0), ("", 3), ("", 1), ("", 1), ("duplicates", 0)]
+    wanted = [("duplicates", 0), ("", 3), ("", 1), ("", 1), ("duplicates", 0)]
+    assert [(c["dropped_by"], c["copies"]) for c in found] == wanted
     assert found[0]["reason"] == "same program as 2" and found[0]["verdicts"]["duplicates"]["status"] == "failed"
 
 
 def test_a_copy_that_another_gate_refuses_takes_none_with_it():
-    rows = [candidate("1", perplexity=1.) | dict(behaviour=dict(status="failed", fingerprint=None, errors=0, deterministic=True, detail="")), candidate("2"), candidate("3")]
+    failed = dict(status="failed", fingerprint=None, errors=0, deterministic=True, detail="")
+    rows = [candidate("1", perplexity=1.0) | dict(behaviour=failed), candidate("2"), candidate("3")]
     for gates in (list(GATES), ["duplicates", "execution"]):
-        assert [(c["dropped_by"], c.get("copies")) for c in filtering.judge(rows, Filter(gates=gates))] == [("execution", None), ("", 2), ("duplicates", 0)]
+        found = filtering.judge(rows, Filter(gates=gates))
+        wanted = [("execution", None), ("", 2), ("duplicates", 0)]
+        assert [(c["dropped_by"], c.get("copies")) for c in found] == wanted
     assert [c["dropped_by"] for c in filtering.judge(rows, Filter(gates=["syntax"]))] == ["", "", ""]
 
 
 def test_a_candidate_that_two_runs_do_not_agree_on_goes():
-    odd = candidate("1") | dict(behaviour=dict(status="passed", fingerprint=None, errors=0, deterministic=False, detail="two runs gave different results"))
+    behaviour = dict(status="passed", fingerprint=None, errors=0, deterministic=False)
+    odd = candidate("1") | dict(behaviour=behaviour | dict(detail="two runs gave different results"))
     assert filtering.judge([odd], Filter())[0]["dropped_by"] == "determinism"
 
 
 def test_precision_by_hand():
     "Two descriptions with four candidates each; a half is kept of each."
-    rows = [candidate(*row[:1], parent=row[1], kept=row[2], dropped_by=row[3]) for row in [
-        ("a1", "a", True, ""), ("a2", "a", True, ""), ("a3", "a", False, "selection"), ("a4", "a", False, "syntax"),
-        ("b1", "b", True, ""), ("b2", "b", False, "agreement"), ("b3", "b", False, "execution"), ("b4", "b", False, "lint")]]
+    dropped = dict(a1="", a2="", a3="selection", a4="syntax", b1="", b2="agreement", b3="execution", b4="lint")
+    rows = [candidate(id, parent=id[0], kept=not gate, dropped_by=gate) for id, gate in dropped.items()]
     right = dict(a1=True, a2=True, a3=False, a4=False, b1=False, b2=True, b3=False, b4=True)
-    # gated: a1 a2 a3 b1 b2 -> 3 of 5; at random 2 of a's three (2/3 right each) and 2 of b's two (1/2 each): (4/3 + 1) / 4; selected: a1 a2 b1 -> 2 of 3
-    assert selection_precision(rows, right, share=.5) == dict(candidates=.5, gated=.6, random=round((4 / 3 + 1) / 4, 4), selected=round(2 / 3, 4))
+    # gated: a1 a2 a3 b1 b2 -> 3 of 5; selected: a1 a2 b1 -> 2 of 3;
+    # at random: 2 of a's three (2/3 right each) and 2 of b's two (1/2 each): (4/3 + 1) / 4
+    assert selection_precision(rows, right, share=0.5) == dict(
+        candidates=0.5, gated=0.6, random=round((4 / 3 + 1) / 4, 4), selected=round(2 / 3, 4)
+    )
     rows[0]["copies"] = 3  # a1 was written three times: 4 of 7; of a 2 x 4/5, of b 2 x 1/2
-    assert selection_precision(rows, right, share=.5) == dict(candidates=.5, gated=round(5 / 7, 4), random=round((2 * .8 + 1) / 4, 4), selected=round(2 / 3, 4))
+    assert selection_precision(rows, right, share=0.5) == dict(
+        candidates=0.5, gated=round(5 / 7, 4), random=round((2 * 0.8 + 1) / 4, 4), selected=round(2 / 3, 4)
+    )
     nothing = [c | dict(kept=False, dropped_by="syntax") for c in rows]
-    assert selection_precision(nothing, right, .5)["gated"] is None and selection_precision(nothing, right, .5)["selected"] is None
+    found = selection_precision(nothing, right, 0.5)
+    assert found["gated"] is None and found["selected"] is None
 
 
 # training
@@ -211,12 +263,14 @@ def rows(pairs): return train_sft.d2c_rows(pairs)
 
 
 def test_the_loss_falls_on_the_completion_and_the_end(pocket, pairs):
-    examples, cut, left_out = train_sft.tokenise(rows(pairs) + train_sft.c2d_rows(pairs), pocket.tokenizer, 512)
-    for row, example in zip(rows(pairs) + train_sft.c2d_rows(pairs), examples):
+    both = rows(pairs) + train_sft.c2d_rows(pairs)
+    examples, cut, left_out = train_sft.tokenise(both, pocket.tokenizer, 512)
+    for row, example in zip(both, examples):
         prompt = pocket.tokenizer(row["prompt"]).input_ids
         learned = [i for i, label in zip(example["input_ids"], example["labels"]) if label != -100]
         assert example["input_ids"][:len(prompt)] == prompt and example["labels"][:len(prompt)] == [-100] * len(prompt)
-        assert pocket.tokenizer.decode(learned[:-1]) == row["completion"] and learned[-1] == pocket.tokenizer.eos_token_id
+        assert pocket.tokenizer.decode(learned[:-1]) == row["completion"]
+        assert learned[-1] == pocket.tokenizer.eos_token_id
     assert cut == left_out == 0 and len(examples) == 2 * len(pairs)
 
 
@@ -239,7 +293,8 @@ def test_what_is_too_long_loses_the_middle_of_its_prompt_or_is_left_out(pocket):
 
 def test_a_training_without_anything_to_learn_is_an_error(pocket, tmp_path):
     rows = [dict(prompt="# Return x.\n", completion="def f(x):\n    return x\n" * 20)] * 3
-    with pytest.raises(UserError, match="c2d of iteration 1: each of the 3 rows is too long for max_length = 16 tokens"):
+    words = "c2d of iteration 1: each of the 3 rows is too long for max_length = 16 tokens"
+    with pytest.raises(UserError, match=words):
         train_sft.train(rows, tmp_path / "c2d", "pocket", Train(max_length=16), note="c2d of iteration 1")
     assert not (tmp_path / "c2d").exists()
 
@@ -249,10 +304,14 @@ def test_a_batch_grouped_by_length_has_the_loss_of_its_rows(pocket, pairs):
     from transformers import DataCollatorForSeq2Seq
     examples, *_ = train_sft.tokenise(rows(pairs[:12]), pocket.tokenizer, 512)
     side, pocket.tokenizer.padding_side = pocket.tokenizer.padding_side, "right"
-    try: collate = DataCollatorForSeq2Seq(pocket.tokenizer, label_pad_token_id=-100); together = collate([dict(e) for e in examples])
-    finally: pocket.tokenizer.padding_side = side
+    try:
+        collate = DataCollatorForSeq2Seq(pocket.tokenizer, label_pad_token_id=-100)
+        together = collate([dict(e) for e in examples])
+    finally:
+        pocket.tokenizer.padding_side = side
     def loss(batch):
-        with torch.inference_mode(): return pocket.model(**{k: torch.as_tensor(v) for k, v in batch.items()}).loss.item()
+        with torch.inference_mode():
+            return pocket.model(**{k: torch.as_tensor(v) for k, v in batch.items()}).loss.item()
     apart = [(loss({k: [v] for k, v in e.items()}), sum(label != -100 for label in e["labels"][1:])) for e in examples]
     mean = sum(value * n for value, n in apart) / sum(n for _, n in apart)
     assert loss(together) == pytest.approx(mean, rel=1e-4) and len({len(e["input_ids"]) for e in examples}) > 3
@@ -262,17 +321,27 @@ def test_grouping_by_length_changes_no_row(pocket, pairs, tmp_path):
     "The batches that training really makes hold every row once per epoch, and neighbours in length stay together."
     from transformers import DataCollatorForSeq2Seq, Trainer
     examples, *_ = train_sft.tokenise(rows(pairs[:64]), pocket.tokenizer, 512)
-    arguments = train_sft.training_arguments(Train(batch_size=8, epochs=1, min_steps=0), tmp_path, len(examples), 3, cpu=True)
-    trainer = Trainer(pocket.model, arguments, train_dataset=examples, data_collator=DataCollatorForSeq2Seq(pocket.tokenizer, label_pad_token_id=-100))
-    seen = [row[row_mask == 1].tolist() for batch in trainer.get_train_dataloader() for row, row_mask in zip(batch["input_ids"], batch["attention_mask"])]
-    assert sorted(seen) == sorted(e["input_ids"] for e in examples)
-    spread = [np.ptp([len(r) for r in seen[i:i + 8]]) for i in range(0, 64, 8)]
-    assert np.mean(spread) < np.mean([np.ptp([len(e["input_ids"]) for e in examples[i:i + 8]]) for i in range(0, 64, 8)]) * .75
+    settings = Train(batch_size=8, epochs=1, min_steps=0)
+    arguments = train_sft.training_arguments(settings, tmp_path, len(examples), 3, cpu=True)
+    collate = DataCollatorForSeq2Seq(pocket.tokenizer, label_pad_token_id=-100)
+    trainer = Trainer(pocket.model, arguments, train_dataset=examples, data_collator=collate)
+    seen = [
+        row[row_mask == 1].tolist()
+        for batch in trainer.get_train_dataloader()
+        for row, row_mask in zip(batch["input_ids"], batch["attention_mask"])
+    ]
+    given = [e["input_ids"] for e in examples]
+    assert sorted(seen) == sorted(given)
+    def spread(rows): return np.mean([np.ptp([len(r) for r in rows[i:i + 8]]) for i in range(0, 64, 8)])
+    assert spread(seen) < spread(given) * 0.75
 
 
 def test_a_seed_fixes_the_weights(pairs, tmp_path):
     settings = Train(min_steps=6, epochs=1, batch_size=4)
-    losses = [train_sft.train(rows(pairs[:16]), tmp_path / name, "pocket", settings, seed, device="cpu")["loss"] for name, seed in (("a", 1), ("b", 1), ("c", 2))]
+    losses = [
+        train_sft.train(rows(pairs[:16]), tmp_path / name, "pocket", settings, seed, device="cpu")["loss"]
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    ]
     files = [(tmp_path / name / "model.safetensors").read_bytes() for name in "abc"]
     assert files[0] == files[1] != files[2] and losses[0] == losses[1]
 
@@ -281,17 +350,20 @@ def test_an_adapter_from_one_key(pocket, pairs, tmp_path):
     settings = Train(method="lora", lora_rank=4, learning_rate=1e-2, min_steps=25, epochs=1, batch_size=8)
     train_sft.train(rows(pairs[:8]), tmp_path / "d2c", "pocket", settings, 1, device="cpu")
     files = {p.name for p in (tmp_path / "d2c").iterdir()}
-    assert {"adapter_config.json", "adapter_model.safetensors", "training.json", "README.md", "tokenizer.json"} <= files and "model.safetensors" not in files
+    wanted = {"adapter_config.json", "adapter_model.safetensors", "training.json", "README.md", "tokenizer.json"}
+    assert wanted <= files and "model.safetensors" not in files
     assert (tmp_path / "d2c/adapter_model.safetensors").stat().st_size < 1_500_000
     engine, prompts = Engine(tmp_path / "d2c", device="cpu"), [r["prompt"] for r in rows(pairs[:8])]
     codes = [r["completion"] for r in rows(pairs[:8])]
-    assert engine.perplexity(prompts, codes).mean() - 1 < .5 * (pocket.perplexity(prompts, codes).mean() - 1)  # 1 is the floor
+    # 1 is the floor
+    assert engine.perplexity(prompts, codes).mean() - 1 < .5 * (pocket.perplexity(prompts, codes).mean() - 1)
     assert model_fingerprint(str(tmp_path / "d2c"))
 
 
 def test_another_start_is_not_taken_for_a_finished_model(pairs, tmp_path, message):
     settings = Train(min_steps=2, epochs=1, batch_size=4)
-    call = lambda group, **changes: train_sft.train(rows(group), tmp_path / "d2c", "pocket", Train(**{**vars(settings), **changes}), 1, device="cpu")
+    def call(group, **changes):
+        return train_sft.train(rows(group), tmp_path / "d2c", "pocket", replace(settings, **changes), 1, device="cpu")
     first = call(pairs[:4])
     before = (tmp_path / "d2c/model.safetensors").stat().st_mtime_ns
     assert call(pairs[:4]) == first and (tmp_path / "d2c/model.safetensors").stat().st_mtime_ns == before
@@ -314,7 +386,8 @@ def test_a_training_that_broke_off_ends_with_the_same_weights(pairs, tmp_path, m
     settings, whole = Train(min_steps=10, epochs=1, batch_size=4, save_steps=save_steps), train_sft.progress_callback
     train_sft.train(rows(pairs[:16]), tmp_path / "whole", "pocket", settings, 1, device="cpu")
     monkeypatch.setattr(train_sft, "progress_callback", lambda *_: trip_at(6))
-    with pytest.raises(KeyboardInterrupt): train_sft.train(rows(pairs[:16]), tmp_path / "broken", "pocket", settings, 1, device="cpu")
+    with pytest.raises(KeyboardInterrupt):
+        train_sft.train(rows(pairs[:16]), tmp_path / "broken", "pocket", settings, 1, device="cpu")
     assert not (tmp_path / "broken").exists()
     monkeypatch.setattr(train_sft, "progress_callback", whole)
     train_sft.train(rows(pairs[:16]), tmp_path / "broken", "pocket", settings, 1, device="cpu")
@@ -323,8 +396,12 @@ def test_a_training_that_broke_off_ends_with_the_same_weights(pairs, tmp_path, m
 
 
 def test_what_a_broken_training_left_is_not_mixed_with_other_settings(pairs, tmp_path, monkeypatch):
-    "A half-written adapter must not make the next, full model look like an adapter; a checkpoint of one rate must not be gone on from with another."
-    call = lambda name, **settings: train_sft.train(rows(pairs[:16]), tmp_path / name, "pocket", Train(**{**dict(min_steps=10, epochs=1, batch_size=4, save_steps=4), **settings}), 1, device="cpu")
+    """A half-written adapter must not make the next, full model look like an adapter; a checkpoint of one rate must not
+    be gone on from with another."""
+    plain = Train(min_steps=10, epochs=1, batch_size=4, save_steps=4)
+    def call(name, **changes):
+        settings = replace(plain, **changes)
+        train_sft.train(rows(pairs[:16]), tmp_path / name, "pocket", settings, 1, device="cpu")
     def stop(*_): raise KeyboardInterrupt
     for place, settings in ("model_card", dict(method="lora")), ("progress_callback", dict(learning_rate=1e-2)):
         monkeypatch.setattr(train_sft, place, stop if place == "model_card" else lambda *_: trip_at(6))
@@ -333,20 +410,33 @@ def test_what_a_broken_training_left_is_not_mixed_with_other_settings(pairs, tmp
     assert [p.name for p in (tmp_path / "again.partial/trainer").glob("checkpoint-*")] == ["checkpoint-4"]
     call("again"), call("fresh")
     assert (tmp_path / "again/model.safetensors").read_bytes() == (tmp_path / "fresh/model.safetensors").read_bytes()
-    assert sorted(p.name for p in (tmp_path / "again").iterdir()) == sorted(p.name for p in (tmp_path / "fresh").iterdir())
+    again, fresh = ({p.name for p in (tmp_path / name).iterdir()} for name in ("again", "fresh"))
+    assert again == fresh
 
 
 # the two models together
 
-CODE = "def total(values: list[int]) -> int:\n    result = 0\n    for value in values:\n        if value > 0:\n            result += value\n    return result\n"
+CODE = (
+    "def total(values: list[int]) -> int:\n"
+    "    result = 0\n"
+    "    for value in values:\n"
+    "        if value > 0:\n"
+    "            result += value\n"
+    "    return result\n"
+)
 
 
 @pytest.mark.parametrize("text, why", [
-    ("Return the sum of the positive numbers.", ""), ("Given the list, keep the numbers above zero, then add everything up.", ""),
-    ("Return the values for which value in values is positive.", ""), ("Übrigens: die Summe der positiven Zahlen.", ""),
-    ("", "fewer"), ("the sum", "fewer"), ("?!", "fewer"), ("word " * 100, "longer"), (CODE, "is code"), ("def total(values): add them", "is code"),
-    ("lambda values: sum of the positive ones", "is code"), ("return sum(v for v in values)", "is code"), ("a = b + c", "is code"),
-    ("result 0 for value in values if value 0 result value return result", "repeats"), ("total values list int int result 0 for value in values", "repeats")])
+    ("Return the sum of the positive numbers.", ""),
+    ("Given the list, keep the numbers above zero, then add everything up.", ""),
+    ("Return the values for which value in values is positive.", ""),
+    ("Übrigens: die Summe der positiven Zahlen.", ""),
+    ("", "fewer"), ("the sum", "fewer"), ("?!", "fewer"), ("word " * 100, "longer"), (CODE, "is code"),
+    ("def total(values): add them", "is code"), ("lambda values: sum of the positive ones", "is code"),
+    ("return sum(v for v in values)", "is code"), ("a = b + c", "is code"),
+    ("result 0 for value in values if value 0 result value return result", "repeats"),
+    ("total values list int int result 0 for value in values", "repeats"),
+])
 def test_copies_of_the_code_are_no_descriptions(text, why):
     found = dual_model.not_a_description(text, CODE)
     assert found.startswith(why) if why else found == ""
@@ -358,15 +448,20 @@ def test_a_private_language_does_not_survive_the_round_trip(pocket):
     class Parrot:
         def sample(self, prompts, n, **_):
             from evoselfcode.engine.base import Sample
-            assert all(prompt.endswith("def f(values: list[int]) -> int:\n") for prompt in prompts)  # the name would give it away
+            # the name would give it away
+            assert all(prompt.endswith("def f(values: list[int]) -> int:\n") for prompt in prompts)
             return [[Sample(CODE.split("\n", 1)[1], 1, True, 0.)] * n for _ in prompts]
-    judged = dual_model.keep_distinct(dual_model.round_trip(Parrot(), [pair(CODE), pair("Return the sum of the positive numbers.")], Dual(), inputs=6))
+    described = [pair(CODE), pair("Return the sum of the positive numbers.")]
+    judged = dual_model.keep_distinct(dual_model.round_trip(Parrot(), described, Dual(), inputs=6))
     assert [(p["dropped_by"], p["kept"]) for p in judged] == [("description", False), ("", True)]
 
 
 def test_every_true_description_is_kept_once():
-    judged = [dict(id=str(i), parents=[parent], description=text, dropped_by=gate) for i, (parent, text, gate) in enumerate(
-        [("a", "x", ""), ("a", "y", ""), ("a", "x", ""), ("b", "x", ""), ("b", "z", "round_trip"), ("b", "z", "")])]
+    rows = [("a", "x", ""), ("a", "y", ""), ("a", "x", ""), ("b", "x", ""), ("b", "z", "round_trip"), ("b", "z", "")]
+    judged = [
+        dict(id=str(i), parents=[parent], description=text, dropped_by=gate)
+        for i, (parent, text, gate) in enumerate(rows)
+    ]
     found = dual_model.keep_distinct(judged)
     assert [p["kept"] for p in found] == [True, True, False, True, False, True]
     assert [p["dropped_by"] for p in found] == ["", "", "duplicates", "", "round_trip", ""]
@@ -391,7 +486,11 @@ def test_a_study_starts_from_what_the_base_model_invents(workspace):
     assert 0 < len(invented) < 24 and {p["source"] for p in invented} <= {"fim", "l2r"} and own.pairs() == invented
     rows = read_jsonl(own.folder / "functions.jsonl")
     assert [r["id"] for r in rows if r["kept"]] == [p["id"] for p in invented] and len(rows) == 24
-    assert all(r["behaviour"]["status"] == "passed" and r["behaviour"]["fingerprint"] not in own.gate.fingerprints() for r in rows if r["kept"])
+    assert all(
+        r["behaviour"]["status"] == "passed" and r["behaviour"]["fingerprint"] not in own.gate.fingerprints()
+        for r in rows
+        if r["kept"]
+    )
     assert all(r["reason"] for r in rows if not r["kept"])
     assert study(workspace, 0, data=data("both"), names=names).seed() == given + invented and given
     raw.unlink()
@@ -402,17 +501,26 @@ def test_a_study_starts_from_what_the_base_model_invents(workspace):
 def write_iteration(workspace, number, passed, best, decision):
     "Write what a finished iteration leaves: metrics, results of ten problems, one pair."
     folder = workspace / f"data/generated/r/iter-{number:03d}"
-    results = [dict(task_id=str(t), completion="", passed=t * 2 + i < passed, status="passed", detail="") for t in range(10) for i in range(2)]
+    results = [
+        dict(task_id=str(t), completion="", passed=t * 2 + i < passed, status="passed", detail="")
+        for t in range(10)
+        for i in range(2)
+    ]
     write_jsonl(folder / "results_validation.jsonl", results)
     write_json(folder / "metrics.json", dict(iteration=number, best=best, decision=decision))
-    if number: write_jsonl(folder / "pairs.jsonl", [dict(id=f"p{number}", description=f"d{number}", code=f"c{number}", entry_point="f", source="forward", iteration=number, parents=[], model="")])
+    pair = dict(
+        id=f"p{number}", description=f"d{number}", code=f"c{number}", entry_point="f", source="forward",
+        iteration=number, parents=[], model="",
+    )
+    if number: write_jsonl(folder / "pairs.jsonl", [pair])
     return folder
 
 
 @pytest.fixture
 def rounds(workspace):
     "Start 6 of 20, round 1 with 10, round 2 with 8."
-    for number, passed, best, decision in ((0, 6, True, "start"), (1, 10, True, "best"), (2, 8, False, "worse")): write_iteration(workspace, number, passed, best, decision)
+    for number, passed, best, decision in ((0, 6, True, "start"), (1, 10, True, "best"), (2, 8, False, "worse")):
+        write_iteration(workspace, number, passed, best, decision)
     return workspace
 
 
@@ -420,24 +528,30 @@ def test_a_worse_round_is_nobody_s_teacher_and_its_pairs_are_not_used(rounds):
     alone = dict(dual=Dual(forward=False, backward=False))
     third = study(rounds, 3, **alone)
     assert third.best == 1 and third.teacher == rounds / "checkpoints/r/iter-001"
-    assert third.model_path("d2c") == str(rounds / "checkpoints/r/iter-001/d2c") and third.model_path("d2c!").endswith("iter-003/d2c")
-    found = {p["id"] for p in third.pairs() if p["source"] != "raw"}
-    assert found == {"p1"} and len(third.pairs()) == 1 + len({(r["prompt"], r["code"]) for r in read_jsonl(rounds / "data/raw/seed_pairs.jsonl")})
+    assert third.model_path("d2c") == str(rounds / "checkpoints/r/iter-001/d2c")
+    assert third.model_path("d2c!").endswith("iter-003/d2c")
+    assert {p["id"] for p in third.pairs() if p["source"] != "raw"} == {"p1"}
+    raw = {(r["prompt"], r["code"]) for r in read_jsonl(rounds / "data/raw/seed_pairs.jsonl")}
+    assert len(third.pairs()) == 1 + len(raw)
     assert study(rounds, 2, **alone).best == 1 and study(rounds, 1, **alone).best == 0
 
 
 def test_the_validation_split_decides(rounds):
     second = study(rounds, 2).decide()
     assert second["decision"] == "worse" and not second["best"] and second["difference_to_best"]["to"] == 1
-    assert second["difference_to_best"]["mean"] == pytest.approx(-.1) and second["difference_to_best"]["low"] <= -.1 <= second["difference_to_best"]["high"]
+    difference = second["difference_to_best"]
+    assert difference["mean"] == pytest.approx(-0.1) and difference["low"] <= -0.1 <= difference["high"]
     first = study(rounds, 1).decide()
     assert first["decision"] == "best" and first["best"] and first["difference_to_best"]["mean"] == pytest.approx(.2)
     assert study(rounds, 0).decide() == dict(decision="start", best=True, difference_to_best=None)
 
 
-@pytest.mark.parametrize("patience, passed, decision", [(1, 8, "stop"), (2, 8, "stop"), (3, 8, "worse"), (3, 10, "worse"), (1, 11, "best")])
+@pytest.mark.parametrize("patience, passed, decision", [
+    (1, 8, "stop"), (2, 8, "stop"), (3, 8, "worse"), (3, 10, "worse"), (1, 11, "best"),
+])
 def test_patience_runs_out(rounds, patience, passed, decision):
-    "Round 2 brought nothing; what round 3 may still do depends on patience, and a round as good as the best is no gain."
+    """Round 2 brought nothing; what round 3 may still do depends on patience, and a round as good as the best is no
+    gain."""
     write_iteration(rounds, 3, passed, False, "?")
     assert study(rounds, 3, iterate=Iterate(patience=patience)).decide()["decision"] == decision
 
@@ -484,12 +598,18 @@ def test_a_run_keeps_the_settings_of_its_finished_iterations(rounds, message):
 
 
 def test_what_comes_in_is_read_before_anything_is_made(workspace, message):
-    for changes, words in ((dict(data=Data(seed_pairs="none.jsonl")), "none.jsonl: not found"), (dict(model="./none"), "./none: no such folder"), (dict(data=Data(truth="configs")), "is a folder")):
+    for changes, words in (
+        (dict(data=Data(seed_pairs="none.jsonl")), "none.jsonl: not found"),
+        (dict(model="./none"), "./none: no such folder"),
+        (dict(data=Data(truth="configs")), "is a folder"),
+    ):
         assert words in message(study, workspace, 0, **changes)
     write_jsonl(workspace / "mine.jsonl", [dict(description="Add one."), dict(description=7)])
-    assert "mine.jsonl: line 2: `description` must be a text, not int" in message(study, workspace, 0, data=Data(descriptions="mine.jsonl"))
+    line = message(study, workspace, 0, data=Data(descriptions="mine.jsonl"))
+    assert "mine.jsonl: line 2: `description` must be a text, not int" in line
     write_jsonl(workspace / "mine.jsonl", [dict(prompt="Add one.", code="x"), dict(code="x")])
-    assert "mine.jsonl: line 2: needs a text in `prompt` or `description`" in message(study, workspace, 0, data=Data(seed_pairs="mine.jsonl"))
+    line = message(study, workspace, 0, data=Data(seed_pairs="mine.jsonl"))
+    assert "mine.jsonl: line 2: needs a text in `prompt` or `description`" in line
     assert not (workspace / "data/generated").exists()
 
 
@@ -518,24 +638,29 @@ def test_a_model_is_what_its_tokenizer_and_template_make_of_it(pocket, tmp_path)
 def test_a_training_record_that_is_none_is_told(record, tmp_path, message):
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "training.json").write_text(record)
-    for work in (lambda: model_fingerprint(str(tmp_path / "m")), lambda: train_sft.train([dict(prompt="a", completion="b")], tmp_path / "m", "pocket")):
+    for work in (
+        lambda: model_fingerprint(str(tmp_path / "m")),
+        lambda: train_sft.train([dict(prompt="a", completion="b")], tmp_path / "m", "pocket"),
+    ):
         assert "training.json: is not what a training writes" in message(work)
 
 
 def test_a_folder_that_is_in_the_way_is_told_before_the_training(tmp_path, message, monkeypatch):
     (tmp_path / "m").mkdir()
     monkeypatch.setattr(train_sft, "_fit", lambda *_: 1 / 0)
-    assert "exists but has no training.json" in message(train_sft.train, [dict(prompt="a", completion="b")], tmp_path / "m", "pocket")
+    line = message(train_sft.train, [dict(prompt="a", completion="b")], tmp_path / "m", "pocket")
+    assert "exists but has no training.json" in line
 
 
 def test_other_problems_than_a_runs_own_are_told(workspace, message):
     first = study(workspace, 0)
     folder = first.run / "iter-000"
-    run_batches(folder / "samples_validation.jsonl", [], None, {}, dict(model="", problems=content_id(first.problems("validation"))))
+    mark = content_id(first.problems("validation"))
+    run_batches(folder / "samples_validation.jsonl", [], None, {}, dict(model="", problems=mark))
     write_json(folder / "metrics.json", {})
     study(workspace, 1)
     meta = folder / "samples_validation.meta.json"
-    meta.write_text(meta.read_text().replace(content_id(first.problems("validation")), "others"))
+    meta.write_text(meta.read_text().replace(mark, "others"))
     assert "holds other problems than when" in message(study, workspace, 1)
 
 
@@ -544,7 +669,12 @@ def test_the_name_of_the_link_to_the_newest_is_taken(message):
 
 
 def test_seed_pairs_in_both_forms(workspace):
-    write_jsonl(workspace / "mine.jsonl", [dict(prompt="Add one.", code="def f(x):\n    return x + 1\n"), dict(description="Take one.", code="import os\ndef g(x): return x - 1\n", entry_point="g")])
+    write_jsonl(workspace / "mine.jsonl", [
+        dict(prompt="Add one.", code="def f(x):\n    return x + 1\n"),
+        dict(description="Take one.", code="import os\ndef g(x): return x - 1\n", entry_point="g"),
+    ])
     found = study(workspace, 0, data=Data(seed_pairs="mine.jsonl")).given["seed_pairs"]
-    assert [(p["description"], p["entry_point"], p["source"], p["parents"]) for p in found] == [("Add one.", "f", "raw", []), ("Take one.", "g", "raw", [])]
+    assert [(p["description"], p["entry_point"], p["source"], p["parents"]) for p in found] == [
+        ("Add one.", "f", "raw", []), ("Take one.", "g", "raw", []),
+    ]
     assert len({p["id"] for p in found}) == 2

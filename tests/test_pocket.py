@@ -13,7 +13,11 @@ from evoselfcode.pocket.base_model import corpus
 from evoselfcode.syntax import defined_function
 
 SPLITS = {"test": "pocket_eval", "validation": "pocket_validation"}
-TRAINED_ON = {"seed pairs": ("raw/seed_pairs", 100), "unlabelled code": ("raw/unlabelled_code", 1000), "solutions of the descriptions": ("eval/pocket_truth", 1000)}
+TRAINED_ON = {
+    "seed pairs": ("raw/seed_pairs", 100),
+    "unlabelled code": ("raw/unlabelled_code", 1000),
+    "solutions of the descriptions": ("eval/pocket_truth", 1000),
+}
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +28,10 @@ def problems(root):
 @pytest.fixture(scope="module")
 def marks(problems):
     "Behaviour of every problem's solution, on inputs for its own argument types."
-    return {split: behaviours([(p["prompt"] + p["canonical_solution"], p["entry_point"]) for p in rows], n_inputs=world.N_INPUTS) for split, rows in problems.items()}
+    def found(rows):
+        programs = [(p["prompt"] + p["canonical_solution"], p["entry_point"]) for p in rows]
+        return behaviours(programs, n_inputs=world.N_INPUTS)
+    return {split: found(rows) for split, rows in problems.items()}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +45,8 @@ def look_alikes(codes: list[str], marks: dict) -> list[str]:
     "The programs that behave like a test or validation problem."
     known = {b.fingerprint for found in marks.values() for b in found}
     found = behaviours([(code, defined_function(code)) for code in codes], n_inputs=world.N_INPUTS)
-    assert all(b.status == "passed" for b in found), [(c, b.detail) for c, b in zip(codes, found) if b.status != "passed"][:3]
+    broken = [(code, b.detail) for code, b in zip(codes, found) if b.status != "passed"]
+    assert not broken, broken[:3]
     return [code for code, b in zip(codes, found) if b.fingerprint in known]
 
 
@@ -55,7 +63,8 @@ def test_problems_are_in_humaneval_s_form_and_enough(problems):
             assert all(argument.annotation for argument in function.args.args) and function.returns
             assert world.parse(problem_description(p)), p["prompt"]
             check = ast.parse(p["test"]).body
-            assert [node.name for node in check] == ["check"] and len(check[0].body) >= 10 and p["entry_point"] not in ("check", "candidate")
+            assert [node.name for node in check] == ["check"] and len(check[0].body) >= 10
+            assert p["entry_point"] not in ("check", "candidate")
 
 
 def test_every_solution_passes_its_own_tests(problems):
@@ -65,13 +74,17 @@ def test_every_solution_passes_its_own_tests(problems):
 
 
 def test_the_tests_refuse_the_solution_of_another_problem(problems):
-    "Every problem against the solution of another of the same arguments: a benchmark that passes everything says nothing."
+    """Every problem against the solution of another of the same arguments: a benchmark that passes everything says
+    nothing."""
     from evoselfcode.evaluation.humaneval import check_samples
     rows, by_head = problems["test"], {}
-    for p in rows: by_head.setdefault(tuple(a.annotation and ast.unparse(a.annotation) for a in ast.parse(p["prompt"]).body[0].args.args), []).append(p)
+    for p in rows:
+        given = ast.parse(p["prompt"]).body[0].args.args
+        by_head.setdefault(tuple(a.annotation and ast.unparse(a.annotation) for a in given), []).append(p)
     pairs = [(a, b) for group in by_head.values() for a, b in zip(group, group[1:])]
     bodies = [f"    {alien(b)}\n    return other({', '.join(arguments(a))})\n" for a, b in pairs]
-    results = check_samples([a for a, _ in pairs], [dict(task_id=a["task_id"], completion=body) for (a, _), body in zip(pairs, bodies)])
+    samples = [dict(task_id=a["task_id"], completion=body) for (a, _), body in zip(pairs, bodies)]
+    results = check_samples([a for a, _ in pairs], samples)
     assert len(pairs) > 150 and not any(r["passed"] for r in results)
 
 
@@ -108,10 +121,12 @@ def test_the_base_model_never_saw_a_problem(marks):
 def test_the_solutions_are_those_of_the_descriptions(root):
     "Otherwise the guarantee about them would say nothing about the descriptions that are trained on."
     truth = read_jsonl(root / "data/eval/pocket_truth.jsonl")
-    assert [t["description"] for t in truth] == [r["description"] for r in read_jsonl(root / "data/raw/descriptions.jsonl")]
+    descriptions = read_jsonl(root / "data/raw/descriptions.jsonl")
+    assert [t["description"] for t in truth] == [r["description"] for r in descriptions]
     for t in truth:
         spec = world.parse(t["description"])[0]
-        assert world.outputs(t["code"], world.spec_types(spec)) == world.outputs(world.write(spec, random.Random(1), name="other"), world.spec_types(spec)), t
+        types, other = world.spec_types(spec), world.write(spec, random.Random(1), name="other")
+        assert world.outputs(t["code"], types) == world.outputs(other, types), t
 
 
 def test_a_planted_problem_is_found(root, problems, marks):
@@ -135,20 +150,26 @@ def test_parse_undoes_describe(specs):
 
 def test_every_reading_of_a_sentence_behaves_alike(specs):
     "A sentence that means two things could not be judged."
-    unclear = [(spec, readings) for i, spec in enumerate(specs) if len(readings := world.parse(world.describe(spec, random.Random(i)))) > 1]
-    for spec, readings in unclear:
-        codes = {world.outputs(world.write(r, random.Random(0), name="f", style="comprehension"), world.spec_types(r)) for r in readings}
-        assert len(codes) == 1, readings
+    for i, spec in enumerate(specs):
+        readings = world.parse(world.describe(spec, random.Random(i)))
+        if len(readings) < 2: continue
+        codes = [world.write(r, random.Random(0), name="f", style="comprehension") for r in readings]
+        found = {world.outputs(code, world.spec_types(r)) for code, r in zip(codes, readings)}
+        assert len(found) == 1, readings
 
 
 def test_parse_refuses_what_is_no_sentence_of_the_world():
-    for text in ("", "Return", "Return the sum of.", "Return the moon.", "Given the list, dance.", "Return the squares of the squares", "def f(xs): return xs"):
+    for text in (
+        "", "Return", "Return the sum of.", "Return the moon.", "Given the list, dance.",
+        "Return the squares of the squares", "def f(xs): return xs",
+    ):
         assert world.parse(text) == []
 
 
 def test_all_styles_behave_alike(specs):
     for i, spec in enumerate(specs[:250]):
-        codes = [world.write(spec, random.Random(f"{i} {style}"), name="f", style=style) for style in dict.fromkeys(world.STYLES)]
+        styles = dict.fromkeys(world.STYLES)
+        codes = [world.write(spec, random.Random(f"{i} {style}"), name="f", style=style) for style in styles]
         assert len({world.outputs(code, world.spec_types(spec)) for code in codes}) == 1, codes
 
 
@@ -160,4 +181,5 @@ def test_styles_and_wordings_differ(specs):
 
 
 def test_the_raw_files_are_those_of_the_grammar(root):
-    for path, rows in world.raw_files().items(): assert read_jsonl(root / path) == rows, f"{path}: `evoselfcode pocket build-data` writes something else"
+    for path, rows in world.raw_files().items():
+        assert read_jsonl(root / path) == rows, f"{path}: `evoselfcode pocket build-data` writes something else"

@@ -27,17 +27,11 @@ HUMANEVAL = dict(
 )
 PLUS = {key: HUMANEVAL[key] for key in HUMANEVAL if key != "test"} | dict(base_input=[[1]], plus_input=[[2]], atol=0)
 MBPP = dict(task_id=11, text="Add.", code="def f(x): return x", test_list=["assert f(1) == 1"])
-BCB = dict.fromkeys(("complete_prompt", "instruct_prompt", "code_prompt", "canonical_solution", "test"), "x") | dict(
-    task_id="BigCodeBench/0", entry_point="f"
-)
+BCB = dict.fromkeys(("complete_prompt", "instruct_prompt", "code_prompt", "canonical_solution", "test"), "x")
+BCB |= dict(task_id="BigCodeBench/0", entry_point="f")
 LCB = dict(
-    question_id="a",
-    question_content="x",
-    contest_date="2024-01-01T00:00:00",
-    starter_code="",
-    public_test_cases=TESTS,
-    private_test_cases="[]",
-    metadata="{}",
+    question_id="a", question_content="x", contest_date="2024-01-01T00:00:00", starter_code="",
+    public_test_cases=TESTS, private_test_cases="[]", metadata="{}",
 )
 READERS = {  # file, a good record, who reads a folder
     "humaneval": ("HumanEval.jsonl", HUMANEVAL, lambda folder: load_humaneval([folder])),
@@ -61,30 +55,25 @@ def line(record):
     return json.dumps(record).encode() + b"\n"
 
 
-@pytest.mark.parametrize(
-    "name, key, value", [case for case in WRONG if case[0] != "mbpp" or case[1] not in OPTIONAL or case[2] is not None]
-)
+@pytest.mark.parametrize("name, key, value", [
+    case for case in WRONG if case[0] != "mbpp" or case[1] not in OPTIONAL or case[2] is not None
+])
 def test_a_field_of_the_wrong_kind_is_named_with_its_line(name, key, value, tmp_path):
     file, good, read = READERS[name]
     other = good | ({key_of(name): 12 if name == "mbpp" else "Other/1"})
     (tmp_path / file).write_bytes(line(other) + b"\n" + line(good | {key: value}))
-    with pytest.raises(UserError) as error:
-        read(tmp_path)
-    assert (
-        str(error.value).startswith(f"{tmp_path / file}: line 3: ")
-        and key in str(error.value)
-        and "\n" not in str(error.value)
-    )
+    with pytest.raises(UserError) as error: read(tmp_path)
+    told = str(error.value)
+    assert told.startswith(f"{tmp_path / file}: line 3: ") and key in told and "\n" not in told
 
 
 def key_of(name):
     return "question_id" if name == "lcb" else "task_id"
 
 
-@pytest.mark.parametrize(
-    "key, value",
-    [("test_list", [1]), ("test_imports", "import math"), ("test_setup_code", 3), ("task_id", "x"), ("task_id", 11.5)],
-)
+@pytest.mark.parametrize("key, value", [
+    ("test_list", [1]), ("test_imports", "import math"), ("test_setup_code", 3), ("task_id", "x"), ("task_id", 11.5),
+])
 def test_so_is_one_of_mbpp_s_own(key, value, tmp_path):
     (tmp_path / "mbpp.jsonl").write_bytes(line(MBPP | {key: value}))
     with pytest.raises(UserError, match=f"mbpp.jsonl: line 1: field '{key}' must be"):
@@ -121,15 +110,12 @@ def test_hard_tasks_are_names(tmp_path):
         BigCodeBench.load([tmp_path], subset="hard")
 
 
-@pytest.mark.parametrize(
-    "file, shown",
-    [
-        ("HumanEvalPlus-v0.1.10.jsonl.gz", "HumanEvalPlus-v0.1.10.jsonl.gz"),
-        ("HumanEvalPlus-v0.1.9.jsonl.gz", "HumanEvalPlus-v0.1.9.jsonl.gz"),
-        ("HumanEvalPlus.jsonl.gz", "HumanEvalPlus.jsonl.gz ({})"),
-        ("HumanEvalPlus-v0.1.11.jsonl.gz", "HumanEvalPlus-v0.1.11.jsonl.gz ({})"),
-    ],
-)
+@pytest.mark.parametrize("file, shown", [
+    ("HumanEvalPlus-v0.1.10.jsonl.gz", "HumanEvalPlus-v0.1.10.jsonl.gz"),
+    ("HumanEvalPlus-v0.1.9.jsonl.gz", "HumanEvalPlus-v0.1.9.jsonl.gz"),
+    ("HumanEvalPlus.jsonl.gz", "HumanEvalPlus.jsonl.gz ({})"),
+    ("HumanEvalPlus-v0.1.11.jsonl.gz", "HumanEvalPlus-v0.1.11.jsonl.gz ({})"),
+])
 def test_the_version_is_what_the_file_is(file, shown, tmp_path, monkeypatch):
     data, version = line(PLUS), "v0.1.10" if "v0.1.10" in file else "v0.1.9"
     (tmp_path / file).write_bytes(gzip.compress(data))
@@ -139,36 +125,25 @@ def test_the_version_is_what_the_file_is(file, shown, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the files are not on this machine")
-@pytest.mark.parametrize(
-    "kind, file, mini",
-    [
-        (HumanEvalPlus, "HumanEvalPlus-v0.1.9", False),
-        (HumanEvalPlus, "HumanEvalPlus-v0.1.10", False),
-        (HumanEvalPlus, "HumanEvalPlus-Mini-v0.1.10", True),
-        (MbppPlus, "MbppPlus-v0.2.0", False),
-    ],
-)
+@pytest.mark.parametrize("kind, file, mini", [
+    (HumanEvalPlus, "HumanEvalPlus-v0.1.9", False),
+    (HumanEvalPlus, "HumanEvalPlus-v0.1.10", False),
+    (HumanEvalPlus, "HumanEvalPlus-Mini-v0.1.10", True),
+    (MbppPlus, "MbppPlus-v0.2.0", False),
+])
 def test_the_releases_are_known(kind, file, mini, tmp_path):
     (tmp_path / f"{file}.jsonl.gz").symlink_to(SHARED / "evalplus" / f"{file}.jsonl.gz")
     assert kind.load([tmp_path], mini=mini).data == f"{file}.jsonl.gz"
 
 
-@pytest.mark.parametrize(
-    "words, told",
-    [
-        (("--recheck", "nonsense"), "--recheck nonsense: must be timeout, or nothing"),
-        (("-o", "execution.recheck=nonsense"), "execution.recheck: must be one of timeout, nothing, not 'nonsense'"),
-        (("--extract",), "--extract goes with --samples"),
-        (
-            ("-o", "benchmark.checker=nonsense"),
-            "benchmark.checker: must be one of both, split, official, not 'nonsense'",
-        ),
-    ],
-)
+@pytest.mark.parametrize("words, told", [
+    (("--recheck", "nonsense"), "--recheck nonsense: must be timeout, or nothing"),
+    (("-o", "execution.recheck=nonsense"), "execution.recheck: must be one of timeout, nothing, not 'nonsense'"),
+    (("--extract",), "--extract goes with --samples"),
+    (("-o", "benchmark.checker=nonsense"), "benchmark.checker: must be one of both, split, official, not 'nonsense'"),
+])
 def test_options_say_what_they_take(words, told, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "evoselfcode.cli", "eval", "humaneval", *words, "-o", f"paths.root={tmp_path}"],
-        capture_output=True,
-        text=True,
-    )
+    words = [*words, "-o", f"paths.root={tmp_path}"]
+    command = [sys.executable, "-m", "evoselfcode.cli", "eval", "humaneval", *words]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2 and told in done.stderr and done.stderr.count("\n") == 1

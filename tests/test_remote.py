@@ -1,4 +1,4 @@
-"""The engine behind a server: against a real `transformers serve`, against a complete server, and against servers that misbehave."""
+"""The engine behind a server: a real `transformers serve`, a complete server, and servers that misbehave."""
 import http.server
 import json
 import logging
@@ -31,8 +31,16 @@ PROMPTS = ["def count_vowels(text: str) -> int:\n", "# Return the sum of the num
            "def square_numbers(numbers: list[int]) -> list[int]:\n"]
 SERVE = f"{sys.executable} -m transformers.cli.transformers serve {{model}} --port {{port}} --device cpu"
 KEY = "sk-secret-0123456789"
-ASKED = [dict(state=prompt + "    return 0\n", questions=dict(right=dict(type="noul", instructions="Is the code right?"),
-                                                           level=dict(type="score", instructions="How good is it?", criteria=["bad", "good", "fine"]))) for prompt in PROMPTS]
+ASKED = [
+    dict(
+        state=prompt + "    return 0\n",
+        questions=dict(
+            right=dict(type="noul", instructions="Is the code right?"),
+            level=dict(type="score", instructions="How good is it?", criteria=["bad", "good", "fine"]),
+        ),
+    )
+    for prompt in PROMPTS
+]
 
 
 @pytest.fixture(scope="module")
@@ -70,24 +78,32 @@ def served(pocket, tmp_path_factory):
 
 def test_what_transformers_serve_has_and_lacks(served):
     assert {name for name, has in served.can.items() if has} == {"temperature", "seed", "stop", "same text"}
-    assert {name for name, has in served.can.items() if not has} == {"n", "logprobs", "echo", "prompt_logprobs", "token prompts", "stop_token_ids", "suffix", "systemone"}
-    assert "generation_config" in served.fields and all(f.detail for f in served.features if not f.has) and served.scoring == "local"
+    assert {name for name, has in served.can.items() if not has} == {
+        "n", "logprobs", "echo", "prompt_logprobs", "token prompts", "stop_token_ids", "suffix", "systemone",
+    }
+    assert "generation_config" in served.fields and served.scoring == "local"
+    assert all(f.detail for f in served.features if not f.has)
 
 
 def test_served_texts_are_those_of_this_process(served, pocket):
     stop = ("\ndef ", "\nclass ", "\nif __name__", "\n#", "\nprint(")  # one more than a request may hold
     for new in (5, 50):
-        here, there = (engine.sample(PROMPTS, 2, temperature=0, max_new_tokens=new, stop=stop) for engine in (pocket, served))
-        assert [[s.text for s in samples] for samples in here] == [[s.text for s in samples] for samples in there]
-        assert [[(s.finished, s.tokens) for s in samples] for samples in here] == [[(s.finished, s.tokens) for s in samples] for samples in there]
+        way = dict(temperature=0, max_new_tokens=new, stop=stop)
+        here, there = (engine.sample(PROMPTS, 2, **way) for engine in (pocket, served))
+        mine, theirs = ([[(s.text, s.finished, s.tokens) for s in row] for row in found] for found in (here, there))
+        assert mine == theirs
     assert all(np.isnan(s.logprob) for samples in there for s in samples)
 
 
 def test_served_samples_repeat_and_differ(served):
-    first, again, other = (served.sample([*PROMPTS[:2], PROMPTS[0]], 2, temperature=1.0, max_new_tokens=12, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (
+        served.sample([*PROMPTS[:2], PROMPTS[0]], 2, temperature=1.0, max_new_tokens=12, seed=seed)
+        for seed in (1, 1, 2)
+    )
     texts = [[s.text for s in samples] for samples in first]
     assert texts == [[s.text for s in samples] for samples in again] != [[s.text for s in samples] for samples in other]
-    assert [len(samples) for samples in first] == [2]*3 and len({text for samples in texts for text in samples}) > 3 and texts[0] != texts[2]
+    assert [len(samples) for samples in first] == [2] * 3 and texts[0] != texts[2]
+    assert len({text for samples in texts for text in samples}) > 3
 
 
 def test_scoring_that_the_server_lacks_is_refused_or_done_here(served, pocket, message):
@@ -97,16 +113,21 @@ def test_scoring_that_the_server_lacks_is_refused_or_done_here(served, pocket, m
     settings = ServerSettings(base_url=f"{served.server.address}/v1", model=served.served, check="off", scoring="echo")
     with Remote("pocket", settings) as strict:
         assert "no echo: echo tells 0" in message(strict.logprobs, PROMPTS, texts)
-        assert strict.can["seed"] or "server.concurrency=1" in strict.why("seed")  # its seeds disturb each other, if they meet
+        # its seeds disturb each other, if they meet
+        assert strict.can["seed"] or "server.concurrency=1" in strict.why("seed")
 
 
 def answered(answers): return [share for answer in answers for part in answer.values() for share in options(part)]
 
 
-def test_typed_questions_are_answered_here_unless_the_server_knows_how_to_ask(served, pocket, logs, tmp_path, monkeypatch):
+def test_typed_questions_are_answered_here_unless_the_server_knows_how_to_ask(
+    served, pocket, logs, tmp_path, monkeypatch
+):
     "The pocket model has no chat template: `transformers serve` answers for it only with a file that says how to ask."
     here = decide(pocket, ASKED)
-    assert decide(served, ASKED) == here and any("in this process; server: the request was refused, it answered 400: Cannot use chat template" in line for line in logs)
+    assert decide(served, ASKED) == here
+    told = "in this process; server: the request was refused, it answered 400: Cannot use chat template"
+    assert any(told in line for line in logs)
     (tmp_path/"decision.json").write_text(json.dumps(asdict(decision_settings(pocket))))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     settings = ServerSettings(command=f"{SERVE} --decision-config {tmp_path/'decision.json'}", concurrency=1, wait=120)
@@ -114,7 +135,8 @@ def test_typed_questions_are_answered_here_unless_the_server_knows_how_to_ask(se
         assert remote.can["systemone"] and remote.can["same systemone"]
         remote._local, long = None, dict(state="x = 1\n"*400, questions=ASKED[0]["questions"])
         there = decide(remote, [ASKED[0], long, *ASKED[1:]])
-        assert remote._local is None and there[1] == dict(right=None, level=None) and np.allclose(answered(there[:1] + there[2:]), answered(here), atol=1e-4)
+        assert remote._local is None and there[1] == dict(right=None, level=None)
+        assert np.allclose(answered(there[:1] + there[2:]), answered(here), atol=1e-4)
 
 
 def test_holes_are_filled_through_the_server(served, pocket):
@@ -139,7 +161,9 @@ class Web(http.server.ThreadingHTTPServer):
     daemon_threads, request_queue_size = True, 64
 
     def __init__(self, answer, port=0):
-        self.answer, self.trouble, self.bodies, self.keys, self.under_way, self.most = answer, [], [], set(), 0, 0
+        self.answer, self.keys = answer, set()
+        self.trouble, self.bodies = [], []
+        self.under_way = self.most = 0
         self.decides = lambda body: (404, dict(detail="Not Found"))
         super().__init__(("127.0.0.1", port), Handler)
         threading.Thread(target=self.serve_forever, kwargs=dict(poll_interval=.02), daemon=True).start()
@@ -162,11 +186,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def reply(self, status, body, headers=()):
         body = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
-        for name, value in (("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers): self.send_header(name, value)
+        for name, value in (("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers):
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
-    def do_GET(self): self.reply(200, dict(object="list", data=[dict(id="it", object="model", created=0, owned_by="us")]))
+    def do_GET(self):
+        self.reply(200, dict(object="list", data=[dict(id="it", object="model", created=0, owned_by="us")]))
 
     def do_POST(self):
         body, web = json.loads(self.rfile.read(int(self.headers["Content-Length"]))), self.server
@@ -200,8 +226,10 @@ def complete(engine, shift=0):
         if isinstance(prompt, list): ids, prompt = prompt, tokenizer.decode(prompt)
         else: ids = tokenizer(prompt)["input_ids"]
         with lock, torch.inference_mode():
-            samples = engine.sample([prompt], body.get("n", 1), body["temperature"], body.get("top_p", 1.0), body["max_tokens"], body.get("seed", 0),
-                                    tuple(body.get("stop", ())))[0]
+            samples = engine.sample(
+                [prompt], body.get("n", 1), body["temperature"], body.get("top_p", 1.0), body["max_tokens"],
+                body.get("seed", 0), tuple(body.get("stop", ())),
+            )[0]
             logits = engine.model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
             known = [None, *logits[:-1].gather(1, torch.tensor(ids)[1:, None])[:, 0].tolist()]
             if shift: known = [None, *known[2:], -1.0]
@@ -212,10 +240,17 @@ def complete(engine, shift=0):
             after = after[:stops[0]] if stops else after
             with lock: values = engine.logprobs([prompt], [tokenizer.decode(after)])[0].tolist()
             echoed = ids if body.get("echo") else []
-            told = dict(tokens=[tokenizer.decode([i]) for i in echoed + after], token_logprobs=known[:len(echoed)] + values)
-            choice = dict(index=index, text=tokenizer.decode(echoed + after), finish_reason="stop" if sample.finished or stops else "length",
-                          logprobs=told if "logprobs" in body else None)
-            if "prompt_logprobs" in body: choice["prompt_logprobs"] = [value and {str(i): dict(logprob=value, rank=1)} for i, value in zip(ids, known)]
+            tokens = [tokenizer.decode([i]) for i in echoed + after]
+            told = dict(tokens=tokens, token_logprobs=known[:len(echoed)] + values)
+            choice = dict(
+                index=index, text=tokenizer.decode(echoed + after),
+                finish_reason="stop" if sample.finished or stops else "length",
+                logprobs=told if "logprobs" in body else None,
+            )
+            if "prompt_logprobs" in body:
+                choice["prompt_logprobs"] = [
+                    value and {str(i): dict(logprob=value, rank=1)} for i, value in zip(ids, known)
+                ]
             choices.append(choice)
         written = len(after)
         return dict(id="1", object="text_completion", created=0, model="it", choices=choices[::-1],
@@ -228,23 +263,31 @@ def test_a_complete_server_gives_what_the_local_engine_gives(web, pocket):
     place.decides = lambda body: (200, dict(answers=decide(pocket, [body])[0]))
     with Remote("pocket", ServerSettings(base_url=place.url, fim="suffix")) as remote:
         assert all(remote.can.values()) and remote.scoring == "echo" and remote.served == "it" and remote._local is None
-        for a, b in zip(*(engine.sample(PROMPTS, temperature=0, max_new_tokens=70, stop=("\n#",)) for engine in (pocket, remote))):
+        way = dict(temperature=0, max_new_tokens=70, stop=("\n#",))
+        for a, b in zip(pocket.sample(PROMPTS, **way), remote.sample(PROMPTS, **way)):
             assert (a[0].text, a[0].finished, a[0].tokens) == (b[0].text, b[0].finished, b[0].tokens)
         place.bodies.clear()
         drawn = remote.sample(PROMPTS, 5, seed=3, max_new_tokens=20, stop=("\n#",))
-        for prompt, samples in zip(PROMPTS, drawn):                        # the whole text's tokens, not those behind the stop string
+        # the whole text's tokens, not those behind the stop string
+        for prompt, samples in zip(PROMPTS, drawn):
             for sample, values in zip(samples, pocket.logprobs([prompt]*5, [sample.text for sample in samples])):
                 assert sample.tokens == len(values) and sample.logprob == pytest.approx(values.sum(), abs=1e-3)
-        assert [len(samples) for samples in drawn] == [5]*3 and len(place.bodies) == 3 and len({s.text for s in drawn[0]}) > 1
+        assert [len(samples) for samples in drawn] == [5] * 3 and len({s.text for s in drawn[0]}) > 1
+        assert len(place.bodies) == 3
         assert {body["n"] for body in place.bodies} == {5} and len({body["seed"] for body in place.bodies}) == 3
         hole = fim.fim_prompt(remote.family, "def ", fim.HOLES["evens"])
-        assert remote.sample([hole], temperature=0, max_new_tokens=20)[0][0].text == pocket.sample([hole], temperature=0, max_new_tokens=20)[0][0].text
+        filled = [engine.sample([hole], temperature=0, max_new_tokens=20)[0][0].text for engine in (remote, pocket)]
+        assert filled[0] == filled[1]
         assert place.bodies[-1]["suffix"] == fim.HOLES["evens"] and remote.sample([], 2) == []
-        melting = [("def f(x):\n    ret", "urn x\n"), ("", "def f(x):\n"), (PROMPTS[0], ""), *zip(PROMPTS, ["    return 1\n"]*3), (PROMPTS[0], "    return 1\n")]
+        melting = [
+            ("def f(x):\n    ret", "urn x\n"), ("", "def f(x):\n"), (PROMPTS[0], ""),
+            *zip(PROMPTS, ["    return 1\n"] * 3), (PROMPTS[0], "    return 1\n"),
+        ]
         for how in ("echo", "prompt_logprobs"):
             remote.scoring = how
             for (prompt, text), a, b in zip(melting, remote.logprobs(*zip(*melting)), pocket.logprobs(*zip(*melting))):
-                assert a.dtype == np.float32 and a.shape == b.shape and np.allclose(a, b, atol=1e-4), (how, prompt, text)
+                same = a.dtype == np.float32 and a.shape == b.shape and np.allclose(a, b, atol=1e-4)
+                assert same, (how, prompt, text)
         long = "x = 1\n"*200
         with pytest.raises(UserError, match="has room for"): remote.sample([long])
         with pytest.raises(UserError, match="has room for"): remote.logprobs([long], ["x"])
@@ -254,7 +297,8 @@ def test_wrong_log_probabilities_are_not_used(web, pocket, message):
     place = web(complete(pocket, shift=1))
     with Remote("pocket", ServerSettings(base_url=place.url)) as remote:
         assert remote.scoring == "local" and not remote.can["echo"] and "its values are wrong" in remote.why("echo")
-        assert np.allclose(remote.logprobs(PROMPTS[:1], ["    return 1\n"])[0], pocket.logprobs(PROMPTS[:1], ["    return 1\n"])[0], atol=1e-4)
+        there, here = (engine.logprobs(PROMPTS[:1], ["    return 1\n"])[0] for engine in (remote, pocket))
+        assert np.allclose(there, here, atol=1e-4)
         remote.scoring = "prompt_logprobs"
         assert "wrong" in message(remote.logprobs, PROMPTS[:1], ["    return 1\n"])
 
@@ -265,13 +309,18 @@ def test_a_server_that_asks_in_another_way_is_not_asked(web, pocket, logs):
     place.decides = lambda body: (200, dict(answers=decide(pocket, [body], other)[0]))
     with Remote("pocket", ServerSettings(base_url=place.url)) as remote:
         assert not remote.can["systemone"] and "its values are wrong" in remote.why("systemone")
-        assert decide(remote, ASKED) == decide(pocket, ASKED) and any("server: its values are wrong" in line for line in logs)
+        assert decide(remote, ASKED) == decide(pocket, ASKED)
+        assert any("server: its values are wrong" in line for line in logs)
     with Remote("pocket", ServerSettings(base_url=place.url, check="off")) as remote: assert remote.can["systemone"]
 
 
 def test_decisions_are_asked_again_until_they_are_whole_and_equal_ones_once(web, connect, pocket, message):
-    place, bodies, good = web(simple), [], decide(pocket, ASKED)
-    trouble = [(503, {}), (200, b"<html>"), (200, dict(answers={})), (200, dict(answers=dict(good[0], right=dict(type="noul", noul="yes"))))]
+    place, good = web(simple), decide(pocket, ASKED)
+    bodies = []
+    trouble = [
+        (503, {}), (200, b"<html>"), (200, dict(answers={})),
+        (200, dict(answers=dict(good[0], right=dict(type="noul", noul="yes")))),
+    ]
     def decides(body):
         bodies.append(body)
         return trouble.pop(0) if trouble else (200, dict(answers=decide(pocket, [body])[0]))
@@ -279,21 +328,25 @@ def test_decisions_are_asked_again_until_they_are_whole_and_equal_ones_once(web,
     remote = connect(place.url, concurrency=1)
     remote.can["systemone"] = True
     assert np.allclose(answered(decide(remote, ASKED*2)), answered(good*2), atol=1e-5) and len(bodies) == 4 + len(ASKED)
-    assert all(set(body) == {"model", "state", "questions"} for body in bodies)           # a real server refuses any other field
-    assert answered(decide(remote, ASKED, decision_settings(pocket))) == answered(good) and len(bodies) == 4 + len(ASKED)
+    # a real server refuses any other field
+    assert all(set(body) == {"model", "state", "questions"} for body in bodies)
+    assert answered(decide(remote, ASKED, decision_settings(pocket))) == answered(good)
+    assert len(bodies) == 4 + len(ASKED)
     trouble = [(422, dict(detail="no such type"))]*9
     assert "it answered 422: no such type" in message(decide, remote, ASKED)
 
 
 def test_pairs_that_only_token_ids_can_ask_for_are_scored_here(web, pocket, message):
     answer = complete(pocket)
-    def text_only(handler, body): return isinstance(body["prompt"], list) and (handler.reply(400, dict(detail="prompt must be text")) or True)
+    def text_only(handler, body):
+        return isinstance(body["prompt"], list) and (handler.reply(400, dict(detail="prompt must be text")) or True)
     place = web(answer)
     place.trouble = [text_only]*10**5
     melting = [("def f(x):\n    ret", "urn x\n"), (PROMPTS[0], "    return 1\n")]
     with Remote("pocket", ServerSettings(base_url=place.url)) as remote:
         assert not remote.can["token prompts"] and remote.scoring == "echo"
-        for a, b in zip(remote.logprobs(*zip(*melting)), pocket.logprobs(*zip(*melting))): assert np.allclose(a, b, atol=1e-4)
+        for a, b in zip(remote.logprobs(*zip(*melting)), pocket.logprobs(*zip(*melting))):
+            assert np.allclose(a, b, atol=1e-4)
         assert remote._local is not None
         remote.settings = replace(remote.settings, scoring="echo")
         assert "cannot read 1 of 2" in message(remote.logprobs, *zip(*melting))
@@ -303,7 +356,10 @@ def test_pairs_that_only_token_ids_can_ask_for_are_scored_here(web, pocket, mess
 
 def simple(body):
     "A quick server without a model: its text follows from prompt and seed."
-    choices = [dict(index=i, text=f" {body['prompt'][-8:]} {body['seed']} {i}", finish_reason="stop") for i in range(body.get("n", 1))]
+    choices = [
+        dict(index=i, text=f" {body['prompt'][-8:]} {body['seed']} {i}", finish_reason="stop")
+        for i in range(body.get("n", 1))
+    ]
     return dict(choices=choices, usage=dict(completion_tokens=1))
 
 
@@ -333,10 +389,21 @@ def instead(body): return lambda handler, _: handler.reply(200, body) or True
 
 
 FEWER = lambda handler, body: handler.reply(200, dict(choices=simple(body)["choices"][1:])) or True
-PASSING = {"429": status(429, **{"Retry-After": "0"}), "500": status(500), "503": status(503), "408": status(408), "dropped": drop, "hung up": hang_up,
-           "torn JSON": instead(b'{"choices": [{"text": " x", "finish_re'), "no JSON": instead(b"<html>gateway</html>"), "no choices": instead({}), "fewer": FEWER,
-           "no text": instead(dict(choices=[dict(finish_reason="stop")])),
-           "aborted": instead(dict(choices=[dict(text="x", finish_reason="abort")])), "a list": instead([])}
+PASSING = {
+    "429": status(429, **{"Retry-After": "0"}),
+    "500": status(500),
+    "503": status(503),
+    "408": status(408),
+    "dropped": drop,
+    "hung up": hang_up,
+    "torn JSON": instead(b'{"choices": [{"text": " x", "finish_re'),
+    "no JSON": instead(b"<html>gateway</html>"),
+    "no choices": instead({}),
+    "fewer": FEWER,
+    "no text": instead(dict(choices=[dict(finish_reason="stop")])),
+    "aborted": instead(dict(choices=[dict(text="x", finish_reason="abort")])),
+    "a list": instead([]),
+}
 
 
 @pytest.fixture
@@ -345,7 +412,8 @@ def connect(monkeypatch):
     made = []
     monkeypatch.setattr("evoselfcode.engine.remote.self_test", lambda engine: engine.can.update(temperature=True))
     monkeypatch.setattr("evoselfcode.engine.remote.random.uniform", lambda low, high: 0.02)
-    def make(url, **settings): return made.append(Remote("pocket", ServerSettings(base_url=url, **settings))) or made[-1]
+    def make(url, **settings):
+        return made.append(Remote("pocket", ServerSettings(base_url=url, **settings))) or made[-1]
     yield make
     for one in made: one.close()
 
@@ -369,7 +437,8 @@ def test_what_does_not_pass_is_one_line(web, connect, message, name):
     place = web(simple)
     place.trouble = [PASSING[name]]*10**4
     text = message(connect(place.url, retries=2, concurrency=1).sample, PROMPTS, 2)
-    assert "asked 3 times" in text and "run the same command again" in text and place.url in text and len(place.bodies) == 3
+    assert "asked 3 times" in text and "run the same command again" in text and place.url in text
+    assert len(place.bodies) == 3
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 422, 501])
@@ -416,7 +485,12 @@ def test_cut_by_the_limit_is_unfinished(web, connect):
 def test_a_server_that_dies_in_a_run_loses_and_doubles_nothing(web, connect, message, tmp_path):
     batches = [(f"b{i}", [f"def f{i}_{k}(" for k in range(4)]) for i in range(6)]
     def stage(remote, path):
-        def work(key, prompts): return [dict(prompt=p, text=s.text) for p, found in zip(prompts, remote.sample(prompts, 3, seed=int(key[1:]))) for s in found]
+        def work(key, prompts):
+            return [
+                dict(prompt=p, text=s.text)
+                for p, found in zip(prompts, remote.sample(prompts, 3, seed=int(key[1:])))
+                for s in found
+            ]
         return run_batches(path, batches, work, {})
     first = web(simple)
     remote = connect(first.url, retries=1, concurrency=3)
@@ -464,7 +538,11 @@ def test_pauses():
 
 def test_the_key_is_sent_and_never_shown(web, connect, message, logs, capsys):
     place = web(simple)
-    shows = lambda code: lambda handler, body: handler.reply(code, dict(error=dict(message=f"Incorrect API key: {handler.headers['Authorization']}"))) or True
+    def shows(code):
+        def trouble(handler, body):
+            words = f"Incorrect API key: {handler.headers['Authorization']}"
+            return handler.reply(code, dict(error=dict(message=words))) or True
+        return trouble
     remote = connect(place.url, retries=1, concurrency=1)
     remote.sample(PROMPTS)
     assert place.keys == {f"Bearer {KEY}"}
@@ -474,7 +552,8 @@ def test_the_key_is_sent_and_never_shown(web, connect, message, logs, capsys):
         assert KEY not in text and "***" in text
     remote.note("echo", False, f"refused {KEY}")
     logging.getLogger().warning("a line in the log")
-    assert KEY not in repr(remote) + repr(remote.settings) + repr(vars(remote)) + repr(remote.client.openai) + "".join(logs) + capsys.readouterr().out
+    for thing in (remote, remote.settings, vars(remote), remote.client.openai): assert KEY not in repr(thing)
+    assert KEY not in "".join(logs) + capsys.readouterr().out
 
 
 def test_no_key_is_no_mistake(web, connect, monkeypatch):
@@ -484,16 +563,23 @@ def test_no_key_is_no_mistake(web, connect, monkeypatch):
 
 
 @pytest.mark.parametrize("wrong", [
-    dict(key_env=KEY), dict(base_url=f"http://me:{KEY}@host/v1"), dict(base_url=f"http://host/v1?key={KEY}"), dict(base_url="host:8000"),
-    dict(base_url="http://[x/v1"), dict(concurrency=0), dict(timeout=0.0), dict(scoring="chat"), dict(fim="hole"), dict(check="no"), dict(extra={"api_key": KEY}),
-    dict(command="serve"), dict(command=f"serve --api-key {KEY} {{port}}"), dict(command="serve '{port}")])
+    dict(key_env=KEY), dict(base_url=f"http://me:{KEY}@host/v1"), dict(base_url=f"http://host/v1?key={KEY}"),
+    dict(base_url="host:8000"), dict(base_url="http://[x/v1"), dict(concurrency=0), dict(timeout=0.0),
+    dict(scoring="chat"), dict(fim="hole"), dict(check="no"), dict(extra={"api_key": KEY}), dict(command="serve"),
+    dict(command=f"serve --api-key {KEY} {{port}}"), dict(command="serve '{port}"),
+])
 def test_settings_that_cannot_work(wrong, message):
-    def use(settings): check_settings(settings); server_command(settings.command, "m", 1)
+    def use(settings):
+        check_settings(settings)
+        server_command(settings.command, "m", 1)
     assert KEY not in message(use, ServerSettings(**wrong))
 
 
 def test_importing_is_light():
-    code = "import sys, evoselfcode.engine.remote; print([m for m in ('torch', 'transformers', 'openai', 'pandas') if m in sys.modules])"
+    code = (
+        "import sys, evoselfcode.engine.remote\n"
+        "print([m for m in ('torch', 'transformers', 'openai', 'pandas') if m in sys.modules])"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
@@ -501,8 +587,13 @@ def test_importing_is_light():
 
 FAMILY = """
 import http.server, os, signal, subprocess, sys, time
-child = "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN) if sys.argv[1] == 'deaf' else None; time.sleep(600)"
-for kind in ("deaf", "own session"): subprocess.Popen([sys.executable, "-c", child, kind], start_new_session=kind == "own session")
+child = '''
+import signal, sys, time
+if sys.argv[1] == 'deaf': signal.signal(signal.SIGTERM, signal.SIG_IGN)
+time.sleep(600)
+'''
+for kind in ("deaf", "own session"):
+    subprocess.Popen([sys.executable, "-c", child, kind], start_new_session=kind == "own session")
 class Ready(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_): pass
     def do_GET(self): self.send_response(200); self.end_headers()
@@ -517,7 +608,9 @@ def family(tmp_path):
     return f"{sys.executable} {tmp_path/'family.py'} {{port}}"
 
 
-def alive(pids): return [pid for pid in pids if Path(f"/proc/{pid}").exists() and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"]
+def alive(pids):
+    def state(pid): return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists() and state(pid) != "Z"]
 
 
 def gone(pids, seconds=10):
@@ -567,9 +660,12 @@ def test_a_server_whose_guard_is_killed_goes_too(family, tmp_path):
 
 
 def test_a_server_that_cannot_start(tmp_path, message):
-    for command, text in ((f"{sys.executable} -c 'print(1); raise SystemExit(\"no GPU\")' {{port}}", "code 1; its last line: no GPU"),
-                          ("no-such-program {port}", "no-such-program: No such file"),
-                          (f"{sys.executable} -c 'import os; os.kill(os.getpid(), 11)' {{port}}", "code 139; its last line: it wrote nothing")):
+    for command, text in (
+        (f"{sys.executable} -c 'print(1); raise SystemExit(\"no GPU\")' {{port}}", "code 1; its last line: no GPU"),
+        ("no-such-program {port}", "no-such-program: No such file"),
+        (f"{sys.executable} -c 'import os; os.kill(os.getpid(), 11)' {{port}}",
+         "code 139; its last line: it wrote nothing"),
+    ):
         assert text in message(Server(command, "m", tmp_path/"log", wait=60).start)
     slow = Server(f"{sys.executable} -c 'import time; time.sleep(600)' {{port}}", "m", tmp_path/"log", wait=1)
     assert "was not ready after 1 s" in message(slow.start) and slow.guard is None
@@ -587,25 +683,41 @@ def test_a_server_of_ours_that_dies_is_told_at_once(family, connect, message, mo
 
 # llama.cpp's server, where somebody has one
 
-@pytest.mark.skipif("EVOSELFCODE_LLAMA_PYTHON" not in os.environ,
-                    reason="EVOSELFCODE_LLAMA_PYTHON does not name a Python with llama-cpp-python[server], gguf and safetensors")
+@pytest.mark.skipif(
+    "EVOSELFCODE_LLAMA_PYTHON" not in os.environ,
+    reason="EVOSELFCODE_LLAMA_PYTHON does not name a Python with llama-cpp-python[server], gguf and safetensors",
+)
 @pytest.mark.parametrize("start", ["no", "start"])
 def test_llama_cpp(pocket, tmp_path, start):
-    python, folder = os.environ["EVOSELFCODE_LLAMA_PYTHON"], Path(shutil.copytree(model_folder("pocket"), tmp_path/"model"))
-    if start == "start":                                                   # a twin whose tokenizer begins every text with the end-of-text token
+    python = os.environ["EVOSELFCODE_LLAMA_PYTHON"]
+    folder = Path(shutil.copytree(model_folder("pocket"), tmp_path / "model"))
+    # a twin whose tokenizer begins every text with the end-of-text token
+    if start == "start":
         inner, outer = (json.loads((folder/name).read_text()) for name in ("tokenizer.json", "tokenizer_config.json"))
-        token, sequence = {"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}, [{"Sequence": {"id": name, "type_id": 0}} for name in "AB"]
-        inner["post_processor"] = {"type": "TemplateProcessing", "single": [token, sequence[0]], "pair": sequence,
-                                   "special_tokens": {"<|endoftext|>": {"id": "<|endoftext|>", "ids": [0], "tokens": ["<|endoftext|>"]}}}
+        token = {"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}
+        sequence = [{"Sequence": {"id": name, "type_id": 0}} for name in "AB"]
+        inner["post_processor"] = {
+            "type": "TemplateProcessing",
+            "single": [token, sequence[0]],
+            "pair": sequence,
+            "special_tokens": {"<|endoftext|>": {"id": "<|endoftext|>", "ids": [0], "tokens": ["<|endoftext|>"]}},
+        }
         (folder/"tokenizer.json").write_text(json.dumps(inner))
         (folder/"tokenizer_config.json").write_text(json.dumps(outer | dict(bos_token="<|endoftext|>")))
-    subprocess.run([python, Path(__file__).with_name("pocket_gguf.py"), folder, tmp_path/"pocket.gguf", start], check=True)
-    command = f"{python} -m llama_cpp.server --model {tmp_path/'pocket.gguf'} --port {{port}} --n_ctx 512 --n_threads 1 --type_k 0 --type_v 0"
-    settings = ServerSettings(command=command, model="pocket", concurrency=2, extra=dict(top_k=0, min_p=0.0, repeat_penalty=1.0))
+    model = tmp_path/"pocket.gguf"
+    subprocess.run([python, Path(__file__).with_name("pocket_gguf.py"), folder, model, start], check=True)
+    command = (
+        f"{python} -m llama_cpp.server --model {model} --port {{port}} "
+        "--n_ctx 512 --n_threads 1 --type_k 0 --type_v 0"
+    )
+    extra = dict(top_k=0, min_p=0.0, repeat_penalty=1.0)
+    settings = ServerSettings(command=command, model="pocket", concurrency=2, extra=extra)
     local = Engine(str(folder), device="cpu")
     with Remote(folder, settings, log=tmp_path/"log") as remote:
-        assert remote.can["same text"] and remote.can["same logprobs"] and remote.scoring == ("echo" if start == "start" else "local")
+        assert remote.can["same text"] and remote.can["same logprobs"]
+        assert remote.scoring == ("echo" if start == "start" else "local")
         drawn = remote.sample(PROMPTS, 4, max_new_tokens=40, seed=1)
         pairs = [(prompt, sample.text) for prompt, samples in zip(PROMPTS, drawn) for sample in samples]
-        gaps = [float(np.abs(a - b).max()) for a, b in zip(remote.logprobs(*zip(*pairs)), local.logprobs(*zip(*pairs))) if len(a)]
+        there, here = remote.logprobs(*zip(*pairs)), local.logprobs(*zip(*pairs))
+        gaps = [float(np.abs(a - b).max()) for a, b in zip(there, here) if len(a)]
         assert len(gaps) > 6 and max(gaps) < 1e-4 and (remote._local is None) == (start == "start")

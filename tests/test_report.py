@@ -23,10 +23,21 @@ HOSTILE = "def f(x):\n    return '<script src=\"https://example.org/x.js\"></scr
 @pytest.fixture(scope="module")
 def verdicts():
     "Results of right, wrong and broken answers to twelve problems: task_id, kind -> result."
-    problems = [dict(task_id=f"P/{i:02d}", entry_point="add", prompt=f'def add(x: int) -> int:\n    """Add {i} to x."""\n', canonical_solution=f"    return x + {i}\n",
-                     test=f"def check(candidate):\n    assert candidate(5) == {5 + i}\n") for i in range(12)]
+    problems = [
+        dict(
+            task_id=f"P/{i:02d}", entry_point="add",
+            prompt=f'def add(x: int) -> int:\n    """Add {i} to x."""\n',
+            canonical_solution=f"    return x + {i}\n",
+            test=f"def check(candidate):\n    assert candidate(5) == {5 + i}\n",
+        )
+        for i in range(12)
+    ]
     kinds = dict(right="    return x + {}\n", wrong="    return x - 1 - {}\n", broken="    return x +\n")
-    samples = [dict(task_id=p["task_id"], completion=body.format(i), kind=kind) for i, p in enumerate(problems) for kind, body in kinds.items()]
+    samples = [
+        dict(task_id=p["task_id"], completion=body.format(i), kind=kind)
+        for i, p in enumerate(problems)
+        for kind, body in kinds.items()
+    ]
     results = check_samples(problems, samples)
     assert all(r["passed"] == (r["kind"] == "right") for r in results)
     return {(r["task_id"], r["kind"]): r for r in results}
@@ -35,16 +46,29 @@ def verdicts():
 def results_with(verdicts, right):
     "Two samples per problem; the first `right` problems are solved by both, the next by one."
     tasks = sorted({task for task, _ in verdicts})
-    return [verdicts[task, "right" if i < right or (i == right and s == 0) else ("wrong", "broken")[s]] for i, task in enumerate(tasks) for s in range(2)]
+    return [
+        verdicts[task, "right" if i < right or (i == right and s == 0) else ("wrong", "broken")[s]]
+        for i, task in enumerate(tasks)
+        for s in range(2)
+    ]
 
 
 def candidates(iteration):
     "Eight candidates: id, truth, gate that dropped it."
-    rows = [("right", None, 1.2), ("right", None, 1.3), ("right", "low_perplexity", 2.5), ("wrong", "low_perplexity", 2.0),
-            ("wrong", "execution", 3.0), ("broken", "syntax", 9.0), ("wrong", "syntax", 8.0), ("unknown", None, 1.5)]
-    made = [dict(id=f"{iteration}-{i}", description=f"Add {i} to x.", code=HOSTILE if i == 5 else f"def add(x):\n    return x + {i}\n", scores=dict(perplexity=value),
-                 kept=gate is None, dropped_by=gate, reason=f"{gate} said so" if gate else "") for i, (_, gate, value) in enumerate(rows)]
-    return made, [dict(id=f"{iteration}-{i}", right=None if truth == "unknown" else truth == "right") for i, (truth, _, _) in enumerate(rows)]
+    rows = [
+        ("right", None, 1.2), ("right", None, 1.3), ("right", "low_perplexity", 2.5), ("wrong", "low_perplexity", 2.0),
+        ("wrong", "execution", 3.0), ("broken", "syntax", 9.0), ("wrong", "syntax", 8.0), ("unknown", None, 1.5),
+    ]
+    made = [
+        dict(
+            id=f"{iteration}-{i}", description=f"Add {i} to x.",
+            code=HOSTILE if i == 5 else f"def add(x):\n    return x + {i}\n", scores=dict(perplexity=value),
+            kept=gate is None, dropped_by=gate, reason=f"{gate} said so" if gate else "",
+        )
+        for i, (_, gate, value) in enumerate(rows)
+    ]
+    known = dict(right=True, wrong=False, broken=False, unknown=None)
+    return made, [dict(id=f"{iteration}-{i}", right=known[truth]) for i, (truth, _, _) in enumerate(rows)]
 
 
 def make_run(folder, verdicts, rights, bests=None, forward=True):
@@ -54,17 +78,35 @@ def make_run(folder, verdicts, rights, bests=None, forward=True):
     for i, right in enumerate(rights):
         place = folder / f"iter-{i:03d}"
         place.mkdir()
-        if right < 0: write_json(place / "run.json", dict(status="failed", error="disk full", seconds=1.0)); continue
+        if right < 0:
+            write_json(place / "run.json", dict(status="failed", error="disk full", seconds=1.0))
+            continue
         results = results_with(verdicts, right)
         scores = summarise(results, ks=(1, 2), resamples=200)
-        metrics = dict(iteration=i, decision="best", best=bests[i] if bests else True, evaluation=dict(test=scores, validation=scores), seconds=dict(train=2.0 + i), counts=dict(pairs=10 * i))
+        metrics = dict(
+            iteration=i, decision="best", best=bests[i] if bests else True,
+            evaluation=dict(test=scores, validation=scores), seconds=dict(train=2.0 + i), counts=dict(pairs=10 * i),
+        )
         if i == 0: metrics["evaluation"]["base_test"] = summarise(results_with(verdicts, 0), ks=(1, 2), resamples=200)
         if i and forward:
             records, truth = candidates(i)
-            write_jsonl(place / "filtered.jsonl", records); write_jsonl(place / "truth.jsonl", truth)
-            metrics |= dict(funnel=[dict(step="candidates", left=8), dict(step="syntax", left=6), dict(step="execution", left=5), dict(step="low_perplexity", left=3)],
-                            precision=dict(candidates=3 / 7, gated=0.75, selected=1.0, random=0.7, backward=None))
-        if i: write_jsonl(place / "backward.jsonl", [dict(id=str(j), code=f"def g(x):\n    return {j}\n", description=f"Give {j}.", scores=dict(round_trip=j / 4), kept=j >= 3) for j in range(5)])
+            write_jsonl(place / "filtered.jsonl", records)
+            write_jsonl(place / "truth.jsonl", truth)
+            metrics |= dict(
+                funnel=[
+                    dict(step="candidates", left=8), dict(step="syntax", left=6), dict(step="execution", left=5),
+                    dict(step="low_perplexity", left=3),
+                ],
+                precision=dict(candidates=3 / 7, gated=0.75, selected=1.0, random=0.7, backward=None),
+            )
+        written = [
+            dict(
+                id=str(j), code=f"def g(x):\n    return {j}\n", description=f"Give {j}.",
+                scores=dict(round_trip=j / 4), kept=j >= 3,
+            )
+            for j in range(5)
+        ]
+        if i: write_jsonl(place / "backward.jsonl", written)
         write_jsonl(place / "results_test.jsonl", results)
         write_json(place / "metrics.json", metrics)
         write_json(place / "run.json", dict(status="ok", error=None, seconds=9.0))
@@ -128,7 +170,8 @@ def test_gains_by_hand(whole):
 
 @pytest.mark.parametrize("rights, bests, said", [
     ([3, 9], [True, True], "helped"), ([5, 5], [True, True], "cannot tell"), ([5, 6], [True, True], "cannot tell"),
-    ([9, 2], [True, True], "worse"), ([5, 4], [True, False], "Model0 was kept"), ([5], [True], "Model0 was kept")])
+    ([9, 2], [True, True], "worse"), ([5, 4], [True, False], "Model0 was kept"), ([5], [True], "Model0 was kept"),
+])
 def test_the_verdict_says_no_more_than_it_knows(verdicts, tmp_path, rights, bests, said):
     assert said in report.verdict(report.load_run(make_run(tmp_path / "r", verdicts, rights, bests)))
 
@@ -152,7 +195,8 @@ def test_overview_marks_one_kept_round(whole):
 
 def test_funnel_keeps_the_steps_in_order(whole):
     table = report.funnel(report.load_run(whole))
-    assert list(table.index) == ["candidates", "syntax", "execution", "low_perplexity"] and list(table.columns) == ["round 1", "round 2"]
+    assert list(table.index) == ["candidates", "syntax", "execution", "low_perplexity"]
+    assert list(table.columns) == ["round 1", "round 2"]
     assert table["round 1"].tolist() == [8, 6, 5, 3]
 
 
@@ -161,8 +205,11 @@ def test_scores_leave_out_what_nobody_knows(whole, tmp_path, verdicts):
     assert len(table) == 14 and table.right.sum() == 6
     folder = make_run(tmp_path / "r", verdicts, [3, 4])
     records, truth = candidates(1)
-    records[0]["scores"]["perplexity"] = float("inf"); records[1]["scores"] = None; del truth[2]
-    write_jsonl(folder / "iter-001/filtered.jsonl", records); write_jsonl(folder / "iter-001/truth.jsonl", truth)
+    records[0]["scores"]["perplexity"] = float("inf")
+    records[1]["scores"] = None
+    del truth[2]
+    write_jsonl(folder / "iter-001/filtered.jsonl", records)
+    write_jsonl(folder / "iter-001/truth.jsonl", truth)
     assert report.scores(report.load_run(folder)).id.tolist() == ["1-3", "1-4", "1-5", "1-6"]
 
 
@@ -178,8 +225,13 @@ def test_chance_lower_equals_counting_pairs():
 def test_precision_in_percent_without_empty_columns(whole):
     table = report.precision(report.load_run(whole))
     shares = table.loc["round 1"]
-    assert shares["right, %"].to_dict() | {} == {"all candidates": 42.9, "after the gates": 75.0, "kept": 100.0, "chance after the gates": 100.0}  # each description has one candidate: no other could be drawn
-    assert shares["descriptions"].to_dict() == {"after the gates": 4, "all candidates": 7, "chance after the gates": 2, "kept": 2}
+    # each description has one candidate: no other could be drawn
+    assert shares["right, %"].to_dict() == {
+        "all candidates": 42.9, "after the gates": 75.0, "kept": 100.0, "chance after the gates": 100.0,
+    }
+    assert shares["descriptions"].to_dict() == {
+        "all candidates": 7, "after the gates": 4, "kept": 2, "chance after the gates": 2,
+    }
     assert (shares["low"] <= shares["right, %"]).all() and (shares["right, %"] <= shares["high"]).all()
 
 
@@ -204,7 +256,8 @@ def test_times_add_up_and_facts_are_complete(whole):
     run = report.load_run(whole)
     assert report.seconds(run).loc["all stages", "total"] == 9.0
     rows = report.facts(run)[""]
-    assert rows["model"] == "pocket" and rows["sampling"] == "n 8, temperature 0.8" and "torch" in rows["versions (of this report)"]
+    assert rows["model"] == "pocket" and rows["sampling"] == "n 8, temperature 0.8"
+    assert "torch" in rows["versions (of this report)"]
 
 
 # pictures
@@ -212,7 +265,10 @@ def test_times_add_up_and_facts_are_complete(whole):
 def size(png): return struct.unpack(">II", png[16:24])
 
 
-@pytest.mark.parametrize("draw", [report.plot_curve, lambda run: report.plot_curve(run, report.load_arms(run)), report.plot_funnel, report.plot_scores])
+@pytest.mark.parametrize("draw", [
+    report.plot_curve, lambda run: report.plot_curve(run, report.load_arms(run)), report.plot_funnel,
+    report.plot_scores,
+])
 def test_pictures_are_small_and_fit_the_page(whole, draw):
     png = draw(report.load_run(whole)).png()
     width, height = size(png)
@@ -223,7 +279,8 @@ def test_a_picture_says_which_side_is_good(whole, tmp_path, monkeypatch):
     folder = Path(shutil.copytree(whole, tmp_path / "r"))
     for path in folder.rglob("filtered.jsonl"):
         records = read_jsonl(path)
-        for r in records: r["scores"]["judge"] = None if r["id"].endswith("0") else round(1 - r["scores"]["perplexity"] / 10, 4)
+        for r in records:
+            r["scores"]["judge"] = None if r["id"].endswith("0") else round(1 - r["scores"]["perplexity"] / 10, 4)
         write_jsonl(path, records)
     titles = {}
     def drawn(draw, *size):
@@ -246,7 +303,8 @@ def test_no_picture_without_records(whole):
     arm = report.load_arms(report.load_run(whole))["backward only"]
     assert report.plot_funnel(arm) is None and report.plot_scores(arm) is None
     assert report.funnel(arm).empty and report.precision(arm).empty and report.examples(arm, kept=True).empty
-    assert isinstance(page.shown(None, "nothing"), page.Note) and isinstance(page.shown(page.Cards(report.examples(arm, kept=True)), "none"), page.Note)
+    assert isinstance(page.shown(None, "nothing"), page.Note)
+    assert isinstance(page.shown(page.Cards(report.examples(arm, kept=True)), "none"), page.Note)
 
 
 def test_labels_move_apart_and_keep_their_order():
@@ -256,7 +314,8 @@ def test_labels_move_apart_and_keep_their_order():
             wanted = rng.uniform(0, 5, size=count)
             placed = page.apart(wanted.tolist(), 1.0)
             assert count == 1 or np.diff(np.sort(placed)).min() > 0.999
-            assert (np.argsort(placed) == np.argsort(wanted)).all() and np.mean(placed) == pytest.approx(wanted.mean(), abs=1e-5)
+            assert (np.argsort(placed) == np.argsort(wanted)).all()
+            assert np.mean(placed) == pytest.approx(wanted.mean(), abs=1e-5)
     assert sorted(page.apart([2.0, 2.0, 2.0], 1.0)) == pytest.approx([1, 2, 3], abs=1e-3)
 
 
@@ -272,7 +331,8 @@ class Loads(HTMLParser):
     def handle_starttag(self, tag, attributes):
         self.images += tag == "img"
         for name, value in attributes:
-            if name in ("src", "srcset", "data", "poster", "background") and not (value or "").startswith("data:"): self.found.append((tag, value))
+            if name in ("src", "srcset", "data", "poster", "background") and not (value or "").startswith("data:"):
+                self.found.append((tag, value))
             if name == "style" and "url(" in (value or "") or name.startswith("on"): self.found.append((tag, value))
         if tag in ("script", "link", "iframe", "object", "embed", "base"): self.found.append((tag, attributes))
 
@@ -281,8 +341,11 @@ def executed(run, out):
     "Execute the report's notebook on a run, as papermill does for the command line."
     import papermill
     from traitlets.config import Config
-    papermill.execute_notebook(str(ROOT / "nbs/runs/report.ipynb"), str(out), parameters=dict(run=str(run)), kernel_name="python3", cwd=str(ROOT / "nbs/runs"),
-                               progress_bar=False, config=Config({"KernelManager": {"transport_encryption": "auto"}}))
+    papermill.execute_notebook(
+        str(ROOT / "nbs/runs/report.ipynb"), str(out), parameters=dict(run=str(run)), kernel_name="python3",
+        cwd=str(ROOT / "nbs/runs"), progress_bar=False,
+        config=Config({"KernelManager": {"transport_encryption": "auto"}}),
+    )
     return out
 
 
@@ -301,7 +364,10 @@ def test_the_page_needs_nothing_else(text):
 
 def test_the_page_says_what_the_run_did(text):
     assert "<title>What the run did</title>" in text
-    for words in ("Self-training helped", "random choice", "iter-003: disk full", "low perplexity", "round trip", "mean nothing", "sampling"):
+    for words in (
+        "Self-training helped", "random choice", "iter-003: disk full", "low perplexity", "round trip", "mean nothing",
+        "sampling",
+    ):
         assert words in text, words
     assert "report.overview" not in text and "papermill" not in text and "Traceback" not in text
 
@@ -311,7 +377,8 @@ def test_model_written_text_stays_text(text):
 
 
 def test_the_page_of_a_poor_run(whole, tmp_path):
-    text = report.write_html(executed(whole.with_name("demo-backward"), tmp_path / "r.ipynb"), tmp_path / "r.html").read_text()
+    notebook = executed(whole.with_name("demo-backward"), tmp_path / "r.ipynb")
+    text = report.write_html(notebook, tmp_path / "r.html").read_text()
     assert "had no forward cycle" in text and "No control arms" in text and Loads(text).images == 1
 
 
@@ -320,9 +387,11 @@ def test_a_benchmark_that_was_not_compared_is_red(verdicts, tmp_path):
     assert report.contamination(report.load_run(folder)) is None
     for i, state in ((1, "not done: <no file>"), (2, "done, 5 problems")):
         path = folder / f"iter-{i:03d}" / "metrics.json"
-        write_json(path, json.loads(path.read_text()) | dict(contamination=dict(pocket="done, 9 problems", humaneval=state)))
+        states = dict(pocket="done, 9 problems", humaneval=state)
+        write_json(path, json.loads(path.read_text()) | dict(contamination=states))
     found = report.contamination(report.load_run(folder))
-    assert found.states == dict(pocket="done, 9 problems", humaneval="not done: <no file> (round 1)") and repr(found).count("\n") == 1
+    assert found.states == dict(pocket="done, 9 problems", humaneval="not done: <no file> (round 1)")
+    assert repr(found).count("\n") == 1
     lines = re.findall(r"<li(.*?)>(.*?)</li>", found._repr_html_())
     assert lines[0] == ("", "pocket: done, 9 problems") and page.RED in lines[1][0] and "&lt;no file&gt;" in lines[1][1]
 

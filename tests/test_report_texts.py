@@ -27,40 +27,26 @@ def results(solved, problems=40, n=4):
 def candidate(iteration, number, right, perplexity, dropped_by=""):
     description = f"Add {number // 4} to x."
     return dict(
-        id=f"{iteration}-{number}",
-        description=description,
-        code="def f(x):\n    return x\n",
-        right=right,
-        scores=dict(perplexity=perplexity),
-        dropped_by=dropped_by,
-        kept=not dropped_by,
-        reason=dropped_by,
+        id=f"{iteration}-{number}", description=description, code="def f(x):\n    return x\n", right=right,
+        scores=dict(perplexity=perplexity), dropped_by=dropped_by, kept=not dropped_by, reason=dropped_by,
     )
 
 
 def draw(folder, base=10, models=(10,), best=None, ks=(1, 4), settings=None, candidates=None, files=True):
     "Write a run folder: how many problems the base model, Model0 and each round solve on the test split."
     for i, solved in enumerate(models):
-        place, kept = folder / f"iter-{i:03d}", i == 0 if best is None else i <= best
+        place = folder / f"iter-{i:03d}"
+        kept = i == 0 if best is None else i <= best
         evaluation = {split: summarise(results(solved), ks, 200) for split in ("test", "validation")}
         if i == 0:
             evaluation |= {f"base_{split}": summarise(results(base), ks, 200) for split in ("test", "validation")}
         change = dict(to=0, mean=0.02 if kept else -0.02, low=-0.0001, high=0.05) if i else None
-        write_json(
-            place / "metrics.json",
-            dict(
-                iteration=i,
-                decision="start" if not i else "best" if kept else "worse",
-                best=kept,
-                evaluation=evaluation,
-                difference_to_best=change,
-                counts=dict(pairs=10 + i, forward=3 * i, backward=i),
-            ),
-        )
-        if files:
-            write_jsonl(place / "results_test.jsonl", results(solved))
-        if files and not i:
-            write_jsonl(place / "results_base_test.jsonl", results(base))
+        write_json(place / "metrics.json", dict(
+            iteration=i, decision="start" if not i else "best" if kept else "worse", best=kept, evaluation=evaluation,
+            difference_to_best=change, counts=dict(pairs=10 + i, forward=3 * i, backward=i),
+        ))
+        if files: write_jsonl(place / "results_test.jsonl", results(solved))
+        if files and not i: write_jsonl(place / "results_base_test.jsonl", results(base))
         if i and candidates:
             rows = candidates(i)
             write_jsonl(place / "truth.jsonl", [dict(id=r["id"], right=r.pop("right")) for r in rows])
@@ -72,65 +58,32 @@ def draw(folder, base=10, models=(10,), best=None, ks=(1, 4), settings=None, can
 # did it help
 
 
-@pytest.mark.parametrize(
-    "base, models, best, files, said, unsaid",
-    [
-        (10, (10,), 0, True, ["No round of self-training is finished"], ["No round was better"]),
-        (
-            10,
-            (20, 18),
-            0,
-            True,
-            ["No round was better than Model0 on the validation problems", "below Model0's"],
-            ["disagree", "helped"],
-        ),
-        (
-            10,
-            (20, 30),
-            0,
-            True,
-            ["Model0 was kept", "pass@1 of round 1 lies 25.0 points above Model0's", "disagree"],
-            ["helped"],
-        ),
-        (10, (20, 15, 19), 0, True, ["the highest of the 2 rounds (round 2) lies 2.5 points below"], ["disagree"]),
-        (10, (20, 20), 0, True, ["pass@1 of round 1 equals Model0's"], ["0.0 points above"]),
-        (
-            10,
-            (20, 30),
-            1,
-            True,
-            ["Self-training helped", "round 1, which the validation problems chose", "Round 1 is better than the base"],
-            ["No round"],
-        ),
-        (10, (20, 12), 1, True, ["Self-training made it worse"], ["No round", "helped:"]),
-        (10, (20, 20), 1, True, ["cannot tell whether self-training helped"], ["No round"]),
-        (
-            20,
-            (10, 15),
-            1,
-            True,
-            [
-                "helped",
-                "Model0 is worse than the base model: its pass@1 lies 25.0 points below",
-                "Round 1 is worse than the base",
-            ],
-            [],
-        ),
-        (10, (20,), 0, True, ["Model0 is better than the base model"], ["worse"]),
-        (11, (10,), 0, True, ["Whether Model0 is better than the base model cannot be told", "2.5 points below"], []),
-        (
-            30,
-            (8, 20),
-            1,
-            False,
-            [
-                "round 1; whether it beats Model0 nobody can say",
-                "Model0 is worse than the base model: its pass@1 is 20.0 % (95 %",
-            ],
-            ["No round", "Model0 was kept"],
-        ),
-    ],
-)
+@pytest.mark.parametrize("base, models, best, files, said, unsaid", [
+    (10, (10,), 0, True, ["No round of self-training is finished"], ["No round was better"]),
+    (10, (20, 18), 0, True,
+     ["No round was better than Model0 on the validation problems", "below Model0's"],
+     ["disagree", "helped"]),
+    (10, (20, 30), 0, True,
+     ["Model0 was kept", "pass@1 of round 1 lies 25.0 points above Model0's", "disagree"],
+     ["helped"]),
+    (10, (20, 15, 19), 0, True, ["the highest of the 2 rounds (round 2) lies 2.5 points below"], ["disagree"]),
+    (10, (20, 20), 0, True, ["pass@1 of round 1 equals Model0's"], ["0.0 points above"]),
+    (10, (20, 30), 1, True,
+     ["Self-training helped", "round 1, which the validation problems chose", "Round 1 is better than the base"],
+     ["No round"]),
+    (10, (20, 12), 1, True, ["Self-training made it worse"], ["No round", "helped:"]),
+    (10, (20, 20), 1, True, ["cannot tell whether self-training helped"], ["No round"]),
+    (20, (10, 15), 1, True,
+     ["helped", "Model0 is worse than the base model: its pass@1 lies 25.0 points below",
+      "Round 1 is worse than the base"],
+     []),
+    (10, (20,), 0, True, ["Model0 is better than the base model"], ["worse"]),
+    (11, (10,), 0, True, ["Whether Model0 is better than the base model cannot be told", "2.5 points below"], []),
+    (30, (8, 20), 1, False,
+     ["round 1; whether it beats Model0 nobody can say",
+      "Model0 is worse than the base model: its pass@1 is 20.0 % (95 %"],
+     ["No round", "Model0 was kept"]),
+])
 def test_the_verdict(tmp_path, base, models, best, files, said, unsaid):
     text = report.verdict(draw(tmp_path / "r", base, models, best, files=files))
     assert [words for words in said if words not in text] == [], text
@@ -140,11 +93,8 @@ def test_the_verdict(tmp_path, base, models, best, files, said, unsaid):
 
 def test_validation_stands_beside_the_decision(tmp_path):
     table = report.overview(draw(tmp_path / "r", 10, (12, 16), best=1))
-    assert table.index.tolist() == ["base", "Model0", "round 1"] and table["validation pass@1, %"].tolist() == [
-        25.0,
-        30.0,
-        40.0,
-    ]
+    assert table.index.tolist() == ["base", "Model0", "round 1"]
+    assert table["validation pass@1, %"].tolist() == [25.0, 30.0, 40.0]
     assert table["change on validation"].tolist() == ["", "", "+2.0 (+0.0 to +5.0)"], "no minus before a zero"
     assert table["pass@1, 95 %"].str.fullmatch(r"\d+\.\d to \d+\.\d").all() and table.kept.tolist() == ["", "", "yes"]
 
@@ -153,24 +103,18 @@ def test_validation_stands_beside_the_decision(tmp_path):
 def test_the_real_k_is_named_everywhere(tmp_path, ks):
     run = draw(tmp_path / "r", 10, (12, 16), best=1, ks=ks)
     arms = {"random choice": draw(tmp_path / "r-random", 10, (12, 14), best=1, ks=ks)}
-    texts = " ".join(
-        [report.measures(run), report.verdict(run), *report.overview(run).columns, report.plot_curve(run, arms).title]
-    )
+    columns = report.overview(run).columns
+    texts = " ".join([report.measures(run), report.verdict(run), *columns, report.plot_curve(run, arms).title])
     assert set(re.findall(r"pass@(\d+)", texts)) == {str(k) for k in ks} and run.ks == sorted(ks)
-    assert "Watch for" in texts if len(ks) > 1 else "Watch for" not in texts
-    assert (
-        report.against_arms(run, arms).difference.tolist()
-        == report.against_arms(run, arms, min(ks)).difference.tolist()
-    )
+    assert ("Watch for" in texts) == (len(ks) > 1)
+    plain, least = report.against_arms(run, arms), report.against_arms(run, arms, min(ks))
+    assert plain.difference.tolist() == least.difference.tolist()
 
 
-@pytest.mark.parametrize(
-    "model, said, unsaid",
-    [
-        ("pocket", "mean nothing outside that world", "these problems"),
-        ("Qwen/Qwen2.5-Coder-1.5B", "these problems", "toy"),
-    ],
-)
+@pytest.mark.parametrize("model, said, unsaid", [
+    ("pocket", "mean nothing outside that world", "these problems"),
+    ("Qwen/Qwen2.5-Coder-1.5B", "these problems", "toy"),
+])
 def test_how_far_numbers_reach(tmp_path, model, said, unsaid):
     text = report.reach(draw(tmp_path / "r", settings=dict(model=model)))
     assert said in text and unsaid not in text
@@ -181,42 +125,29 @@ def test_what_is_unfinished_is_told(tmp_path):
     assert run.unfinished == ["1 of 3 rounds were run"]
     (tmp_path / "r/iter-000.partial").mkdir()
     write_json(tmp_path / "r/iter-000.partial/metrics.json", {})
-    assert [it["iteration"] for it in report.load_run(tmp_path / "r").iterations] == [0, 1], (
-        "a copy in the making is no iteration"
-    )
+    found = [it["iteration"] for it in report.load_run(tmp_path / "r").iterations]
+    assert found == [0, 1], "a copy in the making is no iteration"
 
 
 # control arms
 
 
 def test_whatever_arms_lie_beside_a_run_are_shown(tmp_path):
-    run = draw(
-        tmp_path / "r",
-        models=(10, 20),
-        best=1,
-        settings=dict(select=dict(selector="low_perplexity", min_agreement=0.75)),
-    )
+    own = dict(select=dict(selector="low_perplexity", min_agreement=0.75))
+    run = draw(tmp_path / "r", models=(10, 20), best=1, settings=own)
+    theirs = dict(seed=0, select=dict(selector="random", min_agreement=0.0), threads=3)
     for arm in ("random", "agreement", "perplexity", "forward"):
-        draw(
-            tmp_path / f"r-{arm}",
-            models=(10, 15),
-            best=1,
-            settings=dict(seed=0, select=dict(selector="random", min_agreement=0.0), threads=3),
-        )
+        draw(tmp_path / f"r-{arm}", models=(10, 15), best=1, settings=theirs)
     draw(tmp_path / "r-backward", models=(10,))
     arms = report.load_arms(run)
-    assert list(arms) == ["random choice", "agreement only", "perplexity only", "forward only"], (
-        "an arm without a round of its own is none"
-    )
+    names = ["random choice", "agreement only", "perplexity only", "forward only"]
+    assert list(arms) == names, "an arm without a round of its own is none"
     assert report.against_arms(run, arms).difference.tolist() == [12.5] * 4
     changes = report.arm_changes(run, arms)
-    assert (
-        changes.loc["random choice", "settings changed"]
-        == "select.selector: low_perplexity → random; select.min_agreement: 0.75 → 0.0"
-    )
-    assert (
-        changes["forward samples per round"].tolist() == ["3"] * 5 and changes.loc["this run", "settings changed"] == ""
-    )
+    told = "select.selector: low_perplexity → random; select.min_agreement: 0.75 → 0.0"
+    assert changes.loc["random choice", "settings changed"] == told
+    assert changes.loc["this run", "settings changed"] == ""
+    assert changes["forward samples per round"].tolist() == ["3"] * 5
     assert report.plot_curve(run, arms | {"backward only": run}).png()[:4] == b"\x89PNG", "six curves have six looks"
 
 
@@ -240,10 +171,8 @@ def easy_and_hard(iteration):
 def test_pairs_are_counted_within_a_description(tmp_path):
     run = draw(tmp_path / "r", models=(10, 11, 12), best=2, candidates=easy_and_hard)
     text = report.separation(run)
-    assert (
-        text.startswith("Of a right and a wrong candidate of the same description")
-        and " in 0 % (95 % interval 0 to 66; 12 pairs of 2 descriptions)" in text
-    )
+    assert text.startswith("Of a right and a wrong candidate of the same description")
+    assert " in 0 % (95 % interval 0 to 66; 12 pairs of 2 descriptions)" in text
     pooled = selection.chance_lower([1.3, 1.2, 1.1, 9.3], [1.0, 9.2, 9.1, 9.0])
     assert f"it is {100 * pooled:.0f} %" in text and pooled > 0.5
     assert report.plot_scores(run).title.startswith("Within a description the right one of two scores lower in\n0 %")
@@ -258,9 +187,9 @@ def test_the_interval_is_one_over_descriptions():
     assert np.allclose(selection.share_of(list(parts) * 2, [8] * 100)[1:3], (found.low, found.high), atol=0.05)
 
 
-@pytest.mark.parametrize(
-    "parts, wholes, least", [([4], [4], 0), ([0, 0], [3, 5], 0), ([2] * 60, [2] * 60, 0), ([0.0] * 4, [3] * 4, -1)]
-)
+@pytest.mark.parametrize("parts, wholes, least", [
+    ([4], [4], 0), ([0, 0], [3, 5], 0), ([2] * 60, [2] * 60, 0), ([0.0] * 4, [3] * 4, -1),
+])
 def test_no_interval_is_a_point(parts, wholes, least):
     found = selection.share_of(parts, wholes, least)
     assert found.low - 1e-9 <= found.mean <= found.high + 1e-9 and found.high - found.low > 0.03
@@ -269,20 +198,15 @@ def test_no_interval_is_a_point(parts, wholes, least):
 
 
 def test_wilson_by_hand():
-    assert np.allclose(selection.wilson(0.5, 10), (0.2366, 0.7634), atol=1e-4) and np.allclose(
-        selection.wilson(1.0, 10), (0.7225, 1.0), atol=1e-4
-    )
+    assert np.allclose(selection.wilson(0.5, 10), (0.2366, 0.7634), atol=1e-4)
+    assert np.allclose(selection.wilson(1.0, 10), (0.7225, 1.0), atol=1e-4)
 
 
 def test_chance_draws_from_the_descriptions_that_something_was_kept_of():
     "All is kept from easy descriptions, blindly: over all descriptions that looks like a skill."
     rows = [
         dict(
-            round="round 1",
-            description=f"{kind} {d}",
-            right=kind == "easy",
-            gated=True,
-            agreed=True,
+            round="round 1", description=f"{kind} {d}", right=kind == "easy", gated=True, agreed=True,
             kept=kind == "easy" and i == 0,
         )
         for kind in ("easy", "hard")
@@ -295,65 +219,48 @@ def test_chance_draws_from_the_descriptions_that_something_was_kept_of():
     assert "after agreement" not in shares and "nothing was left to choose" in selection.selection_verdict(table)
     mixed = table.assign(right=[i % 4 == 0 for i in range(len(table))])
     text = selection.selection_verdict(mixed)
-    assert (
-        "100 % (95 % interval 76 to 100; 12 samples of 12 descriptions) is right" in text
-        and "+75.0 points" in text
-        and "better than chance" in text
-    )
+    assert "100 % (95 % interval 76 to 100; 12 samples of 12 descriptions) is right" in text
+    assert "+75.0 points" in text and "better than chance" in text
 
 
 def test_the_two_chances_part_where_agreement_removes(tmp_path):
-    rows = lambda i: [
-        candidate(i, n, right, 2.0, gate)
-        for n, (right, gate) in enumerate([(True, ""), (True, "selection"), (False, "agreement"), (False, "lint")] * 12)
-    ]
+    kinds = [(True, ""), (True, "selection"), (False, "agreement"), (False, "lint")] * 12
+    rows = lambda i: [candidate(i, n, right, 2.0, gate) for n, (right, gate) in enumerate(kinds)]
     run = draw(tmp_path / "r", models=(10, 11), best=1, candidates=rows)
     share = report.precision(run).loc["round 1"]
     assert share["right, %"].round().to_dict() == {
-        "all candidates": 50,
-        "after the gates": 67,
-        "after agreement": 100,
-        "kept": 100,
-        "chance after the gates": 67,
-        "chance after agreement": 100,
+        "all candidates": 50, "after the gates": 67, "after agreement": 100, "kept": 100,
+        "chance after the gates": 67, "chance after agreement": 100,
     }
     assert share.n.tolist() == [48, 36, 24, 12, 12, 12] and share.descriptions.tolist() == [12] * 6
-    assert "from those that passed the gates, +33.3 points" in report.selection(
-        run
-    ) and "that also agreed, just as many" in report.selection(run)
+    text = report.selection(run)
+    assert "from those that passed the gates, +33.3 points" in text and "that also agreed, just as many" in text
 
 
 # why there is nothing to see
 
 
-@pytest.mark.parametrize(
-    "settings, models, cycle, said",
-    [
-        ({}, (10,), "forward", "No round is finished"),
-        (dict(dual=dict(forward=False)), (10, 11), "forward", "had no forward cycle: `dual.forward` is off"),
-        (dict(data=dict(descriptions="")), (10, 11), "forward", "`data.descriptions` is empty"),
-        (dict(dual=dict(backward=False)), (10, 11), "backward", "had no backward cycle: `dual.backward` is off"),
-        (dict(data=dict(unlabelled_code="")), (10, 11), "backward", "`data.unlabelled_code` is empty"),
-        ({}, (10, 11), "backward", "nothing of it is in the run's folder"),
-    ],
-)
+@pytest.mark.parametrize("settings, models, cycle, said", [
+    ({}, (10,), "forward", "No round is finished"),
+    (dict(dual=dict(forward=False)), (10, 11), "forward", "had no forward cycle: `dual.forward` is off"),
+    (dict(data=dict(descriptions="")), (10, 11), "forward", "`data.descriptions` is empty"),
+    (dict(dual=dict(backward=False)), (10, 11), "backward", "had no backward cycle: `dual.backward` is off"),
+    (dict(data=dict(unlabelled_code="")), (10, 11), "backward", "`data.unlabelled_code` is empty"),
+    ({}, (10, 11), "backward", "nothing of it is in the run's folder"),
+])
 def test_an_absence_has_its_reason(tmp_path, settings, models, cycle, said):
     run = draw(tmp_path / "r", models=models, best=len(models) - 1, settings=settings)
     assert said in report.nothing(run, cycle)
     if cycle == "forward":
-        assert {report.separation(run), report.selection(run), report.examples_note(run, True)} == {
-            report.nothing(run, cycle)
-        }
+        told = {report.separation(run), report.selection(run), report.examples_note(run, True)}
+        assert told == {report.nothing(run, cycle)}
 
 
-@pytest.mark.parametrize(
-    "right, said",
-    [
-        (True, "All 8 candidates with a perplexity and a known truth are right."),
-        (False, "are wrong."),
-        (None, "`data.truth` has no reference"),
-    ],
-)
+@pytest.mark.parametrize("right, said", [
+    (True, "All 8 candidates with a perplexity and a known truth are right."),
+    (False, "are wrong."),
+    (None, "`data.truth` has no reference"),
+])
 def test_one_kind_of_truth_is_named(tmp_path, right, said):
     rows = lambda i: [candidate(i, n, right, 2.0) for n in range(8)]
     run = draw(tmp_path / "r", models=(10, 11), best=1, candidates=rows)
@@ -364,12 +271,8 @@ def test_one_kind_of_truth_is_named(tmp_path, right, said):
 
 
 def test_nothing_kept_is_said(tmp_path):
-    run = draw(
-        tmp_path / "r",
-        models=(10, 11),
-        best=1,
-        candidates=lambda i: [candidate(i, n, n % 2 == 0, 1.0 + n, "syntax") for n in range(8)],
-    )
+    rows = lambda i: [candidate(i, n, n % 2 == 0, 1.0 + n, "syntax") for n in range(8)]
+    run = draw(tmp_path / "r", models=(10, 11), best=1, candidates=rows)
     assert report.selection(run) == "Of the candidates whose truth is known, none was kept."
     assert "None of these came as far as the selector" in report.separation(run)
     assert report.precision(run).loc["round 1"].index.tolist() == ["all candidates", "kept"]
@@ -382,49 +285,31 @@ def words_of(page):
     return html.unescape(re.sub(r"<[^>]+>", " ", re.sub(r"<style.*?</style>", "", page, flags=re.DOTALL)))
 
 
-@pytest.mark.parametrize(
-    "draws, said, unsaid",
-    [
-        (
-            dict(models=(10,)),
-            ["No round of self-training is finished", "No round is finished, so neither cycle"],
-            ["No round was better", "pass@8"],
-        ),
-        (
-            dict(models=(10, 20), best=0, ks=(2, 3), candidates=easy_and_hard, settings=dict(model="other")),
-            [
-                "pass@2 of round 1 lies",
-                "pass@3, the chance that at least one of 3",
-                "of the same description",
-                "not the pocket world",
-            ],
-            ["pass@1", "pass@8", "toy"],
-        ),
-    ],
-)
+@pytest.mark.parametrize("draws, said, unsaid", [
+    (dict(models=(10,)),
+     ["No round of self-training is finished", "No round is finished, so neither cycle"],
+     ["No round was better", "pass@8"]),
+    (dict(models=(10, 20), best=0, ks=(2, 3), candidates=easy_and_hard, settings=dict(model="other")),
+     ["pass@2 of round 1 lies", "pass@3, the chance that at least one of 3", "of the same description",
+      "not the pocket world"],
+     ["pass@1", "pass@8", "toy"]),
+])
 def test_a_page_does_not_contradict_itself(tmp_path, draws, said, unsaid):
     import papermill
     from traitlets.config import Config
 
     draw(tmp_path / "r", **draws)
     papermill.execute_notebook(
-        str(ROOT / "nbs/runs/report.ipynb"),
-        str(tmp_path / "r.ipynb"),
-        parameters=dict(run=str(tmp_path / "r")),
-        kernel_name="python3",
-        cwd=str(ROOT / "nbs/runs"),
-        progress_bar=False,
+        str(ROOT / "nbs/runs/report.ipynb"), str(tmp_path / "r.ipynb"), parameters=dict(run=str(tmp_path / "r")),
+        kernel_name="python3", cwd=str(ROOT / "nbs/runs"), progress_bar=False,
         config=Config({"KernelManager": {"transport_encryption": "auto"}}),
     )
     page = write_html(tmp_path / "r.ipynb", tmp_path / "r.html").read_text()
     text = " ".join(words_of(page).split())
     assert [words for words in said if words not in text] == [] and [words for words in unsaid if words in text] == []
     assert "NaN" not in text and "nan" not in re.findall(r"\b\w+\b", text) and "<style scoped" not in page
-    classes = {
-        name
-        for found in re.findall(r'class="([^"]*)"', page[: page.index("<table")].rsplit("</h", 1)[-1])
-        for name in found.split()
-    }
+    before = page[:page.index("<table")].rsplit("</h", 1)[-1]
+    classes = {name for found in re.findall(r'class="([^"]*)"', before) for name in found.split()}
     wide = re.search(r"([^}]*)\{ overflow-x: auto; \}", page)[1]
     assert any(f".{name}" in wide for name in classes), "a wide table scrolls in its own box, not the page"
 

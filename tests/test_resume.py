@@ -8,24 +8,39 @@ import sys
 import pytest
 
 from evoselfcode.io_utils import read_json
-from tiny_study import ITERATE, alive, descendants, finished_study, is_kernel, lay_out, records, start, stop, wait_until, weights  # noqa: F401
+from tiny_study import ITERATE, alive, descendants, is_kernel, lay_out, records, start, stop, wait_until, weights
+from tiny_study import finished_study  # noqa: F401  a fixture
 
 pytestmark = pytest.mark.timeout(1500)
 FIRST, ROUND = "data/generated/tiny/iter-000", "data/generated/tiny/iter-001"
 # stage -> the file whose appearance says that it has begun; the stage is killed before it is done
-BEGINNING = {"names": f"{FIRST}/draws.meta.json", "functions": f"{FIRST}/functions.meta.json", "training of D2C": "checkpoints/tiny/iter-000/d2c.partial",
-             "training of C2D": "checkpoints/tiny/iter-000/c2d.partial", "samples": f"{FIRST}/samples_validation.meta.json", "results": f"{FIRST}/results_validation.meta.json",
-             "samples of the base model": f"{FIRST}/samples_base_test.meta.json"}
-A_ROUND = {"candidates": f"{ROUND}/candidates.meta.json", "scores": f"{ROUND}/scored.meta.json", "selection": f"{ROUND}/filtered.meta.json", "rewording": f"{ROUND}/reworded_described.meta.json",
-           "backward": f"{ROUND}/backward.meta.json", "training of the round": "checkpoints/tiny/iter-001/c2d.partial", "evaluation of the round": f"{ROUND}/samples_test.meta.json",
-           "the report": "data/generated/tiny/report.ipynb"}
+BEGINNING = {
+    "names": f"{FIRST}/draws.meta.json",
+    "functions": f"{FIRST}/functions.meta.json",
+    "training of D2C": "checkpoints/tiny/iter-000/d2c.partial",
+    "training of C2D": "checkpoints/tiny/iter-000/c2d.partial",
+    "samples": f"{FIRST}/samples_validation.meta.json",
+    "results": f"{FIRST}/results_validation.meta.json",
+    "samples of the base model": f"{FIRST}/samples_base_test.meta.json",
+}
+A_ROUND = {
+    "candidates": f"{ROUND}/candidates.meta.json",
+    "scores": f"{ROUND}/scored.meta.json",
+    "selection": f"{ROUND}/filtered.meta.json",
+    "rewording": f"{ROUND}/reworded_described.meta.json",
+    "backward": f"{ROUND}/backward.meta.json",
+    "training of the round": "checkpoints/tiny/iter-001/c2d.partial",
+    "evaluation of the round": f"{ROUND}/samples_test.meta.json",
+    "the report": "data/generated/tiny/report.ipynb",
+}
 
 
 def killed_in(folder, began) -> dict[int, str]:
     "Run the study until a file appears, and kill the command on the spot; return the processes it leaves behind."
     process = start(folder, *ITERATE)
     try:
-        assert wait_until((folder / began).exists, 1200, process), f"{began} did not appear: {(folder / 'command.err').read_text()[-2000:]}"
+        there = wait_until((folder / began).exists, 1200, process)
+        assert there, f"{began} did not appear: {(folder / 'command.err').read_text()[-2000:]}"
         left = descendants(process.pid)
         process.kill()
         assert process.wait() == -signal.SIGKILL
@@ -44,30 +59,32 @@ def equal(folder, other):
     ours, theirs = records(folder), records(other)
     assert list(ours) == list(theirs) and len(ours) > 20
     assert [name for name in ours if ours[name] != theirs[name]] == []
-    ours, theirs = ({name: mark for name, mark in weights(w).items() if name.startswith("checkpoints/tiny/")} for w in (folder, other))
-    assert ours == theirs and len(ours) == 4
+    def models(place): return {n: mark for n, mark in weights(place).items() if n.startswith("checkpoints/tiny/")}
+    assert models(folder) == models(other) and len(models(folder)) == 4
 
 
 def same_measures(folder, other):
-    for k in (0, 1):
-        ours, theirs = (read_json(w / f"data/generated/tiny/iter-{k:03d}/metrics.json") for w in (folder, other))
-        assert {key: value for key, value in ours.items() if key != "seconds"} == {key: value for key, value in theirs.items() if key != "seconds"}
+    def measures(place, k):
+        metrics = read_json(place / f"data/generated/tiny/iter-{k:03d}/metrics.json")
+        return {key: value for key, value in metrics.items() if key != "seconds"}
+    for k in (0, 1): assert measures(folder, k) == measures(other, k)
 
 
 def killed_everywhere(folder, beginnings, finished):
     orphans = {}
     for stage, began in beginnings.items():
-        assert not (folder / began).exists(), f"{stage}: {began} is there already, so it would not be killed at its beginning"
-        left = killed_in(folder, began)
-        orphans |= left
         unfinished = folder / began
-        if unfinished.suffix == ".json" and unfinished.exists(): assert read_json(unfinished)["done"] < read_json(unfinished)["total"], f"{stage} was over before the kill"
+        assert not unfinished.exists(), f"{stage}: {began} is there already, so it would not be killed at its beginning"
+        orphans |= killed_in(folder, began)
+        if unfinished.suffix == ".json" and unfinished.exists():
+            assert read_json(unfinished)["done"] < read_json(unfinished)["total"], f"{stage} was over before the kill"
         if unfinished.suffix == ".partial": assert not unfinished.with_suffix("").exists()
     finish(folder)
     assert wait_until(lambda: not alive(orphans), 20), "what a killed command started must end by itself"
     equal(folder, finished)
     same_measures(folder, finished)
-    leftovers = [p.name for place in ("data/generated/tiny", "checkpoints") for p in (folder / place).rglob("*") if p.name.endswith((".partial", ".tmp"))]
+    names = [p.name for place in ("data/generated/tiny", "checkpoints") for p in (folder / place).rglob("*")]
+    leftovers = [name for name in names if name.endswith((".partial", ".tmp"))]
     assert not [name for name in leftovers if name.endswith(".partial")] and len(leftovers) <= len(beginnings)
 
 
@@ -110,7 +127,8 @@ def test_stopped_by_hand_and_by_a_dead_kernel(finished_study, tmp_path):
         assert process.wait(120) == 2
     finally: stop(process)
     line = (folder / "command.err").read_text()
-    assert line.startswith("error: ") and line.count("\n") == 1 and str(folder / ROUND / "iterate.ipynb") in line and "kernel was killed" in line
+    assert line.startswith("error: ") and line.count("\n") == 1
+    assert str(folder / ROUND / "iterate.ipynb") in line and "kernel was killed" in line
     assert read_json(folder / ROUND / "run.json")["status"] == "died"
     finish(folder)
     equal(folder, finished_study)

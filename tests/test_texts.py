@@ -23,18 +23,10 @@ from evoselfcode.syntax import lines_of, parse
 NO_ENDS = ["\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]  # to str.splitlines they are
 
 
-@pytest.mark.parametrize(
-    "text, lines",
-    [
-        ("", []),
-        ("a", ["a"]),
-        ("a\n", ["a"]),
-        ("a\n\nb", ["a", "", "b"]),
-        ("a\r\nb\rc\n", ["a", "b", "c"]),
-        ("\n", [""]),
-        *((f"a{c}b\nc", [f"a{c}b", "c"]) for c in NO_ENDS),
-    ],
-)
+@pytest.mark.parametrize("text, lines", [
+    ("", []), ("a", ["a"]), ("a\n", ["a"]), ("a\n\nb", ["a", "", "b"]), ("a\r\nb\rc\n", ["a", "b", "c"]), ("\n", [""]),
+    *((f"a{c}b\nc", [f"a{c}b", "c"]) for c in NO_ENDS),
+])
 def test_lines_end_where_they_end_in_python(text, lines):
     assert lines_of(text) == lines
 
@@ -43,9 +35,8 @@ def test_lines_end_where_they_end_in_python(text, lines):
 def test_a_character_that_ends_no_line_cuts_nothing(char):
     body = f"    out = []\n    for ch in s:\n        if ch == '{char}': out.append(ch)\n    return out\n"
     head = f'SEPARATOR = "{char}"\n\ndef f(s):\n'
-    record = dict(
-        task_id="T/0", entry_point="f", prompt=f'{head}    """Find{char}all.\n\n    >>> f("")\n    []\n    """\n'
-    )
+    prompt = f'{head}    """Find{char}all.\n\n    >>> f("")\n    []\n    """\n'
+    record = dict(task_id="T/0", entry_point="f", prompt=prompt)
     assert cut_body(body) == body and cut_body(body + "\ndef g(): pass\n") == body
     assert cut_code(head + body + "\nx = 1\n") == head + body
     assert problem_signature(record) == head and problem_description(record) == f"Find{char}all."
@@ -57,37 +48,25 @@ def test_a_character_that_ends_no_line_cuts_nothing(char):
 
 def test_a_carriage_return_ends_a_line_of_code():
     assert cut_body("    x = 1\r    return x\r\n\r\ndef g(): pass") == "    x = 1\n    return x\n"
-    assert (
-        functions.cut_function('def f(x):\n    """a\rb"""\n    return x\ny = 1\n')[0]
-        == 'def f(x):\n    """a\nb"""\n    return x\n'
-    )
+    code, _ = functions.cut_function('def f(x):\n    """a\rb"""\n    return x\ny = 1\n')
+    assert code == 'def f(x):\n    """a\nb"""\n    return x\n'
 
 
 @pytest.mark.parametrize("char", NO_ENDS[5:], ids=ascii)
 def test_inputs_of_livecodebench_keep_such_characters(char):
     tests = json.dumps([dict(input=f'"a{char}b"\n2', output="3", testtype="functional")])
     record = dict(
-        question_id="q",
-        question_content="Add.",
-        starter_code="",
-        metadata='{"func_name": "f"}',
+        question_id="q", question_content="Add.", starter_code="", metadata='{"func_name": "f"}',
         public_test_cases=tests,
     )
     assert contamination.problem_of(record, "lcb").inputs == ([f"a{char}b", 2],)
 
 
 def test_a_packed_file_of_livecodebench_is_read_like_a_plain_one(tmp_path):
-    record = json.dumps(
-        dict(
-            question_id="q",
-            question_content="Add.",
-            contest_date="2024-08-31T00:00:00",
-            starter_code="",
-            metadata="{}",
-            public_test_cases='[{"input": "1", "output": "1", "testtype": "stdin"}]',
-            private_test_cases="[]",
-        )
-    )
+    record = json.dumps(dict(
+        question_id="q", question_content="Add.", contest_date="2024-08-31T00:00:00", starter_code="", metadata="{}",
+        public_test_cases='[{"input": "1", "output": "1", "testtype": "stdin"}]', private_test_cases="[]",
+    ))
     data = record.replace("{", "{\r", 1).encode() + b"\n"  # a carriage return is blank space in JSON
     (tmp_path / "a.jsonl").write_bytes(data)
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(data))
@@ -105,11 +84,8 @@ def test_an_address_behind_a_form_feed_is_seen():
 F = "def f(x):\n    return x + 1"
 DOC = 'def f(x):\n    """\n{}\nf(1)\n```\n    """\n    return x + 1'
 PROBLEM = dict(
-    task_id="T/0",
-    entry_point="f",
-    prompt='import math\n\ndef f(x):\n    """Add one."""\n',
-    canonical_solution="    return x + 1\n",
-    test="def check(candidate):\n    assert candidate(1) == 2\n",
+    task_id="T/0", entry_point="f", prompt='import math\n\ndef f(x):\n    """Add one."""\n',
+    canonical_solution="    return x + 1\n", test="def check(candidate):\n    assert candidate(1) == 2\n",
 )
 TASK = dict(task_id="Mbpp/1", number=1, text="Add one.", code=F, tests=["assert f(1) == 2"], imports="", setup="")
 ANSWERS = {
@@ -214,8 +190,11 @@ def test_the_answer_is_found_alike_for_every_benchmark(text):
     assert Mbpp("lesson", [TASK]).extract(TASK, text, chat=True) == code
 
 
-@pytest.mark.parametrize("code", [f"{F}\nf(1)", f"{F}\nprint(f(1)); x: int", f"from math import *\n{F}\nprint(tau)", f"x: int\n{F}\nsorted",
-    f"{F}\nSolution; y = 1", f"import a as Solution\n{F}\nSolution", f"class C: pass\n{F}\n[C for _ in ()]\n(lambda y: y)(1)"])
+@pytest.mark.parametrize("code", [
+    f"{F}\nf(1)", f"{F}\nprint(f(1)); x: int", f"from math import *\n{F}\nprint(tau)", f"x: int\n{F}\nsorted",
+    f"{F}\nSolution; y = 1", f"import a as Solution\n{F}\nSolution",
+    f"class C: pass\n{F}\n[C for _ in ()]\n(lambda y: y)(1)",
+])
 def test_code_is_no_words(code):
     assert answer_code(code) == code
 
@@ -249,14 +228,17 @@ def test_a_helper_is_the_last_of_its_name_and_comes_behind_the_future():
 
 
 def test_the_answer_comes_after_the_last_channel():
-    text = f"<|channel|>analysis<|message|>Let me see<|end|><|start|>assistant<|channel|>final<|message|>```python\n{F}\n```<|return|>"
+    text = (
+        "<|channel|>analysis<|message|>Let me see<|end|>"
+        f"<|start|>assistant<|channel|>final<|message|>```python\n{F}\n```<|return|>"
+    )
     assert solves(answer_code(text, "f"))
 
 
 def test_a_name_that_a_harness_provides_is_no_word():
     code = "a, b = map(int, input().split())\nprint(gcd(a, b))"
     assert stands(code) and answer_code(f"```python\n{code}\n```") == code
-    assert stands("match x:\n    case {**rest}: rest\n__doc__".replace("match x", "x = {}\nmatch x")) and not stands("[PYTHON]\nx = 1")
+    assert stands("x = {}\nmatch x:\n    case {**rest}: rest\n__doc__") and not stands("[PYTHON]\nx = 1")
 
 
 def test_a_head_without_a_docstring_takes_an_answer():
@@ -266,7 +248,8 @@ def test_a_head_without_a_docstring_takes_an_answer():
 
 def test_many_words_behind_a_body_cost_little():
     start = time.process_time()
-    for text in ("and so on, it's\n", "x = (\n", "'" * 3 + "\n"): assert cut_body("    return 1\n" + text * 3000).startswith("    return 1\n")
+    for text in ("and so on, it's\n", "x = (\n", "'" * 3 + "\n"):
+        assert cut_body("    return 1\n" + text * 3000).startswith("    return 1\n")
     assert time.process_time() - start < 5
 
 
@@ -311,22 +294,11 @@ def test_an_old_text_is_extracted_in_this_way_too():
     assert F in [sample["solution"] for sample in found]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "```python\n" * 20_000,
-        '```python\n"""\n```\n' * 5_000,
-        "```python\ndef f(x):\n    return (\n```\n" * 300,
-        '\\"""' * 100_000,
-        "`" * 100_000,
-        "</think>" * 10_000,
-        "Note: x\n" * 3_000,
-        "x = 1\n" * LARGEST,
-        "(" * 10_000,
-        "\ud800\nx = 1",
-        "a\0b\n" * 300,
-    ],
-)
+@pytest.mark.parametrize("text", [
+    "```python\n" * 20_000, '```python\n"""\n```\n' * 5_000, "```python\ndef f(x):\n    return (\n```\n" * 300,
+    '\\"""' * 100_000, "`" * 100_000, "</think>" * 10_000, "Note: x\n" * 3_000, "x = 1\n" * LARGEST, "(" * 10_000,
+    "\ud800\nx = 1", "a\0b\n" * 300,
+])
 def test_answers_made_to_be_slow(text):
     start = time.process_time()
     assert isinstance(answer_code(text, "f"), str)
@@ -337,40 +309,34 @@ def test_answers_made_to_be_slow(text):
 # what a gate may believe
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        'def f(r: "radius in cm") -> "area in cm2":\n    return r\n',
-        'def f(r: "radius"):\n    h: "height in m" = 2\n    return r * h\n',
-        "from typing import Optional\n\n"
-        'def f(r: Optional["radius in cm"] = None, *a: "more words", k: "a key", **o: "and so on"):\n    return r\n',
-        'class A:\n    r: "radius in cm"\n\ndef f(x):\n    return A\n',
-        "async def f(x: 'a number') -> 'one more':\n    return x + 1\n",
-        'def f(x: f"{1} in cm"):\n    return x\n',
-        "def f(x):\n    return x  # noqa\n",
-        "",
-    ],
-)
+@pytest.mark.parametrize("code", [
+    'def f(r: "radius in cm") -> "area in cm2":\n    return r\n',
+    'def f(r: "radius"):\n    h: "height in m" = 2\n    return r * h\n',
+    "from typing import Optional\n\n"
+    'def f(r: Optional["radius in cm"] = None, *a: "more words", k: "a key", **o: "and so on"):\n    return r\n',
+    'class A:\n    r: "radius in cm"\n\ndef f(x):\n    return A\n',
+    "async def f(x: 'a number') -> 'one more':\n    return x + 1\n",
+    'def f(x: f"{1} in cm"):\n    return x\n',
+    "def f(x):\n    return x  # noqa\n",
+    "",
+])
 def test_words_as_annotations_are_no_names(code):
     assert lint([code]) == [""]
 
 
-@pytest.mark.parametrize(
-    "code, name",
-    [
-        ("def f(x):\n    return y  # noqa\n", "y"),
-        ("def f(x):\n    return y  # noqa: F821\n", "y"),
-        ("# ruff: noqa\ndef f(x):\n    return y\n", "y"),
-        ("# ruff: noqa: F821\ndef f(x):\n    return y\n", "y"),
-        ("# flake8: noqa\ndef f(x):\n    return y\n", "y"),
-        ("# ruff: disable[F821]\ndef f(x):\n    return y\n# ruff: enable[F821]\n", "y"),
-        ("def f(x):\n    # NOQA\n    return y #noqa:F821,E501\n", "y"),
-        ("def f(r: Radius):\n    return r\n", "Radius"),
-        ("def f(x: 'words and so on' = y):\n    return x\n", "y"),
-        ('def f(x: f"{y} in cm"):\n    return x\n', "y"),
-        ("def f(x):\n    return '\ud800' + y\n", "y"),
-    ],
-)
+@pytest.mark.parametrize("code, name", [
+    ("def f(x):\n    return y  # noqa\n", "y"),
+    ("def f(x):\n    return y  # noqa: F821\n", "y"),
+    ("# ruff: noqa\ndef f(x):\n    return y\n", "y"),
+    ("# ruff: noqa: F821\ndef f(x):\n    return y\n", "y"),
+    ("# flake8: noqa\ndef f(x):\n    return y\n", "y"),
+    ("# ruff: disable[F821]\ndef f(x):\n    return y\n# ruff: enable[F821]\n", "y"),
+    ("def f(x):\n    # NOQA\n    return y #noqa:F821,E501\n", "y"),
+    ("def f(r: Radius):\n    return r\n", "Radius"),
+    ("def f(x: 'words and so on' = y):\n    return x\n", "y"),
+    ('def f(x: f"{y} in cm"):\n    return x\n', "y"),
+    ("def f(x):\n    return '\ud800' + y\n", "y"),
+])
 def test_nothing_in_a_program_switches_the_lint_off(code, name):
     assert lint([code]) == [f"F821 Undefined name `{name}`"]
 
@@ -394,10 +360,9 @@ def test_a_program_too_deep_to_be_rewritten_stops_no_other():
 
 def test_the_gate_says_so():
     did = dict(status="passed", fingerprint="1", errors=0, deterministic=True, detail="")
+    codes = ['def f(r: "radius in cm"):\n    return r\n', "# ruff: noqa\ndef f(x):\n    return y  # noqa\n"]
     rows = [
         dict(id=str(i), parents=["p"], description="d", code=code, entry_point="f", behaviour=did)
-        for i, code in enumerate(
-            ['def f(r: "radius in cm"):\n    return r\n', "# ruff: noqa\ndef f(x):\n    return y  # noqa\n"]
-        )
+        for i, code in enumerate(codes)
     ]
     assert [c["dropped_by"] for c in judge(rows)] == ["", "lint"]

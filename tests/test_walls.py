@@ -1,4 +1,6 @@
-"""The kernel's walls: what attacks and honest programs meet behind them, tried for real in every environment that can be made here."""
+"""The kernel's walls: what attacks and honest programs meet behind them.
+
+Tried for real in every environment that can be made here."""
 import json, os, shutil, socket, subprocess, sys, tempfile
 from pathlib import Path
 import pytest
@@ -11,17 +13,24 @@ WALLED = Path(__file__).parent/"walled.py"
 PACKAGE = os.path.dirname(isolation.__file__)
 ROOT = os.geteuid() == 0
 
-# environment: who runs (drop: root that becomes nobody; stay: whoever one is; container: root without CAP_SYS_ADMIN; ordinary: user 1000),
-# with which walls, which version of Landlock at most, and whether mounts are made as on today's kernels
+# environment: who runs (drop: root that becomes nobody; stay: whoever one is; container: root without CAP_SYS_ADMIN;
+# ordinary: user 1000), with which walls, which version of Landlock at most, and whether mounts are made as on today's
+# kernels
 FULL = dict(user="drop", namespaces=True, root=True, abi=None, modern=True)
 ENVIRONMENTS = {
-    "root": FULL, "root, old kernel": dict(FULL, abi=1, modern=False), "root, no Landlock": dict(FULL, abi=0),
-    "root, no namespaces": dict(FULL, namespaces=False, root=False), "root, Landlock 1 alone": dict(FULL, namespaces=False, root=False, abi=1),
+    "root": FULL,
+    "root, old kernel": dict(FULL, abi=1, modern=False),
+    "root, no Landlock": dict(FULL, abi=0),
+    "root, no namespaces": dict(FULL, namespaces=False, root=False),
+    "root, Landlock 1 alone": dict(FULL, namespaces=False, root=False, abi=1),
     "root who stays root": dict(FULL, user="stay", namespaces=False, root=False),
-    "root, user namespace": dict(FULL, user="container"), "root, no own root": dict(FULL, root=False),
-    "user": dict(FULL, user="ordinary", namespaces=False, root=False), "user, Landlock 1": dict(FULL, user="ordinary", namespaces=False, root=False, abi=1),
+    "root, user namespace": dict(FULL, user="container"),
+    "root, no own root": dict(FULL, root=False),
+    "user": dict(FULL, user="ordinary", namespaces=False, root=False),
+    "user, Landlock 1": dict(FULL, user="ordinary", namespaces=False, root=False, abi=1),
     "user, Landlock 4": dict(FULL, user="ordinary", namespaces=False, root=False, abi=4),
-    "user, user namespace": dict(FULL, user="ordinary"), "user, user namespace, old kernel": dict(FULL, user="ordinary", abi=1, modern=False),
+    "user, user namespace": dict(FULL, user="ordinary"),
+    "user, user namespace, old kernel": dict(FULL, user="ordinary", abi=1, modern=False),
 }
 
 
@@ -30,11 +39,16 @@ def place():
     "A secret that anybody may read and write, a folder to work in, a listener, a process: all that must stay as it is."
     with tempfile.TemporaryDirectory(prefix="walls-") as name, socket.create_server(("127.0.0.1", 0)) as server, \
             socket.socket(socket.AF_UNIX) as local, subprocess.Popen(["sleep", "600"]) as victim:
-        local.bind("\0" + os.path.basename(name)); local.listen()
+        local.bind("\0" + os.path.basename(name))
+        local.listen()
         secret, folder = Path(name, "secret"), Path(name, "work")
-        secret.write_text("not for you"); folder.mkdir()
+        secret.write_text("not for you")
+        folder.mkdir()
         for path, mode in ((name, 0o755), (secret, 0o666), (folder, 0o777)): os.chmod(path, mode)
-        yield dict(secret=str(secret), folder=str(folder), port=server.getsockname()[1], unix="\0" + os.path.basename(name), victim=victim)
+        yield dict(
+            secret=str(secret), folder=str(folder), port=server.getsockname()[1], unix="\0" + os.path.basename(name),
+            victim=victim,
+        )
         victim.kill()
 
 
@@ -42,17 +56,24 @@ def behind(environment, profile, rows, place):
     "Run snippets behind the walls of an environment; skips where this machine cannot make it."
     task = ENVIRONMENTS[environment]
     if not ROOT and environment.startswith("root"): pytest.skip("needs root")
-    if task["abi"] is None and not task["root"] and not isolation.landlock_version(): pytest.skip("this kernel has no Landlock")
+    if task["abi"] is None and not task["root"] and not isolation.landlock_version():
+        pytest.skip("this kernel has no Landlock")
     if (task["abi"] or 0) > isolation.landlock_version(): pytest.skip("this kernel's Landlock is older")
     before = state(place)
     folder = "/tmp" if task["root"] else place["folder"]
     names = [*NEVER, *NEWER, *(row.split()[0] for row in ",".join(TABLES).split(","))]
-    full = dict(task, profile=profile, rows=rows, helpers=HELPERS, secret=place["secret"], folder=folder, port=place["port"], unix=place["unix"],
-                victim=place["victim"].pid, numbers={n: number_of(n) for n in names if number_of(n) is not None},
-                package=PACKAGE, needed=[sys.prefix, sys.base_prefix, PACKAGE])
-    ran = subprocess.run([sys.executable, "-P", "-s", "-S", WALLED, json.dumps(full)], capture_output=True, text=True, timeout=300, cwd="/",
-                         env=dict(PATH="/usr/bin:/bin", HOME="/tmp", LANG="C.UTF-8", MALLOC_ARENA_MAX="1"))
-    if task["namespaces"] and "namespaces:" in ran.stderr: pytest.skip("this kernel gives no namespaces here: " + ran.stderr.strip().splitlines()[-1])
+    numbers = {n: number_of(n) for n in names if number_of(n) is not None}
+    full = dict(
+        task, profile=profile, rows=rows, helpers=HELPERS, secret=place["secret"], folder=folder, port=place["port"],
+        unix=place["unix"], victim=place["victim"].pid, numbers=numbers, package=PACKAGE,
+        needed=[sys.prefix, sys.base_prefix, PACKAGE],
+    )
+    ran = subprocess.run(
+        [sys.executable, "-P", "-s", "-S", WALLED, json.dumps(full)], capture_output=True, text=True, timeout=300,
+        cwd="/", env=dict(PATH="/usr/bin:/bin", HOME="/tmp", LANG="C.UTF-8", MALLOC_ARENA_MAX="1"),
+    )
+    if task["namespaces"] and "namespaces:" in ran.stderr:
+        pytest.skip("this kernel gives no namespaces here: " + ran.stderr.strip().splitlines()[-1])
     assert ran.returncode == 0, ran.stderr
     answer = json.loads(ran.stdout.splitlines()[-1])
     assert state(place) == before, "something outside was touched"
@@ -62,15 +83,21 @@ def behind(environment, profile, rows, place):
 
 def wrong(results, expected):
     "The outcomes that are not among the expected ones, one on a line."
-    return "\n".join(f"{name}: {got}, expected {expected.get(name, 'ok')}" for name, got in results.items()
-                     if got != expected.get(name, "ok") and got not in expected.get(name, "ok").split())
+    found = []
+    for name, got in results.items():
+        wanted = expected.get(name, "ok")
+        if got != wanted and got not in wanted.split(): found.append(f"{name}: {got}, expected {wanted}")
+    return "\n".join(found)
 
 
 def state(place):
     "What must not change."
     look = os.stat(place["secret"])
     neighbours = sorted(os.listdir(os.path.dirname(place["secret"])))
-    return Path(place["secret"]).read_text(), look.st_mode, look.st_mtime_ns, look.st_nlink, look.st_uid, place["victim"].poll(), neighbours
+    return (
+        Path(place["secret"]).read_text(), look.st_mode, look.st_mtime_ns, look.st_nlink, look.st_uid,
+        place["victim"].poll(), neighbours,
+    )
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -94,8 +121,10 @@ def test_a_folder_of_its_own(environment, profile, place):
     said, results = behind(environment, profile, {name: row[0] for name, row in rows.items()}, place)
     own = ENVIRONMENTS[environment]["root"]
     expected = {name: row[1 if own else 2] for name, row in rows.items()}
-    if not own and (said["namespaces"] or said["landlock"] >= isolation.SCOPES_SINCE): expected["kill own child"] = "ok"   # signals cannot leave Landlock's domain
-    if ENVIRONMENTS[environment]["abi"] == 1: expected["move between folders"] = "EXDEV"     # Landlock learnt to allow it in version 2
+    # signals cannot leave Landlock's domain
+    if not own and (said["namespaces"] or said["landlock"] >= isolation.SCOPES_SINCE): expected["kill own child"] = "ok"
+    # Landlock learnt to allow it in version 2
+    if ENVIRONMENTS[environment]["abi"] == 1: expected["move between folders"] = "EXDEV"
     assert not wrong(results, expected)
 
 
@@ -107,7 +136,8 @@ def test_layers_are_told_truly(environment, place):
     assert bool(said["namespaces"]) == task["namespaces"]
     assert ("user" in said["namespaces"]) == (task["namespaces"] and task["user"] in ("ordinary", "container"))
     assert said["capabilities"] in (0, 1 << isolation.DAC_READ_SEARCH)
-    assert said["uid"] == {"drop": 60001, "ordinary": 1000 if ROOT else os.getuid(), "stay": os.getuid(), "container": 0}[task["user"]]
+    users = dict(drop=60001, ordinary=1000 if ROOT else os.getuid(), stay=os.getuid(), container=0)
+    assert said["uid"] == users[task["user"]]
     assert said["oom"] is True
 
 
@@ -116,8 +146,9 @@ def test_layers_are_told_truly(environment, place):
 def alone(code, root=True):
     "Run a text in a fresh interpreter that has `walls`; what it prints."
     if root and not ROOT: pytest.skip("needs root")
-    ran = subprocess.run([sys.executable, "-P", "-s", "-S", "-c", f"import sys; sys.path.insert(0, {PACKAGE!r}); import ctypes, errno, os, isolation\n" + code],
-                         capture_output=True, text=True, timeout=60, cwd="/")
+    head = f"import sys; sys.path.insert(0, {PACKAGE!r}); import ctypes, errno, os, isolation\n"
+    command = [sys.executable, "-P", "-s", "-S", "-c", head + code]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd="/")
     if "namespaces:" in ran.stderr: pytest.skip("this kernel gives no namespaces here")
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.split()
@@ -133,7 +164,8 @@ def test_links_and_odd_names_in_the_new_root(modern, tmp_path):
     assert alone(f"""
 isolation.enter_namespaces()
 isolation.private_root([{str(tmp_path / 'second')!r}], modern={modern})
-print(open({str(tmp_path / 'second' / 'text')!r}).read(), os.path.exists({str(tmp_path / 'beside')!r}), os.getcwd(), *os.listdir('/'))
+print(open({str(tmp_path / 'second' / 'text')!r}).read(), os.path.exists({str(tmp_path / 'beside')!r}))
+print(os.getcwd(), *os.listdir('/'))
 for path in ({str(real / 'text')!r}, '/x', '/tmp/x', '/dev/x'):
     try: open(path, 'w'); print('written')
     except OSError as error: print(errno.errorcode[error.errno])
@@ -162,7 +194,8 @@ def test_a_refused_root_leaves_the_old_one():
 isolation.enter_namespaces()
 before = sorted(os.listdir('/'))
 try: isolation.private_root(isolation.interpreter_paths(), texts={'/usr/no/such': ''})
-except OSError as error: print(errno.errorcode[error.errno], sorted(os.listdir('/')) == before, os.path.exists('/proc/self'))
+except OSError as error: print(errno.errorcode[error.errno])
+print(sorted(os.listdir('/')) == before, os.path.exists('/proc/self'))
 try: isolation.private_root(['/no/such/path'])
 except FileNotFoundError as error: print(error.filename)
 import colorsys
@@ -192,7 +225,8 @@ def test_the_interpreter_runs_from_huge_pages():
     moved, lay, lies, more = alone("""
 import huge_pages
 start, end = huge_pages.code_of_interpreter()
-def file_of(at): return next(path for first, last, _, _, path in huge_pages.mappings() if first <= at < last) or 'nothing'
+def file_of(at):
+    return next(path for first, last, _, _, path in huge_pages.mappings() if first <= at < last) or 'nothing'
 lay = file_of(start)
 moved = huge_pages.move_code(start, end)
 import decimal, json
@@ -247,7 +281,8 @@ def test_landlock_takes_every_version(abi):
     if isolation.landlock_version() < abi: pytest.skip("this kernel's Landlock is older")
     assert alone(f"""
 isolation.no_new_privs()
-print(isolation.landlock(isolation.interpreter_paths(), ['/dev/null'], abi={abi}), isolation.enter_domain(isolation.own_domain(['/dev/null'], abi={abi})))
+print(isolation.landlock(isolation.interpreter_paths(), ['/dev/null'], abi={abi}))
+print(isolation.enter_domain(isolation.own_domain(['/dev/null'], abi={abi})))
 open('/dev/null', 'w').close()
 for name in ('/etc/hostname', '/dev/zero'):
     try: open(name); print('read')
@@ -273,7 +308,8 @@ read, write = os.pipe()
 middle = os.fork()
 if not middle:
     if not os.fork():
-        isolation.drop_privileges(60001); isolation.die_with_parent(); os.write(write, b'x'); time.sleep(30); os._exit(0)
+        isolation.drop_privileges(60001); isolation.die_with_parent()
+        os.write(write, b'x'); time.sleep(30); os._exit(0)
     os.read(read, 1); os._exit(0)
 os.waitpid(middle, 0)
 print(os.waitstatus_to_exitcode(os.wait()[1]))

@@ -1,4 +1,7 @@
-"""A study made as small as it gets, run by the real command; the tests of the loop, of resuming and of bad input share it."""
+"""A study made as small as it gets, run by the real command.
+
+The tests of the loop, of resuming and of bad input share it.
+"""
 import fcntl
 import hashlib
 import json
@@ -14,28 +17,39 @@ import pytest
 COMMAND = [sys.executable, "-m", "evoselfcode.cli"]
 SIZES = {"data/raw/seed_pairs.jsonl": 60, "data/raw/descriptions.jsonl": 40, "data/raw/unlabelled_code.jsonl": 40,
          "data/eval/pocket_eval.jsonl": 16, "data/eval/pocket_validation.jsonl": 12}
-# Whatever runs and has words is kept: the numbers of this study mean nothing, but no stage is empty, and most have several batches.
+# Whatever runs and has words is kept: the numbers of this study mean nothing, but no stage is empty, and most have
+# several batches.
 MIN_STEPS = dict(d2c=25, c2d=30)  # all the steps there are; each direction has its own
-SETTINGS = [*(f"train_{direction}.min_steps={steps}" for direction, steps in MIN_STEPS.items()), "sampling.batch=4", "sampling.max_new_tokens=80", "scoring.batch=16", "select.min_agreement=0.25",
-            "dual.codes_per_round=12", "dual.descriptions_per_round=12", "dual.round_trip_min=0", "evaluation.batch=6", "names.number=8", "names.batch=8"]
+SETTINGS = [
+    *(f"train_{direction}.min_steps={steps}" for direction, steps in MIN_STEPS.items()),
+    "sampling.batch=4", "sampling.max_new_tokens=80", "scoring.batch=16", "select.min_agreement=0.25",
+    "dual.codes_per_round=12", "dual.descriptions_per_round=12", "dual.round_trip_min=0", "evaluation.batch=6",
+    "names.number=8", "names.batch=8",
+]
 TINY = ["--config", "configs/tiny.yaml", *(part for setting in SETTINGS for part in ("-o", setting))]
 ITERATE = ["pipeline", "iterate", *TINY]
 
 
 def environment(**more) -> dict:
     "The surroundings of a command: no network, one thread, so that two runs compute the same."
-    return os.environ | dict(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", PYTHONUNBUFFERED="1") | more
+    ours = dict(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", PYTHONUNBUFFERED="1")
+    return os.environ | ours | more
 
 
 def command(folder: Path, *words, seconds: float = 1500, **more) -> subprocess.CompletedProcess:
     "Run `evoselfcode WORDS` in `folder`, as a user would."
-    return subprocess.run([*COMMAND, *map(str, words)], cwd=folder, env=environment(**more), capture_output=True, text=True, timeout=seconds)
+    return subprocess.run(
+        [*COMMAND, *map(str, words)], cwd=folder, env=environment(**more), capture_output=True, text=True,
+        timeout=seconds,
+    )
 
 
 def start(folder: Path, *words) -> subprocess.Popen:
     "Start `evoselfcode WORDS` in `folder` and go on; what it prints lies in command.out and command.err."
     with open(folder / "command.out", "w") as out, open(folder / "command.err", "w") as err:
-        return subprocess.Popen([*COMMAND, *map(str, words)], cwd=folder, env=environment(), stdout=out, stderr=err, start_new_session=True)
+        return subprocess.Popen(
+            [*COMMAND, *map(str, words)], cwd=folder, env=environment(), stdout=out, stderr=err, start_new_session=True
+        )
 
 
 def lay_out(folder: Path) -> Path:
@@ -56,13 +70,15 @@ def records(folder: Path) -> dict[str, bytes]:
 
 def weights(folder: Path) -> dict[str, str]:
     "A hash of every trained model."
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted((folder / "checkpoints").rglob("*.safetensors"))}
+    paths = sorted((folder / "checkpoints").rglob("*.safetensors"))
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 def state(*folders: Path) -> dict[str, tuple]:
     "All files below the folders: place, time, content. Locks and bytecode do not count."
-    return {str(path): (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest()) for folder in folders for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.name != ".lock" and "__pycache__" not in path.parts}
+    paths = [path for folder in folders for path in sorted(folder.rglob("*"))]
+    files = [p for p in paths if p.is_file() and p.name != ".lock" and "__pycache__" not in p.parts]
+    return {str(p): (p.stat().st_mtime_ns, hashlib.sha256(p.read_bytes()).hexdigest()) for p in files}
 
 
 def computed() -> float:
@@ -87,7 +103,9 @@ def descendants(pid: int) -> dict[int, str]:
     every, found = processes(), {}
     def walk(parent):
         for child, (its_parent, born) in every.items():
-            if its_parent == parent and child not in found: found[child] = born; walk(child)
+            if its_parent == parent and child not in found:
+                found[child] = born
+                walk(child)
     walk(pid)
     return found
 
@@ -132,7 +150,9 @@ def finished_study(tmp_path_factory, worker_id) -> Path:
             lay_out(shared)
             began = computed()
             done = command(shared, *ITERATE)
-            shared.with_suffix(".json").write_text(json.dumps(dict(code=done.returncode, out=done.stdout, err=done.stderr, computed=computed() - began)))
+            shared.with_suffix(".json").write_text(
+                json.dumps(dict(code=done.returncode, out=done.stdout, err=done.stderr, computed=computed() - began))
+            )
     outcome = json.loads(shared.with_suffix(".json").read_text())
     assert outcome["code"] == 0, outcome["err"][-3000:]
     return shared

@@ -1,4 +1,5 @@
-"""A tiny fork server behind the walls, for test_walls: builds the walls it is told to, runs each snippet in a child, says what came out.
+"""A tiny fork server behind the walls, for test_walls: builds the walls it is told to, runs each snippet in a child,
+says what came out.
 
 Run as `python -P -s -S walled.py JSON`, by a fresh interpreter, as the real server is. Prints one JSON object."""
 import json, os, select, signal, struct, sys, time
@@ -8,7 +9,8 @@ ORDINARY = 1000
 
 
 def open_the_way(folders):
-    "Make folders that lie in closed ones reachable for every user, in a mount namespace of one's own: no mode on the machine changes."
+    """Make folders that lie in closed ones reachable for every user, in a mount namespace of one's own: no mode on the
+    machine changes."""
     import ctypes
     libc = ctypes.CDLL(None, use_errno=True)
     def mount(source, target, kind, flags, options=None):
@@ -40,12 +42,17 @@ def build(task, isolation, seccomp):
     if task['root']:
         private = readable
         if runs: readable = [*readable, '/proc', *isolation.LOCAL_NAMES]
-        isolation.private_root(private, writable_mb=8 if writes else 0, proc=runs, executable=runs, modern=task['modern'],
-                           texts=isolation.LOCAL_NAMES if runs else None)
+        isolation.private_root(
+            private, writable_mb=8 if writes else 0, proc=runs, executable=runs, modern=task['modern'],
+            texts=isolation.LOCAL_NAMES if runs else None,
+        )
     closed = task['user'] == 'drop' and not task['root']
-    uid = 60001 if task['user'] == 'drop' and 'user' not in kinds else None            # a user namespace of one user has no second
+    # a user namespace of one user has no second
+    uid = 60001 if task['user'] == 'drop' and 'user' not in kinds else None
     said['capabilities'] = isolation.drop_privileges(uid, keep_reading=closed)
-    isolation.no_new_privs(); isolation.not_dumpable(); isolation.die_with_parent()
+    isolation.no_new_privs()
+    isolation.not_dumpable()
+    isolation.die_with_parent()
     if not kinds: isolation.subreaper()
     writable = [task['folder'], '/dev/null'] if writes else []
     options = dict(network=runs and bool(kinds), abi=task['abi'])
@@ -54,7 +61,8 @@ def build(task, isolation, seccomp):
     domain = isolation.own_domain(writable, executes=runs, **options)
     program = seccomp.filter_program(task['profile'], own_root=task['root'], own_network=bool(kinds and task['root']),
                                      own_processes=bool(kinds) or said['landlock'] >= isolation.SCOPES_SINCE)
-    said.update(namespaces=kinds, uid=os.getuid(), milliseconds=round(1e3 * (time.perf_counter() - began), 1), instructions=len(program) // 8)
+    milliseconds = round(1e3 * (time.perf_counter() - began), 1)
+    said.update(namespaces=kinds, uid=os.getuid(), milliseconds=milliseconds, instructions=len(program) // 8)
     return said, domain, seccomp.prepared(program)
 
 
@@ -65,18 +73,22 @@ def child(code, space, out, domain, program, isolation, seccomp, parent):
     os.dup2(os.open('/dev/null', os.O_RDONLY), 0)
     os.dup2(out, 100)
     if domain >= 0: domain = os.dup2(domain, 101)
-    os.closerange(3, 100); os.closerange(102, 1024)
+    os.closerange(3, 100)
+    os.closerange(102, 1024)
     began = time.perf_counter()
     isolation.enter_domain(domain)
     between = time.perf_counter()
     seccomp.install(program)
     took = [round(1e6 * (between - began)), round(1e6 * (time.perf_counter() - between))]
     if domain >= 0: os.close(domain)
-    try: exec(compile(code, '<snippet>', 'exec'), space); outcome = 'ok'
+    try:
+        exec(compile(code, '<snippet>', 'exec'), space)
+        outcome = 'ok'
     except OSError as error:
         import errno
         outcome = errno.errorcode.get(error.errno, repr(error))
-    except BaseException as error: outcome = f'{type(error).__name__}: {error}'
+    except BaseException as error:
+        outcome = f'{type(error).__name__}: {error}'
     os.write(100, json.dumps([outcome, took]).encode())
     os._exit(0)
 
@@ -102,7 +114,9 @@ def outcome_of(code, *rest):
 def main(task):
     if task['user'] == 'ordinary' and os.geteuid() == 0:
         open_the_way([*task['needed'], os.path.dirname(os.path.abspath(__file__))])
-        os.setgroups([]); os.setresgid(ORDINARY, ORDINARY, ORDINARY); os.setresuid(ORDINARY, ORDINARY, ORDINARY)
+        os.setgroups([])
+        os.setresgid(ORDINARY, ORDINARY, ORDINARY)
+        os.setresuid(ORDINARY, ORDINARY, ORDINARY)
         os.execv(sys.executable, [sys.executable, '-P', '-s', '-S', __file__, json.dumps({**task, 'user': 'stay'})])
     import ctypes
     if task['user'] == 'container':                   # root with the rights that Docker leaves it
@@ -116,7 +130,9 @@ def main(task):
     exec(task['helpers'], space)
     space['victim'] = task['victim'] or os.getpid()
     said, domain, program = build(task, isolation, seccomp)
-    results = {name: outcome_of(code, space, domain, program, isolation, seccomp) for name, code in task['rows'].items()}
+    results = {
+        name: outcome_of(code, space, domain, program, isolation, seccomp) for name, code in task['rows'].items()
+    }
     times = sorted(took for _, took in results.values() if took)
     said['microseconds'] = [sorted(column)[len(times) // 2] for column in zip(*times)]
     print(json.dumps(dict(said=said, results={name: outcome for name, (outcome, _) in results.items()})))

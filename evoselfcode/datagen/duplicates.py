@@ -21,7 +21,11 @@ def form(
     return content_id(normal_form(code))
 
 # %% ../../nbs/datagen/29_duplicates.ipynb #49d50734
-TOKEN = re.compile(r'''("""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|#[^\n]*|(\w+|[^\w\s])''', re.DOTALL)
+TOKEN = re.compile(
+    r'''("""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')'''  # strings
+    r"|#[^\n]*|(\w+|[^\w\s])",  # comments, which are left out; all other tokens
+    re.DOTALL,
+)
 RUN = 5
 
 def token_runs(
@@ -82,7 +86,8 @@ def near_duplicates(
     threshold: float = 0.8,  # estimated similarity from which two programs count as one
 ) -> np.ndarray:             # for each row the kept row before it that is similar; -1 = none, the row is kept
     "Find the rows that are nearly equal to a row before them."
-    first, buckets = np.full(len(matrix), -1), defaultdict(list)
+    first = np.full(len(matrix), -1)
+    buckets = defaultdict(list)  # band: rows that were kept
     shared = shared_bands(matrix, band_length(matrix.shape[1], threshold))
     for row in sorted(shared):
         before = sorted({other for band in shared[row] for other in buckets[band]})

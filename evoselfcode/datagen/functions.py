@@ -41,7 +41,8 @@ def function_end(
     whole = prompt + text
     lines = [match.end() for match in re.finditer(r"\n(?=[^\s#)\]}])", whole)]  # the line below begins at the margin
     for end in (*lines, whole.rfind("\n") + 1):
-        if end > len(prompt) and (found := state(whole[:end])) != BEGUN and (found == BROKEN or end in lines): return end - len(prompt)
+        if end > len(prompt) and (found := state(whole[:end])) != BEGUN and (found == BROKEN or end in lines):
+            return end - len(prompt)
     return None
 
 # %% ../../nbs/datagen/28_functions.ipynb #07c15f51
@@ -73,15 +74,31 @@ def draw_functions(
     "Let the model write a function with a docstring for each name."
     settled = dict(temperature=settings.temperature, top_p=settings.top_p, max_new_tokens=settings.max_new_tokens)
     prompts = [f"def {name}" for name in names]
-    heads = [s[0] for s in engine.sample(prompts, 1, seed=batch_seed(seed, "functions", "head"), stop=(":\n",), **settled)]
+    heads = engine.sample(prompts, 1, seed=batch_seed(seed, "functions", "head"), stop=(":\n",), **settled)
+    heads = [samples[0] for samples in heads]
     texts = [f"{prompt}{head.text}:\n" for prompt, head in zip(prompts, heads)]
     good = [i for i, text in enumerate(texts) if heads[i].finished and parse(text + "    pass") is not None]
-    drawn = engine.sample([texts[i] + QUOTES for i in good], 1, seed=batch_seed(seed, "functions", "body"), stop=tuple(settings.stop), over=function_end, **settled)
-    bodies = {i: s[0] for i, s in zip(good, drawn)}
-    return [Sample(texts[i] + QUOTES + s.text, heads[i].tokens + s.tokens, s.finished, heads[i].logprob + s.logprob) if (s := bodies.get(i))
-            else Sample(texts[i], head.tokens, head.finished, head.logprob) for i, head in enumerate(heads)]
+    drawn = engine.sample(
+        [texts[i] + QUOTES for i in good], 1, seed=batch_seed(seed, "functions", "body"), stop=tuple(settings.stop),
+        over=function_end, **settled,
+    )
+    bodies = {i: samples[0] for i, samples in zip(good, drawn)}
+    def whole(i, head):
+        body = bodies.get(i)
+        if not body: return Sample(texts[i], head.tokens, head.finished, head.logprob)
+        text = texts[i] + QUOTES + body.text
+        return Sample(text, head.tokens + body.tokens, body.finished, head.logprob + body.logprob)
+    return [whole(i, head) for i, head in enumerate(heads)]
 
 # %% ../../nbs/datagen/28_functions.ipynb #15bdf464
+def _is_code(text: str) -> bool:
+    "Say whether a docstring is code: statements, expressions that do something, or lines of a doctest."
+    busy = (ast.Call, ast.Attribute, ast.Subscript)
+    tree = parse(text)
+    for n in tree.body if tree else ():
+        if not isinstance(n, ast.Expr) or any(isinstance(m, busy) for m in ast.walk(n)): return True
+    return all(line.startswith((">>>", "...")) for line in text.split("\n") if line.strip())
+
 def no_description(
     text: str,            # a docstring
     name: str,            # the function's name
@@ -89,11 +106,10 @@ def no_description(
 ) -> str:                 # "" when it is one
     "Say why a docstring is no description."
     words = re.findall(r"[^\W_]+", text.lower())
-    tree = parse(text)
-    if tree and any(not isinstance(n, ast.Expr) or any(isinstance(m, (ast.Call, ast.Attribute, ast.Subscript)) for m in ast.walk(n)) for n in tree.body) or all(
-        line.startswith((">>>", "...")) for line in text.split("\n") if line.strip()): return "description is code"
+    if _is_code(text): return "description is code"
     if "".join(words) == "".join(re.findall(r"[^\W_]+", name.lower())): return "description is the name"
-    if not settings.min_words <= len(words) <= settings.max_words: return f"description is too {'short' if len(words) < settings.min_words else 'long'}"
+    if not settings.min_words <= len(words) <= settings.max_words:
+        return f"description is too {'short' if len(words) < settings.min_words else 'long'}"
     return ""
 
 # %% ../../nbs/datagen/28_functions.ipynb #bb0fd277
@@ -102,8 +118,9 @@ def idle(
 ) -> bool:
     "Say whether a function's body does nothing."
     body = find_function(parse(code)).body
-    return all(isinstance(n, ast.Pass) or isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant) for n in body) or (
-        isinstance(body[0], ast.Raise) and "NotImplementedError" in ast.unparse(body[0]))
+    rests = lambda n: isinstance(n, ast.Pass) or isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)
+    if all(rests(n) for n in body): return True
+    return isinstance(body[0], ast.Raise) and "NotImplementedError" in ast.unparse(body[0])
 
 def make_pair(
     sample: Sample,  # of `draw_functions`
@@ -131,7 +148,8 @@ def generate_functions(
 ) -> tuple:               # pairs kept; records dropped, each {name, text, code, reason, source, parents}
     "Let the model write `settings.per_name` functions for each name and keep those that make a pair."
     wanted = [record for record in names for _ in range(settings.per_name)]
-    kept, dropped, seen = [], [], set()
+    kept, dropped = [], []
+    seen = set()  # code
     for record, sample in zip(wanted, draw_functions(engine, [r["name"] for r in wanted], settings, seed)):
         pair, why = make_pair(sample, record["name"], settings)
         history = dict(source=record["source"], iteration=0, parents=[record["id"]], model=engine.name)
@@ -141,7 +159,11 @@ def generate_functions(
             kept.append(dict(id=content_id(pair["description"], pair["code"]), **pair, **history))
         else:  # code without a word about it is no pair, but the backward cycle can use it
             code = cut_function(sample.text, sample.finished)[0] if why == "no docstring" else ""
-            dropped.append(dict(id=content_id(record["id"], sample.text), name=record["name"], text=sample.text, code=code, entry_point=record["name"], reason=why, **history))
+            dropped.append(dict(
+                id=content_id(record["id"], sample.text), name=record["name"], text=sample.text, code=code,
+                entry_point=record["name"], reason=why, **history,
+            ))
     reasons = ", ".join(f"{n} {why}" for why, n in Counter(r["reason"] for r in dropped).most_common())
-    get_logger("functions").info(f"{len(kept)} of {len(wanted)} texts are a function with a description" + (f"; the others: {reasons}" if reasons else ""))
+    others = f"; the others: {reasons}" if reasons else ""
+    get_logger("functions").info(f"{len(kept)} of {len(wanted)} texts are a function with a description{others}")
     return kept, dropped

@@ -8,7 +8,8 @@ __all__ = ['ELSEWHERE', 'LICENCE', 'CODE', 'GRANT', 'BSD', 'SPDX', 'BATCH', 'fin
            'own_names', 'drop_duplicates', 'write_kept', 'versions', 'licence_table', 'summarise', 'harvest']
 
 # %% ../../nbs/datagen/31_harvest.ipynb #f95abf78
-import ast, base64, gc, hashlib, importlib.metadata, importlib.util, inspect, multiprocessing, os, platform, re, signal, sys, sysconfig, threading
+import ast, base64, gc, hashlib, importlib.metadata, importlib.util, inspect, multiprocessing, os, platform, re, signal
+import sys, sysconfig, threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -38,7 +39,8 @@ def find_source(
     try: spec = importlib.util.find_spec(source)
     except (ImportError, ValueError): spec = None
     if spec is None: raise UserError(f"{source}: is neither a folder nor an installed package")
-    if not spec.submodule_search_locations: raise UserError(f"{source}: is a single module, not a package; name the folder it lies in")
+    if not spec.submodule_search_locations:
+        raise UserError(f"{source}: is a single module, not a package; name the folder it lies in")
     return Path(list(spec.submodule_search_locations)[0]).resolve(), source
 
 # %% ../../nbs/datagen/31_harvest.ipynb #f5a98a0b
@@ -48,18 +50,29 @@ CODE = frozenset(".py .pyi .pyc .pyx .so .ipynb .json .js .c .h .cpp .html".spli
 
 def is_licence(name: str) -> bool: return bool(LICENCE.fullmatch(name)) and Path(name).suffix.lower() not in CODE
 
+def _entries(folder: Path) -> list | None:  # None where it cannot be read
+    try:
+        with os.scandir(folder) as found: return list(found)
+    except OSError: return None
+
+# %% ../../nbs/datagen/31_harvest.ipynb #c8d11858
 def walk(
-    root: Path,                  # the folder
-    most: int,                   # bytes of the largest file that is taken
-) -> tuple[list, list, Counter]: # (path, size, time of change) of each Python file; paths of licence files; reasons for what is left out
+    root: Path,  # the folder
+    most: int,  # bytes of the largest file that is taken
+) -> tuple[list, list, Counter]:  # (path, size, time of change) of Python files; licence files; why others are left out
     "List what a folder holds, in the order of its paths."
-    files, licences, left, folders = [], [], Counter(), [""]
+    files, licences = [], []
+    left = Counter()
+    folders = [""]
     while folders:
         folder = folders.pop()
-        try:
-            with os.scandir(root/folder) as found: entries = list(found)
-        except OSError: left["unreadable folder"] += 1; continue
-        if folder and any(e.name == "pyvenv.cfg" for e in entries): left["virtual environment"] += 1; continue
+        entries = _entries(root / folder)
+        if entries is None:
+            left["unreadable folder"] += 1
+            continue
+        if folder and any(e.name == "pyvenv.cfg" for e in entries):
+            left["virtual environment"] += 1
+            continue
         for entry in entries:
             path, python = f"{folder}/{entry.name}".lstrip("/"), entry.name.endswith(".py")
             if entry.name.startswith("."): left["hidden"] += 1
@@ -76,14 +89,26 @@ def walk(
     return sorted(files), sorted(licences), +left
 
 # %% ../../nbs/datagen/31_harvest.ipynb #f6a0fb98
-GRANT = "Permission to use, copy, modify, and/?(?:or)? ?distribute this software for any purpose with or without fee is hereby granted, provided that the above"
+GRANT = (
+    "Permission to use, copy, modify, and/?(?:or)? ?distribute this software for any purpose with or without fee "
+    "is hereby granted, provided that the above"
+)
 BSD = "Redistribution and use in source and binary forms(?!.*All advertising materials mentioning)"
-SPDX = {"MIT": "Permission is hereby granted, free of charge, to any person obtaining a copy.*included in all copies or substantial portions|^(?:The )?MIT License.{0,20}$",
-        "Apache-2.0": "Apache License,? Version 2.0", "BSD-3-Clause": f"{BSD}(?=.*(?:Neither the name|may not be used to endorse))",
-        "BSD-2-Clause": f"{BSD}(?!.*(?:Neither the name|may not be used to endorse))", "GPL-2.0": "(?<!LESSER )GENERAL PUBLIC LICENSE Version 2, June 1991",
-        "GPL-3.0": "(?<!LESSER )(?<!AFFERO )GENERAL PUBLIC LICENSE Version 3, 29 June 2007", "LGPL-2.1": "LESSER GENERAL PUBLIC LICENSE Version 2.1, February 1999",
-        "LGPL-3.0": "LESSER GENERAL PUBLIC LICENSE Version 3, 29 June 2007", "MPL-2.0": "Mozilla Public License,? (?:Version|v\\.) ?2.0",
-        "PSF-2.0": "PYTHON SOFTWARE FOUNDATION LICENSE VERSION 2", "ISC": GRANT, "Unlicense": "This is free and unencumbered software released into the public domain"}
+SPDX = {
+    "MIT": "Permission is hereby granted, free of charge, to any person obtaining a copy"
+           ".*included in all copies or substantial portions|^(?:The )?MIT License.{0,20}$",
+    "Apache-2.0": "Apache License,? Version 2.0",
+    "BSD-3-Clause": f"{BSD}(?=.*(?:Neither the name|may not be used to endorse))",
+    "BSD-2-Clause": f"{BSD}(?!.*(?:Neither the name|may not be used to endorse))",
+    "GPL-2.0": "(?<!LESSER )GENERAL PUBLIC LICENSE Version 2, June 1991",
+    "GPL-3.0": "(?<!LESSER )(?<!AFFERO )GENERAL PUBLIC LICENSE Version 3, 29 June 2007",
+    "LGPL-2.1": "LESSER GENERAL PUBLIC LICENSE Version 2.1, February 1999",
+    "LGPL-3.0": "LESSER GENERAL PUBLIC LICENSE Version 3, 29 June 2007",
+    "MPL-2.0": "Mozilla Public License,? (?:Version|v\\.) ?2.0",
+    "PSF-2.0": "PYTHON SOFTWARE FOUNDATION LICENSE VERSION 2",
+    "ISC": GRANT,
+    "Unlicense": "This is free and unencumbered software released into the public domain",
+}
 
 def spdx(
     text: str,  # of a licence file
@@ -99,14 +124,17 @@ def distributed(
 ) -> dict[str, str]:   # name of a file or folder there -> path of its licence, relative to it
     "Find the licences that installed distributions brought along."
     found = {}
-    for dist in sorted(importlib.metadata.distributions(path=[str(folder)]), key=lambda d: str(getattr(d, "_path", ""))):
+    installed = importlib.metadata.distributions(path=[str(folder)])
+    for dist in sorted(installed, key=lambda d: str(getattr(d, "_path", ""))):
         paths = [line.partition(",")[0].strip('"') for line in (dist.read_text("RECORD") or "").splitlines()]
         own = min((p for p in paths if ".dist-info/" in p and is_licence(Path(p).name)), key=rank, default="")
         if own: found = {path.partition("/")[0]: own for path in paths} | found
     return found
 
-def rank(path: str) -> tuple: return Path(path).name.lower().startswith("notice"), path.count("/"), path  # a notice is no licence, but better than none
+def rank(path: str) -> tuple:  # the lowest is best: a notice is no licence, but better than none
+    return Path(path).name.lower().startswith("notice"), path.count("/"), path
 
+# %% ../../nbs/datagen/31_harvest.ipynb #78d75fac
 def licence_finder(
     root: Path,             # the folder that is harvested
     package: str,           # its import name, "" for a plain folder
@@ -114,18 +142,29 @@ def licence_finder(
 ) -> Callable[[str], str]:  # path of a file -> path of its licence; both relative to `root`; "" = none
     "Prepare to find the licence file nearest above a file."
     nearest = {}
-    for path in sorted(licences, key=rank, reverse=True): nearest[path.rpartition("/")[0]] = path  # the best of a folder comes last
+    # the best of a folder comes last
+    for path in sorted(licences, key=rank, reverse=True): nearest[path.rpartition("/")[0]] = path
     brought = distributed(root.parent if package else root)
-    above = [root.parent] if package in sys.stdlib_module_names else []
-    checkout = next((i for i, p in enumerate([root, *root.parents]) if (p/".git").exists()), 0)
-    outside = [p for folder in [*above, *root.parents[:checkout]] for p in sorted(folder.iterdir(), key=lambda p: rank(p.name)) if is_licence(p.name) and p.is_file()]
-    outer = f"../{brought[root.name]}" if package and root.name in brought else os.path.relpath(outside[0], root) if outside else ""
+    outside = _licences_above(root, package)
+    if package and root.name in brought: outer = f"../{brought[root.name]}"
+    else: outer = os.path.relpath(outside[0], root) if outside else ""
     def licence(path: str) -> str:
         for folder in map(str, Path(path).parents):
-            if folder == "." and not package and path.partition("/")[0] in brought: return brought[path.partition("/")[0]]
+            if folder == "." and not package and path.partition("/")[0] in brought:
+                return brought[path.partition("/")[0]]
             if (found := nearest.get("" if folder == "." else folder)): return found
         return outer
     return licence
+
+def _licences_above(root: Path, package: str) -> list[Path]:
+    "List the licence files between a source and the top of its checkout, or beside the standard library, best first."
+    above = [root.parent] if package in sys.stdlib_module_names else []
+    checkout = next((i for i, p in enumerate([root, *root.parents]) if (p/".git").exists()), 0)
+    found = []
+    for folder in [*above, *root.parents[:checkout]]:
+        paths = sorted(folder.iterdir(), key=lambda p: rank(p.name))
+        found += [p for p in paths if is_licence(p.name) and p.is_file()]
+    return found
 
 # %% ../../nbs/datagen/31_harvest.ipynb #15dc691a
 def take(
@@ -141,7 +180,8 @@ def take(
     code = text if doc is None else without_docstring(module.lines, node)
     lines, nodes = code.count("\n"), list(ast.walk(node))
     if lines < settings.min_lines: return None, "too short"
-    if lines > settings.max_lines or len(code) > settings.max_characters or len(text) > 2 * settings.max_characters: return None, "too long"
+    if lines > settings.max_lines or len(code) > settings.max_characters or len(text) > 2 * settings.max_characters:
+        return None, "too long"
     if any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in nodes): return None, "generator"
     if (paths := complexity(nodes)) > settings.max_complexity: return None, "too complex"
     try: imports, why = imports_for(module, node, nodes, code)
@@ -151,7 +191,10 @@ def take(
     if why := private(text, nodes): return None, why
     if settings.imports == "needed" and imports: code = f"{imports}\n{code}"
     description = inspect.cleandoc(doc or "").strip()
-    return dict(id=content_id(description, code), name=node.name, description=description, code=code, path=module.path, line=node.lineno, licence=module.licence, lines=lines, complexity=paths), ""
+    return dict(
+        id=content_id(description, code), name=node.name, description=description, code=code, path=module.path,
+        line=node.lineno, licence=module.licence, lines=lines, complexity=paths,
+    ), ""
 
 # %% ../../nbs/datagen/31_harvest.ipynb #5a0e27ee
 BATCH = 100  # files; what a kill costs at most, times the batches that are under way
@@ -171,26 +214,43 @@ def read_module(
 # %% ../../nbs/datagen/31_harvest.ipynb #c0eef809
 def read_batch(
     job: tuple,  # folder of the source, settings as a dictionary, the part to write, files
-) -> dict:       # part; numbers of functions kept and, of all, with a docstring; reasons for files and for functions that were dropped
+) -> dict:       # part; numbers of functions kept and, of all, documented; why files and functions were left out
     "Harvest some files in a worker process."
     root, settings, part, files = job
     settings = Harvest(**settings)
-    rows, left, dropped, documented = [], Counter(), Counter(), 0
+    rows, documented = [], 0
+    left, dropped = Counter(), Counter()
     for file in files:
-        new, why_not, words = [], Counter(), 0
-        try:
-            module, why = read_module(root, file)
-            for node, place in statements(module.tree) if module else ():
-                if not isinstance(node, FUNCTIONS): continue
-                words += ast.get_docstring(node, clean=False) is not None
-                record, reason = (None, place) if place else take(module, node, settings)
-                if reason: why_not[reason] += 1
-                else: new.append(dict(record=record, form=form(record["code"]), signature=base64.b64encode(signature(record["code"], settings.permutations)).decode()))
-        except (RecursionError, MemoryError): new, why_not, words, why = [], Counter(), 0, "nested too deeply"
+        try: new, why_not, words, why = _read_file(root, file, settings)
+        except (RecursionError, MemoryError):
+            left["nested too deeply"] += 1
+            continue
         if why: left[why] += 1
-        rows, dropped, documented = rows + new, dropped + why_not, documented + words
+        rows += new
+        dropped += why_not
+        documented += words
     write_jsonl(part, rows)
-    return dict(part=Path(part).name, kept=len(rows), documented=documented, files=dict(sorted(left.items())), dropped=dict(sorted(dropped.items())))
+    return dict(
+        part=Path(part).name, kept=len(rows), documented=documented, files=dict(sorted(left.items())),
+        dropped=dict(sorted(dropped.items())),
+    )
+
+# %% ../../nbs/datagen/31_harvest.ipynb #020c51c8
+def _read_file(root: str, file: tuple, settings: Harvest) -> tuple[list, Counter, int, str]:
+    "Give a file's functions, the reasons for those left out, how many have a docstring, and why it gave none."
+    new, why_not = [], Counter()
+    words = 0
+    module, why = read_module(root, file)
+    for node, place in statements(module.tree) if module else ():
+        if not isinstance(node, FUNCTIONS): continue
+        words += ast.get_docstring(node, clean=False) is not None
+        record, reason = (None, place) if place else take(module, node, settings)
+        if reason:
+            why_not[reason] += 1
+            continue
+        sketch = base64.b64encode(signature(record["code"], settings.permutations)).decode()
+        new.append(dict(record=record, form=form(record["code"]), signature=sketch))
+    return new, why_not, words, why
 
 # %% ../../nbs/datagen/31_harvest.ipynb #0c48e287
 def begin_worker():
@@ -207,9 +267,14 @@ class Readers:
         workers: int,          # processes
         report: Callable,      # report(batches done, all batches)
     ):
-        from evoselfcode.datagen.harvest import begin_worker, read_batch  # by name: other processes cannot find what a notebook defines
-        self.read, self.batches, self.places, self.report = read_batch, batches, {key: i for i, (key, _) in enumerate(batches)}, report
-        self.ahead, self.running = 3 * workers, {}
+        # by name: other processes cannot find what a notebook defines
+        from evoselfcode.datagen.harvest import begin_worker, read_batch
+        self.read = read_batch
+        self.batches = batches
+        self.places = {key: i for i, (key, _) in enumerate(batches)}
+        self.report = report
+        self.ahead = 3 * workers
+        self.running = {}
         self.pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), begin_worker)
 
     def __enter__(self): return self
@@ -219,19 +284,30 @@ class Readers:
         place = self.places[key]
         try:
             for i in range(place, min(place + self.ahead, len(self.batches))):
-                if i not in self.running: self.running[i] = self.pool.submit(self.read, self.batches[i][1])
+                if i not in self.running:
+                    self.running[i] = self.pool.submit(self.read, self.batches[i][1])
             found = self.running.pop(place).result()
-        except BrokenProcessPool: raise UserError(f"a worker process was killed near batch {place + 1} of {len(self.batches)} (out of memory?); start again with fewer workers, finished batches are kept") from None
+        except BrokenProcessPool:
+            raise UserError(
+                f"a worker process was killed near batch {place + 1} of {len(self.batches)} (out of memory?); "
+                "start again with fewer workers, finished batches are kept"
+            ) from None
         self.report(place + 1, len(self.batches))
         return [found]
 
 # %% ../../nbs/datagen/31_harvest.ipynb #dd313e6a
-def own_names(root: Path, package: str, files: list) -> Callable[[str], tuple]:  # path of a file -> import names that belong to its source
+def own_names(
+    root: Path,
+    package: str,
+    files: list,
+) -> Callable[[str], tuple]:  # path of a file -> import names that belong to its source
     "Prepare to tell which imports stay inside the source."
     stem = lambda part: part.removesuffix(".py")
     if package: return lambda path, own=(package,): own
-    if root == Path(sysconfig.get_path("stdlib")).resolve() or any(root.glob("*.dist-info")): return lambda path: (stem(path.partition("/")[0]),)
-    inside = {stem(path.removeprefix("src/").partition("/")[0]) for path, *_ in files} | ({root.name} if (root/"__init__.py").is_file() else set())
+    if root == Path(sysconfig.get_path("stdlib")).resolve() or any(root.glob("*.dist-info")):
+        return lambda path: (stem(path.partition("/")[0]),)
+    inside = {stem(path.removeprefix("src/").partition("/")[0]) for path, *_ in files}
+    if (root / "__init__.py").is_file(): inside.add(root.name)
     return lambda path, own=tuple(sorted(inside)): own
 
 # %% ../../nbs/datagen/31_harvest.ipynb #db182355
@@ -240,7 +316,8 @@ def drop_duplicates(
     settings: Harvest,
 ) -> list[str]:                # for each function of the parts why it is dropped, "" = it stays
     "Find the functions that came before, in this or nearly this form."
-    reasons, forms, places, signatures = [], set(), [], []
+    reasons, forms = [], set()
+    places, signatures = [], []  # of the functions that are long enough for near duplicates
     for part in parts:
         for row in read_jsonl(part, empty_ok=True):
             reasons.append("duplicate" if row["form"] in forms else "")
@@ -249,7 +326,8 @@ def drop_duplicates(
             if not row["signature"]: continue
             places.append(len(reasons) - 1)
             signatures.append(base64.b64decode(row["signature"]))
-    for place, first in zip(places, near_duplicates(signature_matrix(signatures, settings.permutations), settings.duplicate)):
+    before = near_duplicates(signature_matrix(signatures, settings.permutations), settings.duplicate)
+    for place, first in zip(places, before):
         if first >= 0: reasons[place] = "near duplicate"
     return reasons
 
@@ -260,7 +338,8 @@ def write_kept(
     reasons: list[str],  # of `drop_duplicates`
 ) -> Counter:            # kept; described; functions of each licence
     "Copy the functions that stay into one file, all or nothing, part by part."
-    counts, left, temporary = Counter(), iter(reasons), path.with_name(f".{path.name}.tmp")
+    counts, left = Counter(), iter(reasons)
+    temporary = path.with_name(f".{path.name}.tmp")
     with file_errors(path):
         with open(temporary, "wb") as file:
             for part in parts:
@@ -268,14 +347,16 @@ def write_kept(
                 file.write(b"".join(map(dump_line, kept)))
                 counts.update(kept=len(kept), described=sum(bool(r["description"]) for r in kept))
                 counts.update(("licence", r["licence"]) for r in kept)
-            file.flush(); os.fsync(file.fileno())
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     return counts
 
 # %% ../../nbs/datagen/31_harvest.ipynb #23936378
 def versions() -> dict[str, str]:
     "Name the versions that a harvest may depend on."
-    return dict(python=".".join(platform.python_version_tuple()[:2])) | {name: importlib.metadata.version(name) for name in ("detect-secrets", "rensa")}
+    libraries = {name: importlib.metadata.version(name) for name in ("detect-secrets", "rensa")}
+    return dict(python=".".join(platform.python_version_tuple()[:2])) | libraries
 
 def licence_table(
     root: Path,
@@ -286,8 +367,8 @@ def licence_table(
     rows = []
     for path in paths:
         try: content = (root/path).read_bytes()
-        except OSError: content = None  # named, and still nobody can read it
-        mark, name = ("", "unknown") if content is None else (hashlib.sha256(content).hexdigest(), spdx(content.decode("utf-8", "replace")))
+        except OSError: mark, name = "", "unknown"  # named, and still nobody can read it
+        else: mark, name = hashlib.sha256(content).hexdigest(), spdx(content.decode("utf-8", "replace"))
         rows.append(dict(path=path, sha256=mark, spdx=name, functions=functions["licence", path]))
     return rows
 
@@ -301,10 +382,39 @@ def summarise(
 ) -> dict:                # counts of files and of functions
     "Add up what became of all files and functions."
     files, dropped = Counter(), Counter(filter(None, reasons))
-    for row in ledger: files.update(row["files"]); dropped.update(row["dropped"])
-    return dict(files=dict(read=number - files.total(), left_out=dict(sorted((files + left).items()))),
-                functions=dict(found=counts["kept"] + dropped.total(), documented=sum(row["documented"] for row in ledger), kept=counts["kept"], described=counts["described"],
-                               without_licence=counts["licence", ""], dropped=dict(sorted(dropped.items(), key=lambda item: (-item[1], item[0])))))
+    for row in ledger:
+        files.update(row["files"])
+        dropped.update(row["dropped"])
+    return dict(
+        files=dict(read=number - files.total(), left_out=dict(sorted((files + left).items()))),
+        functions=dict(
+            found=counts["kept"] + dropped.total(), documented=sum(row["documented"] for row in ledger),
+            kept=counts["kept"], described=counts["described"], without_licence=counts["licence", ""],
+            dropped=dict(sorted(dropped.items(), key=lambda item: (-item[1], item[0]))),
+        ),
+    )
+
+# %% ../../nbs/datagen/31_harvest.ipynb #50a5d97a
+def _batches(
+    root: Path, package: str, files: list, licences: list[str], settings: Harvest, folder: Path
+) -> list[tuple]:
+    "Cut the files into batches: a key, and the job of `read_batch`."
+    licence, own = licence_finder(root, package, licences), own_names(root, package, files)
+    found = []
+    for number, start in enumerate(range(0, len(files), BATCH)):
+        chunk = files[start:start + BATCH]
+        part = str(folder / f"parts/{number:05}.jsonl")
+        tasks = [(path, licence(path), own(path)) for path, *_ in chunk]
+        found.append((content_id(chunk), (str(root), asdict(settings), part, tasks)))
+    return found
+
+def _tell(summary: dict):
+    "Log how many functions were found and kept."
+    found = summary["functions"]
+    get_logger("harvest").info(
+        f"{found['kept']} of {found['found']} functions kept, {found['described']} with a description, "
+        f"from {summary['files']['read']} files"
+    )
 
 # %% ../../nbs/datagen/31_harvest.ipynb #b78ad8b4
 def harvest(
@@ -315,20 +425,25 @@ def harvest(
     "Gather functions from a folder or an installed package; start it again to go on."
     root, package = find_source(settings.source)
     files, licences, left = walk(root, 1024 * settings.max_kilobytes)
-    if not files: raise UserError(f"{settings.source}: holds no Python files" + (f" ({', '.join(f'{n} {why}' for why, n in left.items())})" if left else ""))
-    folder, licence, own = Path(folder), licence_finder(root, package, licences), own_names(root, package, files)
-    chunks = [files[i:i + BATCH] for i in range(0, len(files), BATCH)]
-    batches = [(content_id(chunk), (str(root), asdict(settings), str(folder/f"parts/{i:05}.jsonl"), [(path, licence(path), own(path)) for path, *_ in chunk])) for i, chunk in enumerate(chunks)]
-    known = {key: value for key, value in asdict(settings).items() if key != "workers"} | dict(source=str(root), versions=versions())
+    if not files:
+        only = f" ({', '.join(f'{n} {why}' for why, n in left.items())})" if left else ""
+        raise UserError(f"{settings.source}: holds no Python files{only}")
+    folder = Path(folder)
+    batches = _batches(root, package, files, licences, settings, folder)
+    known = {key: value for key, value in asdict(settings).items() if key != "workers"}
+    known |= dict(source=str(root), versions=versions())
     workers = min(settings.workers or len(os.sched_getaffinity(0)), len(batches))
     with run_lock(folder):
         for torn in (folder/"parts").glob(".*.tmp"): torn.unlink()  # of workers that were killed
-        with Readers(batches, workers, progress) as read: ledger = run_batches(folder/"parts.jsonl", batches, read, known, note="harvest")
-        reasons = drop_duplicates(parts := [folder/"parts"/row["part"] for row in ledger], settings)
+        with Readers(batches, workers, progress) as read:
+            ledger = run_batches(folder / "parts.jsonl", batches, read, known, note="harvest")
+        parts = [folder/"parts"/row["part"] for row in ledger]
+        reasons = drop_duplicates(parts, settings)
         counts = write_kept(folder/"functions.jsonl", parts, reasons)
-        table = licence_table(root, sorted({*licences, *(name[1] for name in counts if isinstance(name, tuple))} - {""}), counts)
-        summary = dict(source=str(root)) | summarise(ledger, left, counts, reasons, len(files)) | dict(licences=table, settings=known)
+        named = {*licences, *(key[1] for key in counts if isinstance(key, tuple))} - {""}
+        table = licence_table(root, sorted(named), counts)
+        summary = dict(source=str(root)) | summarise(ledger, left, counts, reasons, len(files))
+        summary |= dict(licences=table, settings=known)
         write_json(folder/"summary.json", summary)
-    found = summary["functions"]
-    get_logger("harvest").info(f"{found['kept']} of {found['found']} functions kept, {found['described']} with a description, from {summary['files']['read']} files")
+    _tell(summary)
     return summary

@@ -22,12 +22,15 @@ from ..logging_utils import get_logger
 
 # %% ../../nbs/datagen/27_names.ipynb #399f2c19
 PATTERN = re.compile(r"[a-z_][a-z0-9_]{2,64}")
-WEAK = frozenset("""
-    algo algorithm answer apply bar baz calc calculate calculation check compute convert demo do_something do_stuff dummy
-    example execute f fn foo foobar fun func func1 func2 function function1 function2 function_name handle handler helper
-    main method method1 my_algorithm my_func my_function my_method name new_function perform process qux run sample solution
-    solve solver something some_function temp test test1 test_func test_function tmp todo transform unknown untitled util utils
-    wrapper xxx""".split())
+WEAK = frozenset(
+    """
+    algo algorithm answer apply bar baz calc calculate calculation check compute convert demo do_something do_stuff
+    dummy example execute f fn foo foobar fun func func1 func2 function function1 function2 function_name handle handler
+    helper main method method1 my_algorithm my_func my_function my_method name new_function perform process qux run
+    sample solution solve solver something some_function temp test test1 test_func test_function tmp todo transform
+    unknown untitled util utils wrapper xxx
+    """.split()
+)
 TAKEN = frozenset(keyword.kwlist + keyword.softkwlist + dir(builtins))
 
 def refusal(
@@ -72,14 +75,21 @@ def choose_arms(
     "Choose how names are drawn."
     if settings.arm == "l2r": return dict(l2r=None), "names are written left to right, as the settings ask"
     found = probe(engine, settings.fim_tokens)
-    if settings.arm == "fim" and found.family: return dict(fim=found.family), f"names are filled in the middle, as the settings ask; {found.reason}"
-    if settings.arm == "both" and found.family: return dict(fim=found.family, l2r=None), f"names are drawn both ways, as the settings ask; {found.reason}"
+    if settings.arm == "fim" and found.family:
+        return dict(fim=found.family), f"names are filled in the middle, as the settings ask; {found.reason}"
+    if settings.arm == "both" and found.family:
+        return dict(fim=found.family, l2r=None), f"names are drawn both ways, as the settings ask; {found.reason}"
     if not found.works: return dict(l2r=None), found.reason
-    new = {family: len({name for name in draw_names(engine, settings, family, trial, seed=0) if not refusal(name)}) for family in (found.family, None)}
+    new = {}
+    for family in (found.family, None):
+        drawn = draw_names(engine, settings, family, trial, seed=0)
+        new[family] = len({name for name in drawn if not refusal(name)})
     better = new[found.family] >= new[None]
     return dict(fim=found.family) if better else dict(l2r=None), (
-        f"names are {'filled in the middle' if better else 'written left to right'}: {new[found.family]} of {trial} drawn "
-        f"by filling in the middle are good and different, {new[None]} of {trial} left to right")
+        f"names are {'filled in the middle' if better else 'written left to right'}: "
+        f"{new[found.family]} of {trial} drawn by filling in the middle are good and different, "
+        f"{new[None]} of {trial} left to right"
+    )
 
 # %% ../../nbs/datagen/27_names.ipynb #6236585b
 @dataclass
@@ -107,7 +117,8 @@ def _draw_batch(engine, settings, number, arm, family, topic, seen, seed) -> Nam
     for name in names:
         if why := refusal(name, new if name in new else seen): refused[why] += 1
         else: new[name] = True
-    return NameBatch(number, arm, topic, len(names), list(new), dict(refused), entropy(filter(PATTERN.fullmatch, names)))
+    varied = entropy(filter(PATTERN.fullmatch, names))
+    return NameBatch(number, arm, topic, len(names), list(new), dict(refused), varied)
 
 def is_dry(brought: list, settings: Names) -> bool:  # (drawn, new) of the batches of an arm
     "Say whether the last 1,000 draws brought fewer new names than the floor."
@@ -123,14 +134,19 @@ def name_batches(
 ) -> Iterator[NameBatch]:                # further batches
     "Draw names in batches until there are enough of them or the yield of every arm falls under the floor."
     arms, reason = choose_arms(engine, settings)
-    log, earlier, known, topics = get_logger("names"), iter(earlier), set(), settings.topics or [""]
-    seen, brought = {arm: set() for arm in arms}, {arm: [] for arm in arms}
+    log = get_logger("names")
     log.info(reason)
+    earlier, topics = iter(earlier), settings.topics or [""]
+    known = set()  # the names of all arms
+    seen, brought = {arm: set() for arm in arms}, {arm: [] for arm in arms}
     for number in count():
         if len(known) >= settings.number: return
         going = [arm for arm in arms if not is_dry(brought[arm], settings)]
-        if not going: return log.info(f"stopped at {len(known)} of {settings.number} names: the last 1,000 draws brought fewer than {settings.floor} new ones")
-        arm, topic, old = going[number % len(going)], topics[number//len(arms) % len(topics)], next(earlier, None)
+        if not going:
+            return log.info(f"stopped at {len(known)} of {settings.number} names: "
+                            f"the last 1,000 draws brought fewer than {settings.floor} new ones")
+        arm, topic = going[number % len(going)], topics[number//len(arms) % len(topics)]
+        old = next(earlier, None)
         batch = old or _draw_batch(engine, settings, number, arm, arms[arm], topic, seen[arm], seed)
         seen[arm].update(batch.new)
         known.update(batch.new)
@@ -146,25 +162,33 @@ def name_records(
     "Make a record of each name, the first time that it was drawn."
     found = {}
     for batch in batches:
-        for name in batch.new: found.setdefault(name, dict(id=content_id("name", name), name=name, source=batch.arm, batch=batch.batch, model=model))
+        for name in batch.new:
+            record = dict(id=content_id("name", name), name=name, source=batch.arm, batch=batch.batch, model=model)
+            found.setdefault(name, record)
     return list(found.values())[:number]
 
+# %% ../../nbs/datagen/27_names.ipynb #35989628
 def stored_batches(
-    path: str | Path,        # JSON lines to write, and to go on with
-    engine,                  # function without arguments that gives the engine; asked only when there is something to draw
+    path: str | Path,  # JSON lines to write, and to go on with
+    engine,  # function without arguments that gives the engine; asked only when there is something to draw
     settings: Names,
     seed: int,
-    model: str,              # the engine's fingerprint
+    model: str,  # the engine's fingerprint
 ) -> list[NameBatch]:
     "Draw names as `name_batches` does, each batch written down before the next."
     drawing = None
     def work(*_):
         nonlocal drawing
-        drawing = drawing or name_batches(engine(), settings, seed, [NameBatch(**row) for row in read_jsonl(path, empty_ok=True)])
+        if drawing is None:
+            loaded = engine()
+            earlier = [NameBatch(**row) for row in read_jsonl(path, empty_ok=True)]
+            drawing = name_batches(loaded, settings, seed, earlier)
         batch = next(drawing, None)
         return batch and [asdict(batch)]
     most = 2*math.ceil((1000*settings.number/max(1, settings.floor) + 1000)/settings.batch)  # by then both arms are dry
-    rows = run_batches(path, [(str(i), None) for i in range(most)], work, dict(seed=seed, settings=asdict(settings)), dict(base=model), note="names, at most")
+    batches = [(str(i), None) for i in range(most)]
+    known = dict(seed=seed, settings=asdict(settings))
+    rows = run_batches(path, batches, work, known, dict(base=model), note="names, at most")
     return [NameBatch(**row) for row in rows]
 
 # %% ../../nbs/datagen/27_names.ipynb #eb9c261d
@@ -186,6 +210,7 @@ def yield_table(
              "entropy": round(b.entropy, 2), **b.refused} for b in batches]
     return pd.DataFrame(rows).fillna(0).astype({reason: int for b in batches for reason in b.refused})
 
+# %% ../../nbs/datagen/27_names.ipynb #9befb258
 def arm_table(
     batches: list[NameBatch],
 ):                            # DataFrame, a row per arm
@@ -195,9 +220,14 @@ def arm_table(
     for b in batches: arms[b.arm].append(b)
     names = {arm: {name for b in mine for name in b.new} for arm, mine in arms.items()}
     others = lambda arm: set().union(*(found for other, found in names.items() if other != arm))
-    rows = [{"arm": arm, "drawn": sum(b.drawn for b in mine), "new": len(names[arm]), "new per 1,000": round(1000*len(names[arm])/sum(b.drawn for b in mine)),
-             "entropy": round(sum(b.entropy for b in mine)/len(mine), 2),
-             "found by others, too": f"{len(names[arm] & others(arm))/max(1, len(names[arm])):.0%}" if len(arms) > 1 else ""} for arm, mine in arms.items()]
+    rows = []
+    for arm, mine in arms.items():
+        drawn, new = sum(b.drawn for b in mine), names[arm]
+        known = f"{len(new & others(arm)) / max(1, len(new)):.0%}" if len(arms) > 1 else ""
+        rows.append({
+            "arm": arm, "drawn": drawn, "new": len(new), "new per 1,000": round(1000 * len(new) / drawn),
+            "entropy": round(sum(b.entropy for b in mine) / len(mine), 2), "found by others, too": known,
+        })
     return pd.DataFrame(rows)
 
 # %% ../../nbs/datagen/27_names.ipynb #779a2092

@@ -8,6 +8,7 @@ __all__ = ['LOOK', 'WIDE', 'invert', 'draw', 'nucleus', 'prefill', 'Rows', 'adva
 
 # %% ../../nbs/engine/12_batching.ipynb #f9629a76
 from contextlib import nullcontext
+from fastcore.basics import patch
 
 # %% ../../nbs/engine/12_batching.ipynb #307bc0a4
 def invert(
@@ -58,23 +59,31 @@ def prefill(
     ids = torch.tensor([[pad]*(width - len(p)) + p for p in prompts], device=model.device)
     mask = torch.tensor([[0]*(width - len(p)) + [1]*len(p) for p in prompts], device=model.device)
     cache = DynamicCache(config=model.config)
-    out = model(input_ids=ids, attention_mask=None if mask.all() else mask, position_ids=(mask.cumsum(1) - 1).clamp(min=0),
-                past_key_values=cache, use_cache=True, logits_to_keep=1)
+    out = model(
+        input_ids=ids, attention_mask=None if mask.all() else mask, position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+        past_key_values=cache, use_cache=True, logits_to_keep=1,
+    )
     return out.logits[:, -1], cache, mask
 
 # %% ../../nbs/engine/12_batching.ipynb #c5ea1ab3
 class Rows:
     "Rows that advance together: what each has seen, and the logits of its next token."
-    def __init__(self,
-                 model, prompts: list[list[int]], pad: int,  # as in `prefill`, prompts distinct
-                 owner: list[int], steps: int,               # for each row, the prompt it continues; most new tokens
-                 once: bool = False):                        # keep each prompt once, for all its rows; False = a copy for each
+    def __init__(
+        self, model,
+        prompts: list[list[int]],  # distinct, as in `prefill`
+        pad: int,                  # as in `prefill`
+        owner: list[int],          # for each row, the prompt it continues
+        steps: int,                # most new tokens
+        once: bool = False,        # keep each prompt once, for all its rows; False = a copy for each
+    ):
         import torch
         from evoselfcode.engine import kv_cache
-        self.model, (logits, self.cache, mask) = model, prefill(model, prompts, pad)
-        self.padded, self.width, self.position = not mask.all(), mask.shape[1], mask.sum(1)
-        self.logits, self.mask, self.shared = logits, torch.cat([mask, mask.new_ones(len(mask), steps)], 1), None
-        owner = torch.tensor(owner, device=logits.device)
+        self.model, self.shared = model, None
+        self.logits, self.cache, mask = prefill(model, prompts, pad)
+        self.padded, self.width = not mask.all(), mask.shape[1]
+        self.position = mask.sum(1)
+        self.mask = torch.cat([mask, mask.new_ones(len(mask), steps)], 1)
+        owner = torch.tensor(owner, device=self.logits.device)
         if once:
             self.shared, self.padded = kv_cache.Prompts(model, self.cache, mask, owner), False
             self.cache = self.shared.rows
@@ -83,20 +92,25 @@ class Rows:
             kv_cache.grow_in_place(self.cache)
         self.select(owner)
 
-    def select(self, rows): self.logits, self.mask, self.position = self.logits[rows], self.mask[rows], self.position[rows]
+    def select(self, rows):
+        self.logits, self.mask, self.position = self.logits[rows], self.mask[rows], self.position[rows]
 
     def keep(self, rows):  # row numbers, the only ones that stay
         (self.shared.keep if self.shared else self.cache.batch_select_indices)(rows)
         self.select(rows)
 
-    def feed(self, token):  # one token id per row
-        "Append a token to each row and compute the logits of the next."
-        self.width += 1
-        with self.shared.attended() if self.shared else nullcontext():
-            self.logits = self.model(
-                input_ids=token[:, None], attention_mask=self.mask[:, :self.width] if self.padded else None,
-                position_ids=self.position[:, None], past_key_values=self.cache, use_cache=True).logits[:, -1]
-        self.position = self.position + 1
+# %% ../../nbs/engine/12_batching.ipynb #00850d47
+@patch
+def feed(self: Rows, token):  # one token id per row
+    "Append a token to each row and compute the logits of the next."
+    self.width += 1
+    mask = self.mask[:, :self.width] if self.padded else None
+    with self.shared.attended() if self.shared else nullcontext():
+        self.logits = self.model(
+            input_ids=token[:, None], attention_mask=mask, position_ids=self.position[:, None],
+            past_key_values=self.cache, use_cache=True,
+        ).logits[:, -1]
+    self.position = self.position + 1
 
 # %% ../../nbs/engine/12_batching.ipynb #ea0886e9
 LOOK = 8  # tokens between two searches for stop strings
@@ -121,7 +135,8 @@ def advance(
         lengths[rows[ended]] = step
         going &= ~ended & (limits[rows] > step + 1)
         if stopped and (step + 1) % LOOK == 0:
-            met = torch.tensor(stopped(rows[going].tolist(), tokens[rows[going], :step + 1]), dtype=torch.bool, device=rows.device)
+            met = stopped(rows[going].tolist(), tokens[rows[going], :step + 1])
+            met = torch.tensor(met, dtype=torch.bool, device=rows.device)
             lengths[rows[going][met]] = step + 1
             going[going.clone()] = ~met
         left = int(going.sum())
@@ -143,10 +158,11 @@ def token_bytes(model) -> int:
 def cache_room(
     model,         # a causal language model
 ) -> int:          # tokens
-    "Say how many tokens' keys and values a batch may hold: three quarters of what a GPU has beside the model; 4 GiB elsewhere."
+    "Say for how many tokens there is room: in three quarters of what a GPU has beside the model; in 4 GiB elsewhere."
     import torch
     memory = 4 << 30
-    if model.device.type == "cuda": memory = .75*(torch.cuda.get_device_properties(model.device).total_memory - model.get_memory_footprint())
+    if model.device.type == "cuda":
+        memory = 0.75 * (torch.cuda.get_device_properties(model.device).total_memory - model.get_memory_footprint())
     return int(memory/token_bytes(model))
 
 # %% ../../nbs/engine/12_batching.ipynb #c67f3512

@@ -49,10 +49,15 @@ def detect(
     tokens=(),    # prefix, suffix and middle token of a family that is not in the table
 ) -> Family | None:
     "Find the family whose three control tokens are single ids of `tokenizer`, or make the one that is given."
-    if not tokens: return next((f for f in FAMILIES if all(is_one_id(tokenizer, t) for t in (f.prefix, f.suffix, f.middle))), None)
-    if len(tokens) != 3: raise UserError(f"names.fim_tokens: must be three tokens, for prefix, suffix and middle, not {len(tokens)}")
+    if not tokens:
+        return next((f for f in FAMILIES if all(is_one_id(tokenizer, t) for t in (f.prefix, f.suffix, f.middle))), None)
+    if len(tokens) != 3:
+        raise UserError(f"names.fim_tokens: must be three tokens, for prefix, suffix and middle, not {len(tokens)}")
     for token in tokens:
-        if not is_one_id(tokenizer, token): raise UserError(f"names.fim_tokens: {token!r} is not one token of this model, but {tokenizer.tokenize(token)}")
+        if not is_one_id(tokenizer, token):
+            raise UserError(
+                f"names.fim_tokens: {token!r} is not one token of this model, but {tokenizer.tokenize(token)}"
+            )
     return Family("as given", *tokens)
 
 # %% ../../nbs/engine/16_fim.ipynb #c6576bd6
@@ -83,7 +88,8 @@ def probe(
 ) -> Probe:
     "Test by experiment whether the model of `engine` fills in the middle."
     family = detect(engine.tokenizer, tokens)
-    if family is None: return Probe(False, f"{engine.name} writes left to right: its tokenizer has no fill-in-the-middle tokens")
+    if family is None:
+        return Probe(False, f"{engine.name} writes left to right: its tokenizer has no fill-in-the-middle tokens")
     middles, prompts = list(HOLES), [fim_prompt(family, BEFORE, after) for after in HOLES.values()]
     pairs = [(prompt, middle) for prompt in prompts for middle in middles]
     scores = np.array([values.sum() for values in engine.logprobs(*zip(*pairs))]).reshape(len(prompts), -1)
@@ -91,9 +97,14 @@ def probe(
     won = (right[None] > scores)[other].mean()
     filled = [found[0] for found in engine.sample(prompts, 1, temperature=0, max_new_tokens=24)]
     fits = [s.finished and parse(BEFORE + s.text + after) is not None for s, after in zip(filled, HOLES.values())]
-    table = [dict(middle=middle, filled=s.text, fits=fit, right=float(right[i]), shuffled=float(scores[other[:, i], i].mean()))
-             for i, (middle, s, fit) in enumerate(zip(middles, filled, fits))]
+    table = []
+    for i, (middle, s, fit) in enumerate(zip(middles, filled, fits)):
+        shuffled = float(scores[other[:, i], i].mean())
+        table.append(dict(middle=middle, filled=s.text, fits=fit, right=float(right[i]), shuffled=shuffled))
     works = bool(won >= least_won and np.mean(fits) >= least_fit)
-    reason = (f"{engine.name} {'fills in the middle' if works else 'writes left to right'}: the right text behind a hole beats a shuffled one "
-              f"in {won:.0%} of comparisons ({least_won:.0%} needed), {np.mean(fits):.0%} of the fillings fit ({least_fit:.0%} needed)")
+    reason = (
+        f"{engine.name} {'fills in the middle' if works else 'writes left to right'}: "
+        f"the right text behind a hole beats a shuffled one in {won:.0%} of comparisons ({least_won:.0%} needed), "
+        f"{np.mean(fits):.0%} of the fillings fit ({least_fit:.0%} needed)"
+    )
     return Probe(works, reason, family, table)

@@ -1,4 +1,4 @@
-"""Keys and values while a model writes: buffers that grow in place, and prompts kept once for all rows that continue them.
+"""Keys and values while a model writes: buffers that grow in place, and prompts kept once for all rows behind them.
 
 transformers' `DynamicLayer` concatenates: every new token copies the whole cache. With a small model and a few hundred
 rows that copy is most of the time. `GrowingLayer` owns a buffer with room to spare, a new token is written into it, and
@@ -57,7 +57,9 @@ class GrowingLayer(DynamicLayer):
 
 def grow_in_place(cache):
     "Replace the plain dynamic layers of `cache`; sliding-window and other layers stay as they are."
-    cache.layers = [GrowingLayer(layer) if type(layer) is DynamicLayer and layer.is_initialized else layer for layer in cache.layers]
+    cache.layers = [
+        GrowingLayer(layer) if type(layer) is DynamicLayer and layer.is_initialized else layer for layer in cache.layers
+    ]
     return cache
 
 
@@ -68,7 +70,10 @@ class Prompts:
         self.model, self.layers = model, [(layer.keys, layer.values) for layer in cache.layers]
         self.hidden = None if mask.all() else mask[:, None, None] == 0
         self.rows = DynamicCache(config=model.config)  # what the rows wrote themselves
-        self.rows.layers = [GrowingLayer(SimpleNamespace(keys=keys[owner, :, :0], values=values[owner, :, :0])) for keys, values in self.layers]
+        self.rows.layers = [
+            GrowingLayer(SimpleNamespace(keys=keys[owner, :, :0], values=values[owner, :, :0]))
+            for keys, values in self.layers
+        ]
         self.assign(owner)
 
     def assign(self, owner):
@@ -95,8 +100,11 @@ class Prompts:
         config = self.model.config
         plain, config._attn_implementation = config._attn_implementation, NAME
         _active.append(self)
-        try: yield
-        finally: _active.pop(); config._attn_implementation = plain
+        try:
+            yield
+        finally:
+            _active.pop()
+            config._attn_implementation = plain
 
     def of_prompt(self, layer, query, scaling):
         "Attend from queries (rows x key heads x queries of each x width) to the rows' prompts."
@@ -104,7 +112,10 @@ class Prompts:
         heads, group, width = query.shape[1:]
         grid = query[self.filled].view(-1, self.most, heads, group, width).transpose(1, 2).flatten(2, 3)
         found = attend(grid, keys, values, scaling, self.hidden)
-        return [part.view(-1, heads, self.most, group, part.shape[-1]).transpose(1, 2).flatten(0, 1)[self.place] for part in found]
+        return [
+            part.view(-1, heads, self.most, group, part.shape[-1]).transpose(1, 2).flatten(0, 1)[self.place]
+            for part in found
+        ]
 
 
 def attend(query, keys, values, scaling, hidden=None):
@@ -118,10 +129,13 @@ def attend(query, keys, values, scaling, hidden=None):
 
 def forward(module, query, key, value, attention_mask=None, scaling=None, dropout=0.0, **more):
     "One query per row over its prompt and its own tokens, in the form that transformers' models call."
-    if refused := [name for name in ("softcap", "s_aux", "sliding_window", "position_bias") if more.get(name) is not None]: raise NotImplementedError(refused[0])
+    for name in ("softcap", "s_aux", "sliding_window", "position_bias"):
+        if more.get(name) is not None: raise NotImplementedError(name)
     rows, heads, _, width = query.shape
-    query, scaling = query.view(rows, key.shape[1], heads//key.shape[1], width), width**-.5 if scaling is None else scaling
-    (there, there_total), (here, here_total) = _active[-1].of_prompt(module.layer_idx, query, scaling), attend(query, key, value, scaling)
+    query = query.view(rows, key.shape[1], heads//key.shape[1], width)
+    if scaling is None: scaling = width**-0.5
+    there, there_total = _active[-1].of_prompt(module.layer_idx, query, scaling)
+    here, here_total = attend(query, key, value, scaling)
     share = (there_total - here_total).sigmoid()
     joined = there*share + here*(1 - share)
     return joined.to(query.dtype).view(rows, 1, heads, -1), None
@@ -131,19 +145,28 @@ AttentionInterface.register(NAME, forward)
 
 
 def works(model, prefill, pad: int) -> bool:
-    "Try whether a model gives the same logits with prompts kept once as with copies; `prefill` as in `engine/batching.py`."
-    some = [7919*i % model.get_input_embeddings().num_embeddings for i in range(1, 18)]  # tokens that differ: among equal ones it is all the same which is attended to
-    prompts, owner, token = [some[:5], some[5:14]], torch.tensor([0, 1, 1], device=model.device), torch.tensor(some[14:], device=model.device)[:, None]
+    "Try whether prompts kept once give the same logits as copies of them; `prefill` as in `engine/batching.py`."
+    # tokens that differ: among equal ones it is all the same which is attended to
+    some = [7919*i % model.get_input_embeddings().num_embeddings for i in range(1, 18)]
+    prompts = [some[:5], some[5:14]]
+    owner = torch.tensor([0, 1, 1], device=model.device)
+    token = torch.tensor(some[14:], device=model.device)[:, None]
     _, cache, mask = prefill(model, prompts, pad)
     position = mask.sum(1)[owner, None]
     try:
         shared = Prompts(model, cache, mask, owner)
-        with shared.attended(): found = [model(input_ids=token, position_ids=position + step, past_key_values=shared.rows, use_cache=True).logits for step in range(2)]
+        with shared.attended():
+            found = [
+                model(input_ids=token, position_ids=position + step, past_key_values=shared.rows, use_cache=True).logits
+                for step in range(2)
+            ]
     except (AttributeError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError): return False
     cache.batch_select_indices(owner)
     mask, wanted = mask[owner], []
     for step in range(2):
         mask = torch.cat([mask, mask.new_ones(3, 1)], 1)
-        wanted.append(model(input_ids=token, attention_mask=mask, position_ids=position + step, past_key_values=cache, use_cache=True).logits)
+        out = model(input_ids=token, attention_mask=mask, position_ids=position + step, past_key_values=cache,
+                    use_cache=True)
+        wanted.append(out.logits)
     close = 1e-3 if model.dtype == torch.float32 else 3e-2
     return all((a - b).float().abs().max() <= close*b.float().abs().max().clamp(min=1) for a, b in zip(found, wanted))

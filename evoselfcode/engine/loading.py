@@ -90,14 +90,21 @@ def download(
         files = [f.rfilename for f in HfApi().model_info(repo, timeout=seconds).siblings]
         check_files(repo, files)
         get_logger("loading").info(f"downloading {repo}")
-        with quiet(): return snapshot_download(repo, allow_patterns=WANTED)
-    except UserError: raise
-    except HFValidationError: raise UserError(f"{repo}: neither a folder nor a possible Hugging Face id") from None
-    except GatedRepoError: raise UserError(f"{repo}: accept its licence on huggingface.co and log in with `hf auth login`") from None
-    except RepositoryNotFoundError: raise UserError(f"{repo}: neither a folder nor a model on huggingface.co") from None
+        with quiet():
+            return snapshot_download(repo, allow_patterns=WANTED)
+    except UserError:
+        raise
+    except HFValidationError:
+        raise UserError(f"{repo}: neither a folder nor a possible Hugging Face id") from None
+    except GatedRepoError:
+        raise UserError(f"{repo}: accept its licence on huggingface.co and log in with `hf auth login`") from None
+    except RepositoryNotFoundError:
+        raise UserError(f"{repo}: neither a folder nor a model on huggingface.co") from None
     except Exception as error:
-        raise UserError(f"{repo}: not a folder, not downloaded yet, and the hub did not answer ({type(error).__name__}); "
-                        "download it where there is a network or give a folder") from None
+        raise UserError(
+            f"{repo}: not a folder, not downloaded yet, and the hub did not answer ({type(error).__name__}); "
+            "download it where there is a network or give a folder"
+        ) from None
 
 # %% ../../nbs/engine/14_loading.ipynb #6168c236
 @contextmanager
@@ -105,7 +112,9 @@ def quiet():
     "Silence the progress bars and notices of transformers and the hub within a `with` block."
     from huggingface_hub import utils as hub
     from transformers.utils import logging
-    level, bars, hub_bars = logging.get_verbosity(), logging.is_progress_bar_enabled(), not hub.are_progress_bars_disabled()
+    level = logging.get_verbosity()
+    bars = logging.is_progress_bar_enabled()
+    hub_bars = not hub.are_progress_bars_disabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     hub.disable_progress_bars()
@@ -128,7 +137,8 @@ def pick_device(
         raise UserError(f"device {device!r} is not on this machine; it has {torch.cuda.device_count()} CUDA devices")
     if str(dtype) == "auto": dtype = "bfloat16" if chosen.type == "cuda" else "float32"
     exact = str(dtype).removeprefix("torch.")
-    if exact not in ("float32", "bfloat16", "float16"): raise UserError(f"dtype {exact!r} is not known; use auto, float32, bfloat16 or float16")
+    if exact not in ("float32", "bfloat16", "float16"):
+        raise UserError(f"dtype {exact!r} is not known; use auto, float32, bfloat16 or float16")
     return chosen, getattr(torch, exact)
 
 # %% ../../nbs/engine/14_loading.ipynb #7d111202
@@ -136,7 +146,8 @@ def base_of(adapter: Path) -> str:  # a name for `model_folder`
     "Find the model that an adapter was made for; a relative path counts from the adapter's folder where there is one."
     settings = read_json(adapter)
     base = settings.get("base_model_name_or_path") if isinstance(settings, dict) else None
-    if not isinstance(base, str) or not base: raise UserError(f"{adapter}: names no base model (base_model_name_or_path)")
+    if not isinstance(base, str) or not base:
+        raise UserError(f"{adapter}: names no base model (base_model_name_or_path)")
     if Path(base).is_dir() or not base.startswith("."): return base
     if not (adapter.parent/base).is_dir(): raise UserError(f"{adapter}: its base model {base} is not there")
     return str(adapter.parent/base)
@@ -171,18 +182,25 @@ def make_room(model, adapter: Path, tokens: int):
     rows = model.get_input_embeddings().weight.shape[0]
     with safe_open(adapter/"adapter_model.safetensors", "pt") as file:
         shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}
-    tables = [shape[0] for name, shape in shapes.items() if name.endswith(("embed_tokens.weight", "wte.weight", "lm_head.weight", "embed_out.weight"))]
-    wanted = max(tables + [shape[-1] for name, shape in shapes.items() if "lora_embedding_A" in name], default=rows)
+    tables = ("embed_tokens.weight", "wte.weight", "lm_head.weight", "embed_out.weight")
+    sizes = [shape[0] for name, shape in shapes.items() if name.endswith(tables)]
+    sizes += [shape[-1] for name, shape in shapes.items() if "lora_embedding_A" in name]
+    wanted = max(sizes, default=rows)
     if tokens > max(rows, wanted):
-        raise UserError(f"{adapter}: its tokenizer has {tokens} tokens and its base model {rows}, and the adapter brings no embeddings for the new ones; save it with them")
+        raise UserError(
+            f"{adapter}: its tokenizer has {tokens} tokens and its base model {rows}, "
+            "and the adapter brings no embeddings for the new ones; save it with them"
+        )
     if wanted != rows: model.resize_token_embeddings(wanted, mean_resizing=False)
 
 # %% ../../nbs/engine/14_loading.ipynb #b7f967d2
 def load_weights(folder: Path, dtype):
     "Load the model in `folder`; weights missing from its files are an error."
     from transformers import AutoModelForCausalLM
-    model, info = AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False,
-                                                       local_files_only=True, output_loading_info=True)
+    model, info = AutoModelForCausalLM.from_pretrained(
+        str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True,
+        output_loading_info=True,
+    )
     if info["missing_keys"]: raise UserError(f"{folder}: its weights lack {sorted(info['missing_keys'])[0]}")
     for weight in model.parameters(): weight.data = weight.data.clone()  # out of the file
     return model
@@ -204,7 +222,7 @@ def prompt_ids(
     tokenizer,
     prompts: list[str],
 ) -> list[list[int]]:  # token ids of each
-    "Tokenise what a model shall continue: with the start token that the tokenizer puts before a text, once, and nothing behind it."
+    "Tokenise what a model shall continue: with the tokenizer's start token, once, if it puts one, and nothing behind."
     whole, bare = (tokenizer("x", add_special_tokens=special)["input_ids"] for special in (True, False))
     at = next((i for i in range(len(whole)) if whole[i:i + len(bare)] == bare), 0)
     start, end = whole[:at], whole[at + len(bare):]
@@ -212,8 +230,10 @@ def prompt_ids(
         ids = ids[:len(ids) - len(end)]
         return ids[len(start):] if start and ids[:2 * len(start)] == start * 2 else ids
     kinds = [isinstance(prompt, Written) for prompt in prompts]
-    made = {kind: [p for p, its in zip(prompts, kinds) if its == kind] for kind in set(kinds)}
-    made = {kind: iter(tokenizer(texts, add_special_tokens=not kind, verbose=False)["input_ids"]) for kind, texts in made.items()}
+    made = {}
+    for kind in set(kinds):
+        texts = [prompt for prompt, its in zip(prompts, kinds) if its == kind]
+        made[kind] = iter(tokenizer(texts, add_special_tokens=not kind, verbose=False)["input_ids"])
     return [next(made[kind]) if kind else trimmed(next(made[kind])) for kind in kinds]
 
 # %% ../../nbs/engine/14_loading.ipynb #27149f0c
@@ -230,10 +250,11 @@ def model_fingerprint(
 ) -> str:       # 16 hexadecimal digits; a hub id stays as it is
     "Name a model by what it was made from."
     folder = Path(path)
-    made, weights = folder / "training.json", sorted(folder.glob("*.safetensors"))
+    made, weights = folder/"training.json", sorted(folder.glob("*.safetensors"))
     beside = [(file.name, content_hash(file)) for pattern in BESIDE for file in sorted(folder.glob(pattern))]
     if made.exists(): return content_id(training_record(made)["made_from"], beside)
-    return content_id(folder.name, [(w.name, w.stat().st_size, ends_hash(w)) for w in weights], beside) if weights else path
+    if not weights: return path
+    return content_id(folder.name, [(w.name, w.stat().st_size, ends_hash(w)) for w in weights], beside)
 
 def training_record(path: Path) -> dict:  # made_from, summary, seconds
     "Read the training.json of a model that was trained here."
@@ -256,5 +277,6 @@ def resolve_checkpoint(
 ) -> str:             # for `load`
     "Find the model that a command names; a folder counts from the project's root."
     path = str(config.path(checkpoint).resolve()) if config.path(checkpoint).exists() else resolve_model(checkpoint)
-    if path == checkpoint and Path(path).parts[0] == config.paths.checkpoints: raise UserError(f"{path}: no such folder; `evoselfcode pipeline iterate` makes checkpoints")
+    if path == checkpoint and Path(path).parts[0] == config.paths.checkpoints:
+        raise UserError(f"{path}: no such folder; `evoselfcode pipeline iterate` makes checkpoints")
     return path

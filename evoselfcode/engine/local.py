@@ -31,15 +31,16 @@ class Engine:
         if tokenizer is None: raise UserError("an Engine made from a model needs its tokenizer")
         self.model, self.tokenizer = model.eval(), tokenizer
         self.context = getattr(model.config, "max_position_embeddings", None) or 10**9  # most tokens, prompt included
-        self.rows = 256 if model.device.type == "cpu" else 512                          # rows computed together
-        self.room = cache_room(model)                                                   # tokens of prompts and answers computed together
+        self.rows = 256 if model.device.type == "cpu" else 512  # rows computed together
+        self.room = cache_room(model)                           # tokens of prompts and answers computed together
         ends = model.generation_config.eos_token_id if model.generation_config else None
         ends = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} | set(tokenizer.all_special_ids)
         ends |= {i for i, token in tokenizer.added_tokens_decoder.items()
                  if token.special or re.match(r"<[|｜]|▁<", token.content)}
         self.ends = torch.tensor(sorted(ends - {None}), device=model.device)
         self.start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-        self.pad = next(i for i in (tokenizer.pad_token_id, self.start, 0) if i is not None)  # never attended to: any token does
+        # never attended to: any token does
+        self.pad = next(i for i in (tokenizer.pad_token_id, self.start, 0) if i is not None)
 
     def __repr__(self): return f"Engine({self.name}, {self.model.device}, {self.model.dtype})"
 
@@ -56,8 +57,15 @@ def encode(self: Engine,
     ids = prompt_ids(self.tokenizer, prompts)
     for i, tokens in enumerate(ids):
         if len(tokens) + room > self.context:
-            raise UserError(f"prompt {i} has {len(tokens)} tokens, and {self.name} has room for {self.context}: {prompts[i][:40]!r}...")
-    if self.start is None and not all(ids): raise UserError(f"prompt {ids.index([])} is empty, and the tokenizer of {self.name} has neither a start token nor an end-of-text token to stand for it")
+            raise UserError(
+                f"prompt {i} has {len(tokens)} tokens, and {self.name} has room for {self.context}: "
+                f"{prompts[i][:40]!r}..."
+            )
+    if self.start is None and not all(ids):
+        raise UserError(
+            f"prompt {ids.index([])} is empty, and the tokenizer of {self.name} has neither a start token "
+            "nor an end-of-text token to stand for it"
+        )
     return [tokens or [self.start] for tokens in ids]
 
 @patch
@@ -81,7 +89,8 @@ def in_batches(self: Engine,
         while tokens and take > 1 and take*tokens[len(results) + take - 1] > self.room: take -= math.ceil(take/10)
         try: results += work(items[len(results):len(results) + take])
         except torch.OutOfMemoryError:
-            if take == 1: raise UserError(f"{self.name}: out of memory on {self.model.device}, even with one row") from None
+            if take == 1:
+                raise UserError(f"{self.name}: out of memory on {self.model.device}, even with one row") from None
             size = take//2
         else: continue
         torch.cuda.empty_cache()
@@ -94,7 +103,8 @@ def _branching(self: Engine) -> bool:
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer
     layers = DynamicCache(config=self.model.config).layers
-    return self.model.config._attn_implementation in ("sdpa", "eager") and all(type(layer) is DynamicLayer for layer in layers)
+    reads_mask = self.model.config._attn_implementation in ("sdpa", "eager")
+    return reads_mask and all(type(layer) is DynamicLayer for layer in layers)
 
 @patch
 def _once(self: Engine) -> bool:
@@ -102,33 +112,43 @@ def _once(self: Engine) -> bool:
     from evoselfcode.engine.kv_cache import works
     if not hasattr(self, "_shares"):
         self._shares = self._branching() and works(self.model, prefill, self.pad)
-        if not self._shares: get_logger("engine").info(f"{self.name}: each row gets a copy of its prompt's keys and values, its attention does not allow to share them")
+        if not self._shares:
+            get_logger("engine").info(
+                f"{self.name}: each row gets a copy of its prompt's keys and values, "
+                "its attention does not allow to share them"
+            )
     return self._shares
 
 # %% ../../nbs/engine/15_local.ipynb #7f69d06a
 @patch
-def sample(self: Engine,
-           prompts: list[str],
-           n: int = 1,                # samples per prompt
-           temperature: float = 0.8,  # 0 is greedy: the most probable token each time
-           top_p: float = 0.95,       # share of probability that nucleus sampling keeps
-           max_new_tokens: int = 160, # most tokens of a sample
-           seed: int = 0,             # same call and seed, same samples
-           stop: tuple = (),          # strings that end a sample and are cut off
-           over=None,                 # function: prompt, sample so far -> where the sample is over and cut off, None while it goes on
-          ) -> list[list[Sample]]:    # for each prompt, its n samples
+def sample(
+    self: Engine,
+    prompts: list[str],
+    n: int = 1,                 # samples per prompt
+    temperature: float = 0.8,   # 0 is greedy: the most probable token each time
+    top_p: float = 0.95,        # share of probability that nucleus sampling keeps
+    max_new_tokens: int = 160,  # most tokens of a sample
+    seed: int = 0,              # same call and seed, same samples
+    stop: tuple = (),           # strings that end a sample and are cut off
+    over=None,                  # function: prompt, sample so far -> where it is over and cut off; None: it goes on
+) -> list[list[Sample]]:        # for each prompt, its n samples
     "Draw `n` continuations of each prompt."
     import torch
-    if n < 1 or max_new_tokens < 1: raise UserError(f"n and max_new_tokens must be at least 1, not {n} and {max_new_tokens}")
-    if temperature < 0 or not 0 < top_p <= 1: raise UserError(f"temperature must not be negative, top_p within 0..1, not {temperature} and {top_p}")
+    if n < 1 or max_new_tokens < 1:
+        raise UserError(f"n and max_new_tokens must be at least 1, not {n} and {max_new_tokens}")
+    if temperature < 0 or not 0 < top_p <= 1:
+        raise UserError(f"temperature must not be negative, top_p within 0..1, not {temperature} and {top_p}")
     stop = tuple(s for s in ([stop] if isinstance(stop, str) else stop) if s)
-    ids, draws = self.encode(prompts), n if temperature else 1
+    ids = self.encode(prompts)
+    draws = n if temperature else 1
     seeds = torch.randint(2**62, (len(ids)*draws,), generator=torch.Generator().manual_seed(seed)).tolist()
     rows = sorted(range(len(seeds)), key=lambda row: len(ids[row//draws]))
-    with torch.inference_mode():
-        found = self.in_batches(rows, lambda batch: self._sample_rows(
-            [prompts[row//draws] for row in batch], [ids[row//draws] for row in batch], [seeds[row] for row in batch], temperature, top_p, max_new_tokens, stop, over),
-            self.rows, [len(ids[row//draws]) + max_new_tokens for row in rows])
+    def draw_rows(batch):
+        texts, tokens = [prompts[row//draws] for row in batch], [ids[row//draws] for row in batch]
+        own = [seeds[row] for row in batch]
+        return self._sample_rows(texts, tokens, own, temperature, top_p, max_new_tokens, stop, over)
+    sizes = [len(ids[row//draws]) + max_new_tokens for row in rows]
+    with torch.inference_mode(): found = self.in_batches(rows, draw_rows, self.rows, sizes)
     tally["tokens"] += sum(sample.tokens for sample in found)
     samples = [sample for _, sample in sorted(zip(rows, found), key=lambda pair: pair[0])]
     return [samples[i*draws:(i + 1)*draws]*(n//draws) for i in range(len(ids))]
@@ -142,18 +162,24 @@ def _sample_rows(self: Engine, texts, prompts, seeds, temperature, top_p, max_ne
     place = {prompt: i for i, prompt in enumerate(distinct)}
     limits = torch.tensor([min(max_new_tokens, self.context - len(p)) for p in prompts], device=self.model.device)
     steps, generator = int(limits.max()), torch.Generator()
-    uniform = torch.stack([torch.rand(steps, 2, dtype=torch.float64, generator=generator.manual_seed(s)) for s in seeds])
-    uniform = uniform.to(self.model.device)
+    uniform = [torch.rand(steps, 2, dtype=torch.float64, generator=generator.manual_seed(s)) for s in seeds]
+    uniform = torch.stack(uniform).to(self.model.device)
     tail = LOOK + max((len(s.encode()) for s in stop), default=0)  # a stop string that began before the last look
     def stopped(rows, ids):
-        ends = self.tokenizer.batch_decode(ids[:, -tail:])
-        return [any(s in end for s in stop) or bool(over) and "\n" in end and over(texts[row], self._text(prompts[row][-1], tokens)) is not None
-                for row, end, tokens in zip(rows, ends, ids.tolist())]
-    batch = Rows(self.model, [list(p) for p in distinct], self.pad, [place[tuple(p)] for p in prompts], steps, self._once())
-    tokens, logprobs, lengths = advance(batch, limits, lambda logits, rows, step: draw(logits, uniform[rows, step], temperature, top_p), self.ends,
-                                        stopped if stop or over else None)
-    return [self._finish(text, prompt[-1], ids[:length], logprob[:length], length < limit, stop, over) for text, prompt, ids, logprob, length, limit
-            in zip(texts, prompts, tokens.tolist(), logprobs.tolist(), lengths.tolist(), limits.tolist())]
+        found = []
+        for row, end, tokens in zip(rows, self.tokenizer.batch_decode(ids[:, -tail:]), ids.tolist()):
+            met = any(s in end for s in stop)
+            if not met and over and "\n" in end:
+                met = over(texts[row], self._text(prompts[row][-1], tokens)) is not None
+            found.append(met)
+        return found
+    def pick(logits, rows, step): return draw(logits, uniform[rows, step], temperature, top_p)
+    owner = [place[tuple(prompt)] for prompt in prompts]
+    batch = Rows(self.model, [list(prompt) for prompt in distinct], self.pad, owner, steps, self._once())
+    tokens, logprobs, lengths = advance(batch, limits, pick, self.ends, stopped if stop or over else None)
+    drawn = zip(texts, prompts, tokens.tolist(), logprobs.tolist(), lengths.tolist(), limits.tolist())
+    return [self._finish(text, prompt[-1], ids[:length], logprob[:length], length < limit, stop, over)
+            for text, prompt, ids, logprob, length, limit in drawn]
 
 # %% ../../nbs/engine/15_local.ipynb #dfab031e
 @patch
@@ -164,7 +190,8 @@ def _text(self: Engine, before: int, ids: list[int]) -> str:
     return decode([before, *ids])[len(decode([before])):]
 
 @patch
-def _finish(self: Engine, prompt: str, before: int, ids: list[int], logprobs: list[float], finished: bool, stop, over) -> Sample:
+def _finish(self: Engine, prompt: str, before: int, ids: list[int], logprobs: list[float], finished: bool,
+            stop, over) -> Sample:
     "Make a `Sample` of one row, cut where it is over."
     text = self._text(before, ids)
     cut = cut_at(prompt, text, stop, over)
@@ -188,9 +215,12 @@ def logprobs(self: Engine,
     answers = self.tokenizer(list(completions), add_special_tokens=False, verbose=False)["input_ids"]
     for i, (prompt, answer) in enumerate(zip(prompts, answers)):
         if (size := len(ids[prompt]) + len(answer)) > self.context:
-            raise UserError(f"prompt {i} and its completion have {size} tokens, and {self.name} has room for {self.context}")
+            raise UserError(
+                f"prompt {i} and its completion have {size} tokens, and {self.name} has room for {self.context}"
+            )
     branching, trees = self._branching(), {}
-    for i, (prompt, answer) in enumerate(zip(prompts, answers)): trees.setdefault(prompt if branching else i, []).append(i)
+    for i, (prompt, answer) in enumerate(zip(prompts, answers)):
+        trees.setdefault(prompt if branching else i, []).append(i)
     items = []  # prompt ids, nodes, paths, which completions
     for members in trees.values():
         for part in split_by_size(members, [len(answers[i]) for i in members], 1024):
@@ -212,8 +242,11 @@ def _score(self: Engine, items: list[tuple], branching: bool) -> list[np.ndarray
 
 # %% ../../nbs/engine/15_local.ipynb #a4bcd226
 @patch
-def perplexity(self: Engine,
-               prompts: list[str], completions: list[str],  # as in `logprobs`
-              ) -> np.ndarray:                              # exp of the mean negative log-probability; nan for an empty completion
+def perplexity(
+    self: Engine,
+    prompts: list[str],
+    completions: list[str],  # as in `logprobs`
+) -> np.ndarray:             # exp of the mean negative log-probability; nan for an empty completion
     "Return the perplexity of each completion behind its prompt."
-    return np.array([np.exp(-values.mean()) if len(values) else np.nan for values in self.logprobs(prompts, completions)])
+    known = self.logprobs(prompts, completions)
+    return np.array([np.exp(-values.mean()) if len(values) else np.nan for values in known])

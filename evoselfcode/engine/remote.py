@@ -31,14 +31,17 @@ def check_settings(settings: ServerSettings) -> None:
     "Raise a `UserError` for settings that cannot work, or that hold a key; never repeat what may be one."
     for name, value, text in problems(settings, "server."): raise UserError(f"{name}: {text}, not {value!r}")
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", settings.key_env):
-        raise UserError("server.key_env: must be the name of an environment variable, such as OPENAI_API_KEY; the key itself stands in no file")
+        raise UserError("server.key_env: must be the name of an environment variable, such as OPENAI_API_KEY; "
+                        "the key itself stands in no file")
     for name in settings.extra:
-        if re.search(r"api.?key|authorization|secret|password", name, re.I): raise UserError(f"server.extra.{name}: a key stands in no file, see server.key_env")
+        if re.search(r"api.?key|authorization|secret|password", name, re.I):
+            raise UserError(f"server.extra.{name}: a key stands in no file, see server.key_env")
     if settings.command: return
     try: parts = urlsplit(settings.base_url)
     except ValueError: parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username or parts.password:
-        raise UserError("server.base_url: must be an address such as http://host:8000/v1, without user, password or ?, see server.key_env")
+        raise UserError("server.base_url: must be an address such as http://host:8000/v1, "
+                        "without user, password or ?, see server.key_env")
 
 # %% ../../nbs/engine/20_remote.ipynb #1dcac5d2
 class Refused(UserError):
@@ -55,11 +58,13 @@ def whole(
     try: reply = json.loads(text)
     except ValueError: raise Broken("its answer is not whole JSON") from None
     choices = reply.get("choices") if isinstance(reply, dict) else None
-    if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices): raise Broken("its answer has no choices")
+    if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+        raise Broken("its answer has no choices")
     if len(choices) != n: raise Broken(f"it gave {len(choices)} of {n} choices")
     for choice in choices:
         if not isinstance(choice.get("text"), str): raise Broken("a choice has no text")
-        if choice.get("finish_reason") not in ("stop", "length"): raise Broken(f"a choice ended by {choice.get('finish_reason')!r}, not by stop or length")
+        if choice.get("finish_reason") not in ("stop", "length"):
+            raise Broken(f"a choice ended by {choice.get('finish_reason')!r}, not by stop or length")
     return reply | dict(choices=sorted(choices, key=lambda choice: choice.get("index") or 0))
 
 def said(text: str) -> str:
@@ -85,16 +90,22 @@ def pause(
 # %% ../../nbs/engine/20_remote.ipynb #f6f900df
 class Client:
     "Put many requests to one server."
-    def __init__(self,
-                 settings: ServerSettings,
-                 base_url: str,
-                 died=lambda: ""):  # says how a server of ours ended
+    def __init__(
+        self,
+        settings: ServerSettings,
+        base_url: str,
+        died=lambda: "",  # says how a server of ours ended
+    ):
         try: import openai
         except ImportError: raise UserError("`backend: openai` needs the package openai: pip install openai") from None
-        self.settings, self.base_url, self.died, self.lane = settings, base_url, died, asyncio.Semaphore(settings.concurrency)
+        self.settings, self.died = settings, died
+        self.base_url = base_url
+        self.lane = asyncio.Semaphore(settings.concurrency)
         here = urlsplit(base_url).hostname in ("localhost", "127.0.0.1", "::1")  # not behind a proxy
-        self.openai = openai.AsyncOpenAI(api_key=os.environ.get(settings.key_env) or "none", base_url=base_url, max_retries=0, timeout=settings.timeout,
-                                         http_client=openai.DefaultAsyncHttpxClient(trust_env=not here))
+        self.openai = openai.AsyncOpenAI(
+            api_key=os.environ.get(settings.key_env) or "none", base_url=base_url, max_retries=0,
+            timeout=settings.timeout, http_client=openai.DefaultAsyncHttpxClient(trust_env=not here),
+        )
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True, name="requests")
         self.thread.start()
@@ -107,45 +118,54 @@ class Client:
             future.cancel()
             raise
 
-    def close(self) -> None:
-        "Let go of the connections."
-        if self.loop.is_closed(): return
-        self.run(self.openai.close())
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join()
-        self.loop.close()
-
 # %% ../../nbs/engine/20_remote.ipynb #c645abb3
+@patch
+def close(self: Client) -> None:
+    "Let go of the connections."
+    if self.loop.is_closed(): return
+    self.run(self.openai.close())
+    self.loop.call_soon_threadsafe(self.loop.stop)
+    self.thread.join()
+    self.loop.close()
+
 @patch
 def wipe(self: Client, text: str) -> str:
     "Take the key out of `text`."
     key = os.environ.get(self.settings.key_env)
     return text.replace(key, "***") if key else text
 
+# %% ../../nbs/engine/20_remote.ipynb #753b07b8
 @patch
 async def one(self: Client,
               body: dict,                 # fields of the request
               retries: int | None = None, # the setting's when None
              ) -> dict:                   # a whole answer
-    "Put one request until it is answered or refused, or patience ends; one with `questions` is a request for decisions."
+    "Put one request until it is answered or refused, or patience ends; one with `questions` asks for decisions."
     import openai
     fields = {name: value for name, value in body.items() if name not in ("model", "prompt")}
     retries = self.settings.retries if retries is None else retries
     for attempt in range(retries + 1):
         told = None
         try:
-            if "questions" in body: return read_answers(await self.openai.post("/systemone", cast_to=str, body=body), body["questions"])
-            reply = await self.openai.completions.with_raw_response.create(model=body["model"], prompt=body["prompt"], extra_body=fields)
+            if "questions" in body:
+                return read_answers(await self.openai.post("/systemone", cast_to=str, body=body), body["questions"])
+            reply = await self.openai.completions.with_raw_response.create(
+                model=body["model"], prompt=body["prompt"], extra_body=fields
+            )
             return whole(reply.text, body.get("n", 1))
         except openai.APIStatusError as error:
-            what, told = f"it answered {error.status_code}: {said(error.response.text)}", error.response.headers.get("retry-after")
+            what = f"it answered {error.status_code}: {said(error.response.text)}"
+            told = error.response.headers.get("retry-after")
             if error.status_code == 501 or error.status_code < 500 and error.status_code not in (408, 409, 429):
                 raise Refused(self.wipe(f"{self.base_url}: the request was refused, {what}")) from None
         except openai.APIConnectionError as error: what = f"no answer ({type(error.__cause__ or error).__name__})"
         except (Broken, ValueError) as error: what = str(error)
-        if ended := self.died(): raise UserError(self.wipe(f"{self.base_url}: the server {ended}; run the same command again, it goes on where it was"))
+        if ended := self.died():
+            again = "run the same command again, it goes on where it was"
+            raise UserError(self.wipe(f"{self.base_url}: the server {ended}; {again}"))
         if attempt < retries: await asyncio.sleep(pause(attempt, told))
-    raise UserError(self.wipe(f"{self.base_url}: {what}; asked {retries + 1} times; when the server is well, run the same command again, it goes on where it was"))
+    again = "when the server is well, run the same command again, it goes on where it was"
+    raise UserError(self.wipe(f"{self.base_url}: {what}; asked {retries + 1} times; {again}"))
 
 # %% ../../nbs/engine/20_remote.ipynb #c42a5cba
 @patch
@@ -176,29 +196,25 @@ class Feature:
 # %% ../../nbs/engine/20_remote.ipynb #bcbc90c5
 class Remote(Engine):
     "Sample from a model in a server that speaks the OpenAI protocol, and read its log-probabilities."
-    def __init__(self,
-                 model: str | Path,                             # `pocket`, a folder or a hub id: what the server serves
-                 settings: ServerSettings = ServerSettings(),
-                 log: str | Path | None = None):                # what a server that we start writes; None = a file in a new temporary folder
+    def __init__(
+        self,
+        model: str | Path,              # `pocket`, a folder or a hub id: what the server serves
+        settings: ServerSettings = ServerSettings(),
+        log: str | Path | None = None,  # what a server that we start writes; None = a new temporary file
+    ):
         check_settings(settings)
-        self.name, self.settings, self.folder = str(model), settings, model_folder(model)
+        self.name, self.settings = str(model), settings
+        self.folder = model_folder(model)
         if settings.command and (self.folder/"adapter_config.json").is_file():
             raise UserError(f"{model}: is an adapter, which a server cannot load alone; merge it first")
-        self.tokenizer, self.can, self.fields, self.features = load_tokenizer(self.folder), {}, dict(settings.extra), []
-        config, generation = (json.loads(path.read_text()) if (path := self.folder/name).is_file() else {} for name in ("config.json", "generation_config.json"))
-        self.context = config.get("max_position_embeddings") or 10**9
-        marks = {i: token.content for i, token in self.tokenizer.added_tokens_decoder.items()
-                 if token.special or re.match(r"<[|｜]|▁<", token.content)}
-        ends = generation.get("eos_token_id")
-        self.ends = sorted({self.tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends]), *self.tokenizer.all_special_ids, *marks} - {None})
-        self.marks, self.start = tuple(marks.values()), self.tokenizer.eos_token_id if self.tokenizer.bos_token_id is None else self.tokenizer.bos_token_id
-        self.family, self.server, self.client, self._local = fim.detect(self.tokenizer), None, None, None
+        self.tokenizer = load_tokenizer(self.folder)
+        self.can, self.features = {}, []
+        self.fields = dict(settings.extra)
+        self._know_model()
+        self.family = fim.detect(self.tokenizer)
+        self.server = self.client = self._local = None
         try:
-            if settings.command:
-                log = log or Path(tempfile.mkdtemp(prefix="evoselfcode-"))/"server.log"
-                self.server = Server(settings.command, self.folder, log, settings.wait).start()
-            self.client = Client(settings, f"{self.server.address}/v1" if self.server else settings.base_url.rstrip("/"), self.ended)
-            self.served = settings.model or (str(self.folder) if self.server else self.listed())
+            self._connect(log)
             self_test(self)
         except BaseException:
             self.close()
@@ -207,6 +223,35 @@ class Remote(Engine):
     def __enter__(self): return self
     def __exit__(self, *exc): self.close()
     def __repr__(self): return f"Remote({self.name}, {self.client.base_url})"
+
+# %% ../../nbs/engine/20_remote.ipynb #6cd27d57
+@patch
+def _know_model(self: Remote) -> None:
+    "Read from the model's folder how much it can hold, and what begins and ends a text."
+    config, generation = (
+        json.loads(path.read_text()) if (path := self.folder/name).is_file() else {}
+        for name in ("config.json", "generation_config.json")
+    )
+    self.context = config.get("max_position_embeddings") or 10**9
+    tokenizer = self.tokenizer
+    marks = {i: token.content for i, token in tokenizer.added_tokens_decoder.items()
+             if token.special or re.match(r"<[|｜]|▁<", token.content)}
+    ends = generation.get("eos_token_id")
+    ends = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
+    self.ends = sorted((ends | {*tokenizer.all_special_ids, *marks}) - {None})
+    self.marks = tuple(marks.values())
+    self.start = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+
+@patch
+def _connect(self: Remote, log: str | Path | None) -> None:
+    "Start the server if it is ours, and find out what it calls the model."
+    settings = self.settings
+    if settings.command:
+        log = log or Path(tempfile.mkdtemp(prefix="evoselfcode-"))/"server.log"
+        self.server = Server(settings.command, self.folder, log, settings.wait).start()
+    address = f"{self.server.address}/v1" if self.server else settings.base_url.rstrip("/")
+    self.client = Client(settings, address, self.ended)
+    self.served = settings.model or (str(self.folder) if self.server else self.listed())
 
 # %% ../../nbs/engine/20_remote.ipynb #f468d37d
 @patch
@@ -228,10 +273,13 @@ def listed(self: Remote) -> str:
     async def names(): return [model.id async for model in self.client.openai.models.list()]
     try: found = self.client.run(names())
     except openai.OpenAIError as error:
-        what = f"it answered {error.status_code}: {said(error.response.text)}" if isinstance(error, openai.APIStatusError) else "no answer, is it running?"
+        what = "no answer, is it running?"
+        if isinstance(error, openai.APIStatusError):
+            what = f"it answered {error.status_code}: {said(error.response.text)}"
         raise UserError(self.client.wipe(f"{self.client.base_url}: {what}")) from None
     if len(found) == 1: return found[0]
-    raise UserError(f"{self.client.base_url}: set server.model, the server lists {len(found)} models{': ' if found else ''}{', '.join(found[:5])}")
+    shown = f": {', '.join(found[:5])}" if found else ""
+    raise UserError(f"{self.client.base_url}: set server.model, the server lists {len(found)} models{shown}")
 
 # %% ../../nbs/engine/20_remote.ipynb #2193848f
 @patch
@@ -266,7 +314,8 @@ STOPS = 4  # stop strings that a request may hold
 def fields_of(self: Remote, prompt: str, ids: list[int]) -> dict:
     "Write the fields that say what to continue: the text, where the server makes of it the tokens that it should."
     family = self.family
-    if self.settings.fim == "suffix" and self.can.get("suffix") and prompt.startswith(family.prefix) and prompt.endswith(family.middle):
+    by_suffix = self.settings.fim == "suffix" and self.can.get("suffix")
+    if by_suffix and prompt.startswith(family.prefix) and prompt.endswith(family.middle):
         before, _, behind = prompt[len(family.prefix):-len(family.middle)].partition(family.suffix)
         return dict(prompt=before, suffix=behind)
     text = prompt or self.tokenizer.decode([self.start])
@@ -274,21 +323,45 @@ def fields_of(self: Remote, prompt: str, ids: list[int]) -> dict:
     return dict(prompt=ids if self.can.get("token prompts") else text.removeprefix(self.tokenizer.bos_token or ""))
 
 @patch
-def sample(self: Remote, prompts: list[str], n: int = 1, temperature: float = 0.8, top_p: float = 0.95, max_new_tokens: int = 160,
-           seed: int = 0, stop: tuple = (), over=None) -> list[list[Sample]]:  # as in `Engine.sample`; a server hears nothing of `over`
+def _optional_fields(self: Remote, n: int, stop: tuple) -> dict:
+    "Write the fields that not every request has."
+    fields = {}
+    if n > 1: fields["n"] = n
+    if self.can.get("logprobs"): fields["logprobs"] = 1
+    if stop: fields["stop"] = list(stop[:STOPS])
+    return fields
+
+# %% ../../nbs/engine/20_remote.ipynb #70a2fc28
+@patch
+def sample(
+    self: Remote, prompts: list[str], n: int = 1, temperature: float = 0.8, top_p: float = 0.95,
+    max_new_tokens: int = 160, seed: int = 0, stop: tuple = (), over=None,
+) -> list[list[Sample]]:  # as in `Engine.sample`; a server hears nothing of `over`
     "Draw `n` continuations of each prompt."
-    if n < 1 or max_new_tokens < 1: raise UserError(f"n and max_new_tokens must be at least 1, not {n} and {max_new_tokens}")
-    if temperature < 0 or not 0 < top_p <= 1: raise UserError(f"temperature must not be negative, top_p within 0..1, not {temperature} and {top_p}")
-    if temperature and not self.can.get("temperature", True): raise UserError(f"{self.client.base_url}: {self.why('temperature')}; all samples would be the same")
+    if n < 1 or max_new_tokens < 1:
+        raise UserError(f"n and max_new_tokens must be at least 1, not {n} and {max_new_tokens}")
+    if temperature < 0 or not 0 < top_p <= 1:
+        raise UserError(f"temperature must not be negative, top_p within 0..1, not {temperature} and {top_p}")
+    if temperature and not self.can.get("temperature", True):
+        raise UserError(f"{self.client.base_url}: {self.why('temperature')}; all samples would be the same")
     stop = tuple(s for s in ([stop] if isinstance(stop, str) else stop) if s)
-    ids, draws = self.encode(prompts), n if temperature else 1
+    ids = self.encode(prompts)
+    draws = n if temperature else 1
     step = draws if self.can.get("n") else 1
-    bodies = [self.fields_of(prompt, tokens) | dict(max_tokens=min(max_new_tokens, self.context - len(tokens)), temperature=temperature, top_p=top_p,
-                                            seed=batch_seed(seed, "sample", f"{i}.{first}") >> 32)
-              | (dict(n=step) if step > 1 else {}) | (dict(logprobs=1) if self.can.get("logprobs") else {}) | (dict(stop=list(stop[:STOPS])) if stop else {})
-              for i, (prompt, tokens) in enumerate(zip(prompts, ids)) for first in range(0, draws, step)]
-    asked = [prompt for prompt in prompts for _ in range(0, draws, step)]
-    found = [self.finish(choice, stop, over, prompt) for prompt, reply in zip(asked, self.ask(bodies)) for choice in reply["choices"]]
+    limits = [min(max_new_tokens, self.context - len(tokens)) for tokens in ids]
+    asked, bodies = [], []
+    for i, (prompt, tokens) in enumerate(zip(prompts, ids)):
+        for first in range(0, draws, step):
+            asked.append(prompt)
+            bodies.append(
+                self.fields_of(prompt, tokens)
+                | dict(max_tokens=limits[i], temperature=temperature, top_p=top_p)
+                | dict(seed=batch_seed(seed, "sample", f"{i}.{first}") >> 32)
+                | self._optional_fields(step, stop)
+            )
+    found = []
+    for prompt, reply in zip(asked, self.ask(bodies)):
+        found += [self.finish(choice, stop, over, prompt) for choice in reply["choices"]]
     tally["tokens"] += sum(sample.tokens for sample in found)
     return [found[i*draws:(i + 1)*draws]*(n//draws) for i in range(len(ids))]
 
@@ -321,15 +394,18 @@ def read_echo(
     values = (reply["choices"][0].get("logprobs") or {}).get("token_logprobs") or []
     written = (reply.get("usage") or {}).get("completion_tokens", 1)
     values = values[:len(values) - written]
-    if len(values) not in (size, size - 1): raise UserError(f"echo tells {len(values)} log-probabilities for {size} tokens")
+    if len(values) not in (size, size - 1):
+        raise UserError(f"echo tells {len(values)} log-probabilities for {size} tokens")
     return values
 
 def read_prompt_logprobs(reply: dict, tokens: list[int]) -> list:
     "Read what vLLM's `prompt_logprobs` tells of the given tokens."
     told = reply["choices"][0].get("prompt_logprobs") or reply.get("prompt_logprobs") or []
-    if len(told) != len(tokens): raise UserError(f"prompt_logprobs tells {len(told)} log-probabilities for {len(tokens)} tokens")
+    if len(told) != len(tokens):
+        raise UserError(f"prompt_logprobs tells {len(told)} log-probabilities for {len(tokens)} tokens")
     return [((entry or {}).get(str(token)) or {}).get("logprob") for token, entry in zip(tokens, told)]
 
+# %% ../../nbs/engine/20_remote.ipynb #8ce5e637
 @patch
 def score_by(self: Remote,
              how: str,           # echo or prompt_logprobs
@@ -338,12 +414,17 @@ def score_by(self: Remote,
             ) -> list[np.ndarray]: # as in `logprobs`, not a number where the server leaves one out
     "Let the server read completions."
     wanted = dict(echo=True, logprobs=1) if how == "echo" else dict(prompt_logprobs=1)
-    replies = self.ask([dict(prompt=ids + answer if self.can["token prompts"] else (prompt or self.tokenizer.decode([self.start])) + text,
-                             max_tokens=1, temperature=0) | wanted for prompt, text, ids, answer in items], retries)
+    bodies = []
+    for prompt, text, ids, answer in items:
+        if self.can["token prompts"]: given = ids + answer
+        else: given = (prompt or self.tokenizer.decode([self.start])) + text
+        bodies.append(dict(prompt=given, max_tokens=1, temperature=0) | wanted)
     found = []
-    for reply, (_, _, ids, answer) in zip(replies, items):
-        values = (read_echo(reply, len(ids + answer)) if how == "echo" else read_prompt_logprobs(reply, ids + answer))[-len(answer):]
-        found.append(np.array([math.nan if value is None else value for value in values], dtype=np.float32))
+    for reply, (_, _, ids, answer) in zip(self.ask(bodies, retries), items):
+        if how == "echo": values = read_echo(reply, len(ids + answer))
+        else: values = read_prompt_logprobs(reply, ids + answer)
+        own = values[-len(answer):]
+        found.append(np.array([math.nan if value is None else value for value in own], dtype=np.float32))
     return found
 
 # %% ../../nbs/engine/20_remote.ipynb #3ab62fc1
@@ -352,22 +433,32 @@ def logprobs(self: Remote, prompts: list[str], completions: list[str]) -> list[n
     "Return the log-probabilities of the tokens of each completion behind its prompt."
     if len(prompts) != len(completions): raise UserError(f"{len(prompts)} prompts for {len(completions)} completions")
     if self.scoring == "local": return self.local().logprobs(prompts, completions)
-    if not self.can[self.scoring]: raise UserError(f"{self.client.base_url}: no {self.scoring}: {self.why(self.scoring)}; set server.scoring to auto or local")
+    if not self.can[self.scoring]:
+        raise UserError(
+            f"{self.client.base_url}: no {self.scoring}: {self.why(self.scoring)}; set server.scoring to auto or local"
+        )
     pairs = list(dict.fromkeys(zip(prompts, completions)))
     if not pairs: return []
     texts = self.tokenizer([text for _, text in pairs], add_special_tokens=False, verbose=False)["input_ids"]
-    there, here, found = [], [], {}
+    there, here = [], []  # what the server reads, and what this process does
+    found = {}
     for (prompt, text), ids, answer in zip(pairs, self.encode([prompt for prompt, _ in pairs], room=0), texts):
         as_text = self.tokenizer(prompt + text, verbose=False)["input_ids"] == ids + answer
-        if not answer: found[prompt, text] = np.zeros(0, np.float32)
-        elif len(ids + answer) < self.context and (as_text or self.can["token prompts"]): there.append((prompt, text, ids, answer))
-        else: here.append((prompt, text))
+        if not answer:
+            found[prompt, text] = np.zeros(0, np.float32)
+        elif len(ids + answer) < self.context and (as_text or self.can["token prompts"]):
+            there.append((prompt, text, ids, answer))
+        else:
+            here.append((prompt, text))
     for (prompt, text, *_), values in zip(there, self.score_by(self.scoring, there)):
         if np.isnan(values).any(): here.append((prompt, text))
         else: found[prompt, text] = values
     if here and self.settings.scoring != "auto":
-        raise UserError(f"{self.client.base_url}: cannot read {len(here)} of {len(pairs)} completions (their first token melts into the prompt, "
-                        "the context is full, or a value is left out); set server.scoring to auto")
+        raise UserError(
+            f"{self.client.base_url}: cannot read {len(here)} of {len(pairs)} completions "
+            "(their first token melts into the prompt, the context is full, or a value is left out); "
+            "set server.scoring to auto"
+        )
     if here: found |= dict(zip(here, self.local().logprobs(*zip(*here))))
     return [found[pair] for pair in zip(prompts, completions)]
 

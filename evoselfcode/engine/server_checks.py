@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['PROBE', 'OPEN', 'DECISION', 'TEXTS', 'attempt', 'reason', 'try_draws', 'try_stops', 'try_scores', 'try_holes',
-           'try_decisions', 'try_sameness', 'same_values', 'self_test']
+           'try_decisions', 'try_sameness', 'same_values', 'compare_logprobs', 'compare_reading', 'compare_decisions',
+           'self_test']
 
 # %% ../../nbs/engine/18_server_checks.ipynb #f9c93db5
 import json, math
@@ -22,8 +23,13 @@ def attempt(
     *bodies: dict, # requests, put one after another
 ) -> tuple:        # texts of all choices, why not
     "Put requests that may fail."
-    try: return [choice["text"] for body in bodies for choice in engine.ask([dict(max_tokens=8) | body], retries=1)[0]["choices"]], ""
+    texts = []
+    try:
+        for body in bodies:
+            reply = engine.ask([dict(max_tokens=8) | body], retries=1)[0]
+            texts += [choice["text"] for choice in reply["choices"]]
     except UserError as error: return [], reason(engine, error)
+    return texts, ""
 
 def reason(engine, error: UserError) -> str:
     "Shorten a message to what the server did; the death of the server is none of a feature's reasons."
@@ -33,8 +39,9 @@ def reason(engine, error: UserError) -> str:
 # %% ../../nbs/engine/18_server_checks.ipynb #0ab81d74
 def try_draws(engine) -> None:
     "Try temperature, several choices and seeds."
-    draws, detail = [dict(prompt=OPEN, temperature=2.0, top_p=1.0, seed=seed) for seed in range(3)], ""
+    draws = [dict(prompt=OPEN, temperature=2.0, top_p=1.0, seed=seed) for seed in range(3)]
     texts, why = attempt(engine, *draws)
+    detail = ""
     if len(set(texts)) == 1:
         detail = "only with the field generation_config, which is sent along"
         setting = dict(do_sample=True, top_k=0, eos_token_id=engine.ends, pad_token_id=engine.tokenizer.pad_token_id)
@@ -46,9 +53,15 @@ def try_draws(engine) -> None:
     several, why = attempt(engine, dict(draws[0], n=4))
     engine.note("n", len(set(several)) > 1, "" if len(set(several)) > 1 else why or "all choices are the same")
     again = varied and attempt(engine, *draws)[0] == texts
-    among = again and [reply["choices"][0]["text"] for reply in engine.ask([dict(max_tokens=8) | draw for draw in draws*3])] == texts*3
-    engine.note("seed", among, "" if among else "it holds only while one request is under way; with server.concurrency=1 a run repeats exactly" if again
-                else "it is ignored, a run does not repeat exactly")
+    among = False
+    if again:
+        replies = engine.ask([dict(max_tokens=8) | draw for draw in draws*3])
+        among = [reply["choices"][0]["text"] for reply in replies] == texts*3
+    detail = ""
+    if not again: detail = "it is ignored, a run does not repeat exactly"
+    elif not among:
+        detail = "it holds only while one request is under way; with server.concurrency=1 a run repeats exactly"
+    engine.note("seed", among, detail)
 
 # %% ../../nbs/engine/18_server_checks.ipynb #19ac69ea
 def try_stops(engine) -> None:
@@ -56,9 +69,11 @@ def try_stops(engine) -> None:
     greedy = dict(prompt=PROBE, temperature=0, max_tokens=8)
     plain = engine.ask([greedy])[0]["choices"][0]["text"]
     middle = plain[len(plain)//2:len(plain)//2 + 3]
-    cut, why = attempt(engine, greedy | dict(stop=[middle])) if middle else ([], "nothing was written that could be stopped")
+    cut, why = [], "nothing was written that could be stopped"
+    if middle: cut, why = attempt(engine, greedy | dict(stop=[middle]))
     stops = bool(cut) and len(cut[0]) < len(plain)
-    left = "the string stays in the text, and is cut off here" if stops and middle in cut[0] else "" if stops else "it is ignored"
+    left = "" if stops else "it is ignored"
+    if stops and middle in cut[0]: left = "the string stays in the text, and is cut off here"
     engine.note("stop", stops, why or left)
     first = engine.tokenizer(plain, add_special_tokens=False)["input_ids"][:1]
     cut, why = attempt(engine, greedy | dict(stop_token_ids=first))
@@ -89,16 +104,23 @@ def try_scores(engine) -> None:
 def try_holes(engine) -> None:
     "Try the field `suffix`, if the model has control tokens to compare with."
     if engine.family is None: return
-    before, behind, greedy = "def ", fim.HOLES["squares"], dict(temperature=0, max_tokens=8)
+    before, behind = "def ", fim.HOLES["squares"]
+    greedy = dict(temperature=0, max_tokens=8)
     raw, why = attempt(engine, dict(prompt=fim.fim_prompt(engine.family, before, behind)) | greedy)
     filled, refused = attempt(engine, dict(prompt=before, suffix=behind) | greedy)
     same = bool(filled) and filled == raw
-    other = "it is only put behind the text" if filled and filled[0].endswith(behind) else "another filling than by control tokens"
+    other = "another filling than by control tokens"
+    if filled and filled[0].endswith(behind): other = "it is only put behind the text"
     engine.note("suffix", same, "" if same else why or refused or other)
 
 # %% ../../nbs/engine/18_server_checks.ipynb #d0c1510c
-DECISION = dict(state=PROBE + "    return 0\n", questions=dict(right=dict(type="noul", instructions="Is the code right?"),
-                                                           level=dict(type="score", instructions="How readable is it?", criteria=["not", "partly", "well"])))
+DECISION = dict(
+    state=PROBE + "    return 0\n",
+    questions=dict(
+        right=dict(type="noul", instructions="Is the code right?"),
+        level=dict(type="score", instructions="How readable is it?", criteria=["not", "partly", "well"]),
+    ),
+)
 
 def try_decisions(engine) -> None:
     "Try typed questions."
@@ -112,24 +134,14 @@ TEXTS = ('    return sum(letter in "aeiou" for letter in text)\n', "    count = 
 def try_sameness(engine) -> None:
     "Compare the server with the model in this process."
     local, prompts = engine.local(), [PROBE, OPEN, "def f(numbers: list[int]) -> list[int]:\n"]
-    here, there = ([samples[0].text for samples in e.sample(prompts, temperature=0, max_new_tokens=24)] for e in (local, engine))
+    here, there = ([samples[0].text for samples in e.sample(prompts, temperature=0, max_new_tokens=24)]
+                   for e in (local, engine))
     other = next((f"{b[:30]!r} where this process writes {a[:30]!r}" for a, b in zip(here, there) if a != b), "")
     engine.note("same text", not other, other)
-    if engine.can["logprobs"]:
-        drawn = engine.sample(prompts, 2, temperature=.7 if engine.can["temperature"] else 0, top_p=1., max_new_tokens=16, seed=1)
-        pairs = [(prompt, sample) for prompt, samples in zip(prompts, drawn) for sample in samples]
-        known = local.logprobs([prompt for prompt, _ in pairs], [sample.text for _, sample in pairs])
-        gaps = [abs(sample.logprob - values.sum())/len(values) for (_, sample), values in zip(pairs, known) if len(values) == sample.tokens > 0]
-        same_values(engine, "logprobs", gaps)
+    if engine.can["logprobs"]: compare_logprobs(engine, local, prompts)
     for how in ("echo", "prompt_logprobs"):
-        if not engine.can[how]: continue
-        ids, answers = engine.encode([PROBE])[0], engine.tokenizer(list(TEXTS), add_special_tokens=False)["input_ids"]
-        found = engine.score_by(how, [(PROBE, text, ids, answer) for text, answer in zip(TEXTS, answers)])
-        same_values(engine, how, [float(np.abs(a - b).max()) for a, b in zip(found, local.logprobs([PROBE]*len(TEXTS), list(TEXTS)))])
-    if engine.can["systemone"]:
-        try: here, there = ([share for answer in answers.values() for share in options(answer)] for answers in (decide(local, [DECISION])[0], ask_server(engine, [DECISION])[0]))
-        except UserError as error: engine.note("systemone", False, reason(engine, error))
-        else: same_values(engine, "systemone", np.abs(np.log(np.maximum(here, 1e-9)) - np.log(np.maximum(there, 1e-9))).tolist())
+        if engine.can[how]: compare_reading(engine, local, how)
+    if engine.can["systemone"]: compare_decisions(engine, local)
 
 def same_values(
     engine, name: str, gaps: list[float],  # differences from this process, in nats
@@ -140,17 +152,55 @@ def same_values(
     if not gap <= limit: engine.note(name, False, f"its values are wrong: {detail}")
     engine.note(f"same {name}", gap <= limit, detail)
 
+# %% ../../nbs/engine/18_server_checks.ipynb #98846f37
+def compare_logprobs(engine, local, prompts: list[str]) -> None:
+    "Compare the log-probabilities that the server tells of what it writes."
+    temperature = 0.7 if engine.can["temperature"] else 0
+    drawn = engine.sample(prompts, 2, temperature=temperature, top_p=1.0, max_new_tokens=16, seed=1)
+    pairs = [(prompt, sample) for prompt, samples in zip(prompts, drawn) for sample in samples]
+    known = local.logprobs([prompt for prompt, _ in pairs], [sample.text for _, sample in pairs])
+    gaps = []
+    for (_, sample), values in zip(pairs, known):
+        if len(values) == sample.tokens > 0: gaps.append(abs(sample.logprob - values.sum())/len(values))
+    same_values(engine, "logprobs", gaps)
+
+def compare_reading(engine, local, how: str) -> None:
+    "Compare the log-probabilities that the server tells of what it is given."
+    ids, answers = engine.encode([PROBE])[0], engine.tokenizer(list(TEXTS), add_special_tokens=False)["input_ids"]
+    found = engine.score_by(how, [(PROBE, text, ids, answer) for text, answer in zip(TEXTS, answers)])
+    known = local.logprobs([PROBE]*len(TEXTS), list(TEXTS))
+    same_values(engine, how, [float(np.abs(a - b).max()) for a, b in zip(found, known)])
+
+def compare_decisions(engine, local) -> None:
+    "Compare the answers to typed questions, by the logarithms of their probabilities."
+    try:
+        both = decide(local, [DECISION])[0], ask_server(engine, [DECISION])[0]
+        here, there = ([share for answer in answers.values() for share in options(answer)] for answers in both)
+    except UserError as error:
+        engine.note("systemone", False, reason(engine, error))
+    else:
+        here, there = (np.log(np.maximum(shares, 1e-9)) for shares in (here, there))
+        same_values(engine, "systemone", np.abs(here - there).tolist())
+
 # %% ../../nbs/engine/18_server_checks.ipynb #4ce6c4f3
 def self_test(engine) -> None:
     "Try every feature, settle how to score, and say what is missing."
-    log, settings, kinds = get_logger("remote"), engine.settings, (try_draws, try_stops, try_scores, try_holes, try_decisions)
-    for kind in kinds if settings.check == "off" else (*kinds, try_sameness): kind(engine)
-    engine.scoring = settings.scoring if settings.scoring != "auto" else next((how for how in ("echo", "prompt_logprobs") if engine.can[how]), "local")
+    log, settings = get_logger("remote"), engine.settings
+    kinds = [try_draws, try_stops, try_scores, try_holes, try_decisions]
+    if settings.check != "off": kinds.append(try_sameness)
+    for kind in kinds: kind(engine)
+    engine.scoring = settings.scoring
+    if engine.scoring == "auto":
+        engine.scoring = next((how for how in ("echo", "prompt_logprobs") if engine.can[how]), "local")
     if engine.scoring != "local": engine._local = None
-    log.info(f"server of {engine.name}: has {', '.join(f.name for f in engine.features if f.has) or 'nothing'}; "
-             f"log-probabilities {'of the model in this process' if engine.scoring == 'local' else 'by ' + engine.scoring}")
+    log.info(
+        f"server of {engine.name}: has {', '.join(f.name for f in engine.features if f.has) or 'nothing'}; "
+        f"log-probabilities {'of the model in this process' if engine.scoring == 'local' else 'by ' + engine.scoring}"
+    )
     for feature in engine.features:
         if not feature.has: log.info(f"server of {engine.name}: no {feature.name}: {feature.detail}")
     if not engine.can.get("same text", True) and settings.check == "strict":
-        raise UserError(f"{engine.client.base_url}: another model or precision than {engine.name}: it writes {engine.why('same text')}; "
-                        "server.check=warn goes on nevertheless")
+        raise UserError(
+            f"{engine.client.base_url}: another model or precision than {engine.name}: "
+            f"it writes {engine.why('same text')}; server.check=warn goes on nevertheless"
+        )

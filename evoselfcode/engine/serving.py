@@ -21,9 +21,11 @@ def server_command(
     "Fill in a server's command."
     try: parts = shlex.split(command)
     except ValueError as error: raise UserError(f"server.command cannot be read ({error})") from None
-    if "{port}" not in command: raise UserError("server.command needs {port}, the place for the port that is chosen for it")
+    if "{port}" not in command:
+        raise UserError("server.command needs {port}, the place for the port that is chosen for it")
     if any("api-key" in part or "api_key" in part for part in parts):
-        raise UserError("server.command must not hold a key, all users of the machine can read it there; put it into the server's environment variable")
+        raise UserError("server.command must not hold a key, all users of the machine can read it there; "
+                        "put it into the server's environment variable")
     return [part.replace("{model}", model).replace("{port}", str(port)) for part in parts]
 
 def free_port() -> int:
@@ -66,7 +68,10 @@ def guard(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: told.append(True))
     prctl(SUBREAPER, 1)
-    try: server = subprocess.Popen(argv, start_new_session=True, stdin=subprocess.DEVNULL, preexec_fn=lambda: prctl(PDEATHSIG, signal.SIGKILL))
+    try:
+        server = subprocess.Popen(
+            argv, start_new_session=True, stdin=subprocess.DEVNULL, preexec_fn=lambda: prctl(PDEATHSIG, signal.SIGKILL)
+        )
     except OSError as error:
         print(f"{argv[0]}: {error.strerror}", flush=True)
         return 127
@@ -120,8 +125,11 @@ class Server:
                  grace: float = 10.,  # seconds between asking it to stop and killing it
                 ):
         self.port = free_port()
-        self.argv, self.log, self.wait, self.grace = server_command(command, str(model), self.port), Path(log), wait, grace
-        self.address, self.guard = f"http://127.0.0.1:{self.port}", None
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.argv = server_command(command, str(model), self.port)
+        self.log = Path(log)
+        self.wait, self.grace = wait, grace
+        self.guard = None
 
     def __enter__(self): return self.start()
     def __exit__(self, *exc): self.stop()
@@ -132,20 +140,26 @@ class Server:
 def start(self: Server) -> Server:
     "Start the server and wait until it answers."
     self.log.parent.mkdir(parents=True, exist_ok=True)
-    code = "import sys; from evoselfcode.engine.serving import guard; sys.exit(guard(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]))"
+    code = ("import sys; from evoselfcode.engine.serving import guard; "
+            "sys.exit(guard(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]))")
     with open(self.log, "wb") as file:
-        self.guard = subprocess.Popen([sys.executable, "-c", code, str(os.getpid()), str(self.grace), *self.argv], stdin=subprocess.DEVNULL,
-                                      stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+        self.guard = subprocess.Popen(
+            [sys.executable, "-c", code, str(os.getpid()), str(self.grace), *self.argv], stdin=subprocess.DEVNULL,
+            stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+        )
     try:
         end = time.monotonic() + self.wait
         while not (up := ready(self.address)) and time.monotonic() < end and not self.died(): time.sleep(0.2)
         if reason := self.died() or ("" if up else f"was not ready after {self.wait:g} s"):
-            raise UserError(f"the server {self.argv[0]} {reason}; its last line: {last_line(self.log)}; all of it is in {self.log}")
+            raise UserError(
+                f"the server {self.argv[0]} {reason}; its last line: {last_line(self.log)}; all of it is in {self.log}"
+            )
     except BaseException:
         self.stop()
         raise
     return self
 
+# %% ../../nbs/engine/19_serving.ipynb #b8342e13
 @patch
 def died(self: Server) -> str:  # "" while it runs
     "Say how the server ended, if it did."
@@ -158,6 +172,9 @@ def stop(self: Server) -> None:
     if self.guard is None: return
     self.guard.terminate()
     while True:  # a second Ctrl-C must not leave the server behind
-        try: self.guard.wait(); break
-        except KeyboardInterrupt: continue
+        try:
+            self.guard.wait()
+            break
+        except KeyboardInterrupt:
+            continue
     self.guard = None

@@ -11,7 +11,7 @@ import numpy as np
 # %% ../../nbs/engine/13_trees.ipynb #26ee564c
 def as_tree(
     answers: list[list[int]],  # token ids of the candidates of one prompt
-) -> tuple:                    # nodes (number of the parent, -1 for the prompt; token id), for each answer the nodes of its path
+) -> tuple:  # nodes (number of the parent, -1 for the prompt; token id), for each answer the nodes of its path
     "Merge answers that begin alike."
     nodes, paths = {}, []
     for answer in answers:
@@ -24,7 +24,7 @@ def as_tree(
 def lay_out(
     items: list[tuple],  # prompt token ids, nodes of `as_tree`
     pad: int,            # token id to fill with
-) -> tuple:              # token ids and positions (rows x width), who sees whom (rows x width x width), width of the prompts
+) -> tuple:  # token ids and positions (rows x width), who sees whom (rows x width x width), width of the prompts
     "Lay out prompts and the trees behind them in rows of equal width: prompts end, and trees begin, in one column."
     front, back = (max(len(item[side]) for item in items) for side in (0, 1))
     ids, positions = np.full((len(items), front + back), pad), np.zeros((len(items), front + back), dtype=int)
@@ -52,9 +52,14 @@ def score(
     parents, tokens = np.zeros((2, len(items), ids.shape[1] - front), dtype=int)
     for row, (_, nodes) in enumerate(items):
         if nodes: parents[row, :len(nodes)], tokens[row, :len(nodes)] = np.array(nodes).T + [[1], [0]]
-    ids, positions, see, parents, tokens = (torch.from_numpy(a).to(model.device) for a in (ids, positions, see, parents, tokens))
+    arrays = ids, positions, see, parents, tokens
+    ids, positions, see, parents, tokens = (torch.from_numpy(array).to(model.device) for array in arrays)
     mask = see[:, front - 1:].any(1).long()
-    if branching: mask = torch.zeros_like(see, dtype=model.dtype).masked_fill_(~see, torch.finfo(model.dtype).min)[:, None]
-    logits = model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=ids.shape[1] - front + 1).logits.float()
+    if branching:
+        mask = torch.zeros_like(see, dtype=model.dtype).masked_fill_(~see, torch.finfo(model.dtype).min)[:, None]
+    logits = model(
+        input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False,
+        logits_to_keep=ids.shape[1] - front + 1,
+    ).logits.float()
     rows = torch.arange(len(items), device=model.device)[:, None]
     return (logits[rows, parents, tokens] - logits.logsumexp(-1).gather(1, parents)).cpu().numpy()

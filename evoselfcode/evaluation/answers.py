@@ -133,7 +133,8 @@ def called_in(node: ast.AST) -> set[str]:
 # %% ../../nbs/evaluation/36_answers.ipynb #a7c1e0d7
 def completed(code: str, pieces: list[str]) -> str:
     "Put in front of a program what it uses and another piece of the answer defines."
-    offered, found, waiting = {}, {}, [*unknown_in(parse(code))]
+    offered, found = {}, {}
+    waiting = [*unknown_in(parse(code))]
     for node in (node for piece in pieces for node in getattr(parse(piece), "body", ())):
         if isinstance(node, STATEMENTS): offered |= {name: node for name in bound(node)}
     while waiting:
@@ -157,7 +158,9 @@ def answer_code(
         whole = lambda code: next(filter(parse, (code, code.lstrip(" "))), "") or longest_code(code)
         for code in chain(map(whole, (*reversed(blocks), part)), runs_of(part)):
             if not defines(code, entry_point): continue
-            if is_stub(code, entry_point): stub = stub or code; continue
+            if is_stub(code, entry_point):
+                stub = stub or code
+                continue
             return the_program(code, entry_point, lambda: [*blocks, *runs_of(part)])
         if stub: return stub
     blocks = [code for language, code in fenced(said) if not language or PYTHON.fullmatch(language)]

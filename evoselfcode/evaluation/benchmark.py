@@ -63,7 +63,8 @@ def parse_records(
 ) -> list[dict]:           # at least one
     "Parse the records of a data file."
     data = data.removeprefix(MARK)
-    if data.lstrip()[:1] == b"[": parsed = [(f"record {i}", *record_of(record, required)) for i, record in enumerate(whole(data, path), 1)]
+    if data.lstrip()[:1] == b"[":
+        parsed = [(f"record {i}", *record_of(record, required)) for i, record in enumerate(whole(data, path), 1)]
     else:
         lines = [(f"line {i}", line) for i, line in enumerate(data.split(b"\n"), 1) if line.removeprefix(MARK).strip()]
         parsed = [(place, *parse_line(line, required)) for place, line in lines]
@@ -78,7 +79,8 @@ class Source:
     "Where the problems of a benchmark come from."
     files: tuple[str, ...]      # names of the data file, the best first
     url: str                    # where a person can fetch it
-    hub: tuple[str, ...] = ()   # repository on the Hugging Face hub, configuration, splits joined by +; () = not there in a form that can be judged
+    # () where it is not there in a form that can be judged
+    hub: tuple[str, ...] = ()   # repository on the Hugging Face hub, configuration, splits joined by +
 
 def locate(
     source: Source,
@@ -87,9 +89,11 @@ def locate(
     "Find the data file of a benchmark, or fetch it."
     for folder in folders:
         for name in source.files:
-            if found := [folder/name] if (folder/name).is_file() else sorted(folder.rglob(name)) if folder.is_dir() else []: return found[0]
+            if (folder / name).is_file(): return folder / name
+            if folder.is_dir() and (found := sorted(folder.rglob(name))): return found[0]
     if source.hub and (path := fetch(source, folders[-1])): return path
-    raise UserError(f"{source.files[0]}: not in {' or '.join(map(str, folders))}; fetch it from {source.url} and put it there, or name its folder with -o paths.benchmarks=FOLDER")
+    way_out = f"fetch it from {source.url} and put it there, or name its folder with -o paths.benchmarks=FOLDER"
+    raise UserError(f"{source.files[0]}: not in {' or '.join(map(str, folders))}; {way_out}")
 
 def reached(repository: str, seconds: float = 5.0) -> bool:
     "Whether the hub tells of a data set, soon."
@@ -105,10 +109,12 @@ def fetch(source: Source, folder: Path) -> Path | None:
     repository, configuration, split = source.hub
     try:
         cached = DownloadConfig(local_files_only=not reached(repository))  # without, it would try for half a minute
-        with quiet(): records = load_dataset(repository, configuration or None, split=split, download_config=cached).to_list()
+        with quiet():
+            records = load_dataset(repository, configuration or None, split=split, download_config=cached).to_list()
     except Exception: return None  # no network, offline mode, no such repository: each with classes of its own
     path = write_jsonl(folder/source.files[0].removesuffix(".gz"), json.loads(json.dumps(records, default=str)))
-    write_json(path.with_suffix(".source.json"), dict(hub=repository, configuration=configuration, split=split, md5=md5_of(path.read_bytes())))
+    origin = dict(hub=repository, configuration=configuration, split=split, md5=md5_of(path.read_bytes()))
+    write_json(path.with_suffix(".source.json"), origin)
     return path
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #11efceaa
@@ -159,13 +165,16 @@ class Benchmark:
     outputs = 16                     # KiB of printed text that are kept
 
     def __init__(self, set_name: str, profile: Profile, problems: list[dict], md5: str = ""):
-        self.set_name, self.profile, self.problems, self.md5 = set_name, profile, problems, md5
+        self.set_name, self.profile = set_name, profile
+        self.problems, self.md5 = problems, md5
         self.by_task = {p["task_id"]: p for p in problems}
         self.written = ways_to_write(self.by_task)
-        if len(self.by_task) < len(problems): raise UserError(f"{set_name}: task {Counter(p['task_id'] for p in problems).most_common(1)[0][0]!r} is listed twice")
+        if len(self.by_task) < len(problems):
+            twice = Counter(p["task_id"] for p in problems).most_common(1)[0][0]
+            raise UserError(f"{set_name}: task {twice!r} is listed twice")
 
     def prompt(self, problem: dict, chat: bool = False) -> str | list[dict]:
-        "The text that a base model continues; for a chat model its messages, the last of which may be the beginning of its answer."
+        "The text that a base model continues; for a chat model its messages, the last maybe its answer's beginning."
         raise UserError(f"{self.set_name}: has no prompt of this kind")
 
     def extract(self, problem: dict, text: str, chat: bool = False) -> str:
@@ -201,8 +210,8 @@ def prompt_name(self: Benchmark, chat: bool) -> str:
 
 @patch
 def runnable(self: Benchmark, workers: int = 0, store: str | Path | None = None) -> tuple["Benchmark", dict[str, str]]:
-    "This benchmark without the tasks that no solution could pass on this machine, and for each of them why; most need nothing but Python."
-    return self, {}
+    "This benchmark without the tasks that no solution could pass on this machine, and for each of them why."
+    return self, {}  # most need nothing but Python
 
 @patch
 def prepare(self: Benchmark, samples: list[dict], workers: int = 0, store: str | Path | None = None):
@@ -248,8 +257,10 @@ def check(
 ) -> list[dict]:                  # the samples with passed, status, detail, result, checker and sandbox
     "Judge samples."
     checker = checker or benchmark.checkers[0]
-    if checker not in benchmark.checkers: raise UserError(f"{benchmark.set_name}: is judged by {' or '.join(benchmark.checkers)}, not by {checker!r}")
-    counts, results, limits = deque(), [], granted(benchmark.limits(checker))
+    if checker not in benchmark.checkers:
+        raise UserError(f"{benchmark.set_name}: is judged by {' or '.join(benchmark.checkers)}, not by {checker!r}")
+    counts, results = deque(), []
+    limits = granted(benchmark.limits(checker))
     benchmark.prepare(samples, workers, store)
     def programs():
         for sample in samples:
@@ -264,7 +275,8 @@ def check(
             which = f"{sample['task_id']}, sample {sample.get('sample_index', 0)}"
             told = f"{which}, is not run and counts as unsolved: {not_run}"
             get_logger("evaluation").warning(f"{benchmark.set_name}, {checker}: {told}")
-        results.append(sample | benchmark.result(benchmark.by_task[sample["task_id"]], sample, found, checker) | dict(checker=checker, sandbox=first.sandbox))
+        said = benchmark.result(benchmark.by_task[sample["task_id"]], sample, found, checker)
+        results.append(sample | said | dict(checker=checker, sandbox=first.sandbox))
     return results
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #d3c011ef
@@ -309,7 +321,7 @@ def taken(
 
 @patch
 def is_python(self: Benchmark, problem: dict, text: str) -> bool:
-    "Whether the benchmark's field is a program as it stands; of a text that no model wrote, for its length, that is not asked."
+    "Whether the benchmark's field is a program as it stands; not asked of a text too long to be a model's."
     program = problem.get("prompt", "") + text if self.field == "completion" else text
     return len(program) > LARGEST or stands(program)
 
@@ -337,7 +349,8 @@ def read_samples(
     extract: bool = False,  # take the programs out of chat models' answers
 ) -> list[dict]:            # task_id, the benchmark's field, sample_index, and what is carried; nothing else
     "Read samples, and tell what is odd about them."
-    samples, seen, broken, field = [], Counter(), [], benchmark.field
+    field, seen = benchmark.field, Counter()
+    samples, broken = [], []
     for one in read_given(path, list(benchmark.by_task), benchmark.set_name, field):
         task = benchmark.task_of(one.task, one.place)
         problem, carried = benchmark.by_task[task], {k: one.record[k] for k in benchmark.carried if k in one.record}
@@ -348,7 +361,9 @@ def read_samples(
             seen[task] += 1
     if not samples: raise UserError(f"{path}: holds no samples")
     if (missing := [task for task in benchmark.by_task if not seen[task]]) and not partial:
-        raise UserError(f"{path}: {len(missing)} of the {len(benchmark.problems)} tasks of {benchmark.set_name} have no sample, the first is {missing[0]}; --partial measures the others")
+        of_them = f"{len(missing)} of the {len(benchmark.problems)} tasks of {benchmark.set_name}"
+        told = f"{of_them} have no sample, the first is {missing[0]}"
+        raise UserError(f"{path}: {told}; --partial measures the others")
     for oddity in oddities(samples, field): get_logger("evaluation").warning(f"{path}: {oddity}")
     way_out = "" if extract else "; --extract takes programs out of chat models' answers"
     told = f"{len(broken)} of its {len(samples)} samples are no program that could run as it stands{way_out}"
@@ -363,8 +378,10 @@ def repeated(samples: list[dict], field: str) -> int:
 def oddities(samples: list[dict], field: str) -> list[str]:
     "Tell what a reader of the numbers should know of a file of samples."
     counts, found = Counter(s["task_id"] for s in samples).values(), []
-    if min(counts) < max(counts): found.append(f"has from {min(counts)} to {max(counts)} samples of a problem; pass@k goes up to k = {min(counts)}")
-    if again := repeated(samples, field): found.append(f"{again} of its {len(samples)} samples repeat another of their problem")
+    least, most = min(counts), max(counts)
+    if least < most: found.append(f"has from {least} to {most} samples of a problem; pass@k goes up to k = {least}")
+    if again := repeated(samples, field):
+        found.append(f"{again} of its {len(samples)} samples repeat another of their problem")
     return found
 
 def write_samples(path: str | Path, benchmark: Benchmark, samples: list[dict]) -> Path:

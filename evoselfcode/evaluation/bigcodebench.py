@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CURRENT', 'VERSION', 'DATA', 'HARD', 'FIELDS', 'REQUIRED', 'SPLITS', 'SUBSETS', 'JUDGE', 'ENDS', 'ASKED', 'BEGUN',
            'MISSING', 'NETWORK', 'ABSENT', 'count_tests', 'parsed', 'hard_ids', 'BigCodeBench', 'libraries_of',
-           'assembled', 'sound', 'runnable', 'reason']
+           'assembled', 'sound', 'runnable', 'modules_in', 'reason']
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #b3ad0aee
 import ast, importlib.util, json, re, sys, warnings
@@ -28,8 +28,10 @@ def count_tests(
     except (SyntaxError, ValueError): return 0
     def methods(name, seen):
         if name not in classes or name in seen: return set()
-        own = {node.name for node in classes[name].body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test")}
-        return own.union(*(methods(base.id, seen | {name}) for base in classes[name].bases if isinstance(base, ast.Name)))
+        functions = [n for n in classes[name].body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
+        bases = [base.id for base in classes[name].bases if isinstance(base, ast.Name)]
+        own = {function.name for function in functions if function.name.startswith("test")}
+        return own.union(*(methods(base, seen | {name}) for base in bases))
     return len(methods(name, frozenset()))
 
 def parsed(text: str) -> ast.Module:
@@ -39,10 +41,20 @@ def parsed(text: str) -> ast.Module:
         return ast.parse(text)
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #87c3b21c
-CURRENT = Profile("bigcodebench@47eff25", seconds=241.0, memory_mb=4096, note="4 GB of address space where the harness has 30; worker processes of `multiprocessing` may be ended, which the harness forbids, so that it hangs by chance")
+CURRENT = Profile(
+    "bigcodebench@47eff25", seconds=241.0, memory_mb=4096,
+    note="4 GB of address space where the harness has 30; worker processes of `multiprocessing` may be ended, which "
+         "the harness forbids, so that it hangs by chance",
+)
 VERSION = "v0.1.4"
-DATA = Source((f"BigCodeBench-{VERSION}.jsonl", f"BigCodeBench-{VERSION}.jsonl.gz", f"BigCodeBench-{VERSION}*.jsonl", f"BigCodeBench-{VERSION}*.jsonl.gz"),
-              "https://huggingface.co/datasets/bigcode/bigcodebench", ("bigcode/bigcodebench", "", VERSION))
+DATA = Source(
+    (
+        f"BigCodeBench-{VERSION}.jsonl", f"BigCodeBench-{VERSION}.jsonl.gz", f"BigCodeBench-{VERSION}*.jsonl",
+        f"BigCodeBench-{VERSION}*.jsonl.gz",
+    ),
+    "https://huggingface.co/datasets/bigcode/bigcodebench",
+    ("bigcode/bigcodebench", "", VERSION),
+)
 HARD = Source((f"BigCodeBench-Hard-{VERSION}.jsonl", f"BigCodeBench-Hard-{VERSION}.jsonl.gz", "hard_task_ids.json"),
               "https://huggingface.co/datasets/bigcode/bigcodebench-hard", ("bigcode/bigcodebench-hard", "", VERSION))
 FIELDS = "task_id", "complete_prompt", "instruct_prompt", "canonical_solution", "code_prompt", "test", "entry_point"
@@ -57,7 +69,8 @@ def hard_ids(
     if path.suffix != ".json": return {r["task_id"] for r in parse_records(read_bytes(path), path, dict(task_id=TEXT))}
     try: ids = json.loads(read_bytes(path))
     except ValueError as error: raise UserError(f"{path}: broken JSON ({error})") from None
-    if not isinstance(ids, list) or not all(isinstance(task, str) for task in ids): raise UserError(f"{path}: must be a list of task ids, such as [\"BigCodeBench/13\"]")
+    if not isinstance(ids, list) or not all(isinstance(task, str) for task in ids):
+        raise UserError(f"{path}: must be a list of task ids, such as [\"BigCodeBench/13\"]")
     return set(ids)
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #e598c808
@@ -65,29 +78,42 @@ SPLITS, SUBSETS = ("complete", "instruct"), ("full", "hard")
 JUDGE = "from harnesses.bigcodebench import run"
 ENDS = ("<|endoftext|>", "<|endofmask|>", "</s>", "\nif __name__", "\ndef main(", "\nprint(")  # of every answer
 ASKED = "Please provide a self-contained Python script that solves the following problem in a markdown code block:"
-BEGUN = "Below is a Python script with a self-contained function that solves the problem and passes corresponding tests:"
+BEGUN = (
+    "Below is a Python script with a self-contained function that solves the problem and passes corresponding tests:"
+)
 
 class BigCodeBench(Benchmark):
     "The rules of BigCodeBench's harness."
-    key, checkers, field, carried, max_new_tokens = "bigcodebench", (OFFICIAL,), "solution", ("raw_solution",), 1280
+    key, field = "bigcodebench", "solution"
+    checkers, carried = (OFFICIAL,), ("raw_solution",)
+    max_new_tokens = 1280
     stops, chat_stops = (*ENDS, "\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert "), (*ENDS, "\n```\n")
 
-    def __init__(self, problems: list[dict], split: str = "complete", subset: str = "full", calibrated: bool = True, profile: Profile = CURRENT, md5: str = "", libraries: frozenset = frozenset(), whole: int = 0):
+    def __init__(
+        self, problems: list[dict], split: str = "complete", subset: str = "full", calibrated: bool = True,
+        profile: Profile = CURRENT, md5: str = "", libraries: frozenset = frozenset(), whole: int = 0,
+    ):
         for what, given, known in (("split", split, SPLITS), ("subset", subset, SUBSETS)):
             if given not in known: raise UserError(f"{self.key}: {what} {given!r}: must be one of {', '.join(known)}")
-        self.split, self.subset, self.calibrated, self.whole = split, subset, calibrated, whole or len(problems)
-        self.libraries = libraries or frozenset().union(*map(libraries_of, problems))  # what the harness's environment has
+        self.split, self.subset = split, subset
+        self.calibrated = calibrated
+        self.whole = whole or len(problems)
+        # what the harness's environment has
+        self.libraries = libraries or frozenset().union(*map(libraries_of, problems))
         left = f", {len(problems)} runnable here" if self.whole != len(problems) else ""
-        super().__init__(f"{self.key}[{split}, {subset}-{self.whole}{left}{'' if calibrated else ', not calibrated'}]", profile, problems, md5)
+        way = "" if calibrated else ", not calibrated"
+        super().__init__(f"{self.key}[{split}, {subset}-{self.whole}{left}{way}]", profile, problems, md5)
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #2a968e21
 def libraries_of(
     problem: dict,
 ) -> set[str]:  # importable names
     "Tell which libraries a task says it uses."
-    try: named = ast.literal_eval(problem.get("libs") or "[]") if isinstance(problem.get("libs"), (str, type(None))) else problem["libs"]
-    except (ValueError, SyntaxError): named = []
-    return {str(name).split(".")[0] for name in named} if isinstance(named, (list, tuple)) else set()
+    names = problem.get("libs")
+    try:
+        if names is None or isinstance(names, str): names = ast.literal_eval(names or "[]")
+    except (ValueError, SyntaxError): return set()
+    return {str(name).split(".")[0] for name in names} if isinstance(names, (list, tuple)) else set()
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #014daab0
 def _load(
@@ -100,21 +126,30 @@ def _load(
 ) -> BigCodeBench:
     "Read the problems from the first folder that has them, else from the hub."
     folders = [Path(folder) for folder in folders]
-    problems = parse_records(data := read_bytes(path := locate(DATA, folders)), path, REQUIRED)
-    libraries, hard = frozenset().union(*map(libraries_of, problems)), hard_ids(folders) if subset == "hard" else None
-    if hard and (lost := sorted(hard - {p["task_id"] for p in problems})): raise UserError(f"{path}: lacks {len(lost)} of the hard tasks, the first is {lost[0]}")
-    if isinstance(profile, str) and profile != CURRENT.name: raise UserError(f"{cls.key}: profile {profile!r}: must be {CURRENT.name}")
+    path = locate(DATA, folders)
+    data = read_bytes(path)
+    problems = parse_records(data, path, REQUIRED)
+    libraries = frozenset().union(*map(libraries_of, problems))
+    hard = hard_ids(folders) if subset == "hard" else None
+    if hard and (lost := sorted(hard - {p["task_id"] for p in problems})):
+        raise UserError(f"{path}: lacks {len(lost)} of the hard tasks, the first is {lost[0]}")
+    if isinstance(profile, str):
+        if profile != CURRENT.name: raise UserError(f"{cls.key}: profile {profile!r}: must be {CURRENT.name}")
+        profile = CURRENT
     kept = [p for p in problems if hard is None or p["task_id"] in hard]
-    return named(cls(kept, split, subset, calibrated, CURRENT if isinstance(profile, str) else profile, md5_of(data), libraries), path)
+    return named(cls(kept, split, subset, calibrated, profile, md5_of(data), libraries), path)
 
 BigCodeBench.load = classmethod(_load)
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #7cba2429
 def _prompt(self: BigCodeBench, problem: dict, chat: bool = False) -> str | list[dict]:
     "A base model gets the head with its docstring as it is; a chat model is asked, and its answer begun."
-    if not chat and self.split == "instruct": raise UserError(f"{self.set_name}: a base model cannot be asked in words; take the split `complete`, or a chat model")
+    if not chat and self.split == "instruct":
+        told = "a base model cannot be asked in words; take the split `complete`, or a chat model"
+        raise UserError(f"{self.set_name}: {told}")
     if not chat: return problem["complete_prompt"]
-    asked = f"```\n{problem['complete_prompt'].strip()}\n```" if self.split == "complete" else problem["instruct_prompt"].strip()
+    if self.split == "complete": asked = f"```\n{problem['complete_prompt'].strip()}\n```"
+    else: asked = problem["instruct_prompt"].strip()
     return [dict(role="user", content=f"{ASKED}\n{asked}\n"), dict(role="assistant", content=f"{BEGUN}\n```python\n")]
 
 def _extract(self: BigCodeBench, problem: dict, text: str, chat: bool = False) -> str:
@@ -125,16 +160,13 @@ def _extract(self: BigCodeBench, problem: dict, text: str, chat: bool = False) -
 BigCodeBench.prompt, BigCodeBench.extract = _prompt, _extract
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #a0b82dc7
-def assembled(
-    problem: dict,
-    solution: str,
-    calibrated: bool = True,
-) -> str:
+def assembled(problem: dict, solution: str, calibrated: bool = True) -> str:
     "Put the program together that is judged."
     return f"{problem['code_prompt']}\n    pass\n{solution}" if calibrated else solution
 
 def _programs(self: BigCodeBench, problem: dict, sample: dict, checker: str) -> list[Program]:
-    return [Program(JUDGE, call=call_of("run", assembled(problem, sample[self.field], self.calibrated), problem["test"], float(self.profile.seconds)))]
+    program = assembled(problem, sample[self.field], self.calibrated)
+    return [Program(JUDGE, call=call_of("run", program, problem["test"], float(self.profile.seconds)))]
 
 def _limits(self: BigCodeBench, checker: str) -> Limits:
     return replace(Benchmark.limits(self, checker), seconds=self.profile.seconds + 1, profile=LIBS)
@@ -148,55 +180,79 @@ BigCodeBench.programs, BigCodeBench.limits, BigCodeBench.canonical = _programs, 
 MISSING, NETWORK = "missing-dependency", "needs-network"
 ABSENT = re.compile(r"(?:No module named '|`Import )(\w+)")  # the second: what pandas says
 
+def sound(told) -> bool:
+    "Whether what came back has the form that the harness module gives it; a program may have sent it."
+    if type(told) is not dict or set(told) != {"ran", "skipped", "details", "tampered", "network"}: return False
+    def texts(values): return all(type(value) is str for value in values)
+    if not all(type(told[key]) is list and texts(told[key]) for key in ("tampered", "network")): return False
+    if not type(told["ran"]) is type(told["skipped"]) is int: return False
+    return type(told["details"]) is dict and all(map(texts, told["details"].items()))
+
+# %% ../../nbs/evaluation/42_bigcodebench.ipynb #cd28d553
 def _result(self: BigCodeBench, problem: dict, sample: dict, verdicts: list[Verdict], checker: str) -> dict:
     verdict, = verdicts
     told = verdict.value if verdict.passed else None
-    row = dict(passed=False, status=verdict.status, detail=verdict.detail, result="timeout", verdict="in-process", details={}, network=[])
+    row = dict(
+        passed=False, status=verdict.status, detail=verdict.detail, result="timeout", verdict="in-process", details={},
+        network=[],
+    )
     if not verdict.passed: return row
     if not sound(told): return row | dict(status=FAILED, detail="tampered with its answer", result="fail")
     details, number = told["details"], count_tests(problem["test"])
     row |= dict(details=details, network=told["network"], result="fail" if details else "pass")
     if told["tampered"]: row["tampered"] = told["tampered"]
-    if absent := [name for text in details.values() for name in ABSENT.findall(text) if name in self.libraries and name not in sys.stdlib_module_names]: return row | dict(status=MISSING, detail=absent[0])
+    absent = [name for text in details.values() for name in ABSENT.findall(text)]
+    absent = [name for name in absent if name in self.libraries and name not in sys.stdlib_module_names]
+    if absent: return row | dict(status=MISSING, detail=absent[0])
     if details:
         (name, text), more = next(iter(details.items())), len(details) - 1
-        return row | dict(status=TIMEOUT if text.endswith("Late: Timed out!") else FAILED, detail=f"{name}: {text}" + f" (and {more} more)" * (more > 0))
+        status = TIMEOUT if text.endswith("Late: Timed out!") else FAILED
+        return row | dict(status=status, detail=f"{name}: {text}" + f" (and {more} more)" * (more > 0))
     if told["tampered"]: return row | dict(status=FAILED, detail=f"tampered with {', '.join(told['tampered'][:5])}")
-    if told["ran"] != number: return row | dict(status=FAILED, detail=f"tampered with the tests: {told['ran']} of {number} ran")
-    if told["skipped"] and "skip" not in problem["test"].lower(): return row | dict(status=FAILED, detail=f"tampered with the tests: {told['skipped']} of {number} skipped")
+    if told["ran"] != number:
+        return row | dict(status=FAILED, detail=f"tampered with the tests: {told['ran']} of {number} ran")
+    if told["skipped"] and "skip" not in problem["test"].lower():
+        return row | dict(status=FAILED, detail=f"tampered with the tests: {told['skipped']} of {number} skipped")
     return row | dict(passed=True, status=PASSED, detail="")
-
-def sound(told) -> bool:
-    "Whether what came back has the form that the harness module gives it; a program may have sent it."
-    if type(told) is not dict or set(told) != {"ran", "skipped", "details", "tampered", "network"}: return False
-    lists = all(type(told[key]) is list and all(type(item) is str for item in told[key]) for key in ("tampered", "network"))
-    return lists and type(told["ran"]) is type(told["skipped"]) is int and type(told["details"]) is dict and all(type(text) is str for item in told["details"].items() for text in item)
 
 BigCodeBench.result = _result
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #08931989
 def runnable(
     benchmark: BigCodeBench,
-    workers: int = 0,             # 0 = one per core
+    workers: int = 0,                 # 0 = one per core
     store: str | Path | None = None,  # a file that keeps verdicts
-    progress: str | None = None,  # name of a progress bar; None = no bar
-) -> tuple[BigCodeBench, dict[str, str]]:  # restricted to the tasks that can be judged here; why each of the others cannot
+    progress: str | None = None,      # name of a progress bar; None = no bar
+) -> tuple[BigCodeBench, dict[str, str]]:  # restricted to the tasks that can be judged here; why others cannot
     "Judge the authors' own solutions, and leave out the tasks whose solution does not pass here."
-    rows = check(benchmark, [benchmark.canonical(problem) for problem in benchmark.problems], workers=workers, progress=progress, store=store)
+    samples = [benchmark.canonical(problem) for problem in benchmark.problems]
+    rows = check(benchmark, samples, workers=workers, progress=progress, store=store)
     reasons = {row["task_id"]: reason(benchmark.by_task[row["task_id"]], row) for row in rows if not row["passed"]}
-    if len(reasons) == len(rows): raise UserError(f"{benchmark.set_name}: no task can be judged here; the first, {rows[0]['task_id']}: {reasons[rows[0]['task_id']]}")
+    if len(reasons) == len(rows):
+        first = rows[0]["task_id"]
+        raise UserError(f"{benchmark.set_name}: no task can be judged here; the first, {first}: {reasons[first]}")
     if not reasons: return benchmark, {}
     kept = [problem for problem in benchmark.problems if problem["task_id"] not in reasons]
-    left = type(benchmark)(kept, benchmark.split, benchmark.subset, benchmark.calibrated, benchmark.profile, benchmark.md5, benchmark.libraries, benchmark.whole)
+    left = type(benchmark)(
+        kept, benchmark.split, benchmark.subset, benchmark.calibrated, benchmark.profile, benchmark.md5,
+        benchmark.libraries, benchmark.whole,
+    )
     return named(left, Path(benchmark.data)), reasons
 
 BigCodeBench.runnable = lambda self, workers=0, store=None: runnable(self, workers, store, f"{self.set_name}, authors")
 
+# %% ../../nbs/evaluation/42_bigcodebench.ipynb #6cd3de1b
+def modules_in(node: ast.AST) -> list[str]:
+    "The modules that a node imports, but for relative ones."
+    if isinstance(node, ast.Import): return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
+
 def reason(problem: dict, row: dict) -> str:
     "Say why the authors' own solution does not pass here."
-    imports = [node for text in (problem["complete_prompt"], problem["test"]) for node in ast.walk(parsed(text))]
-    named = {name.split(".")[0] for node in imports for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else [])}
+    nodes = [node for text in (problem["complete_prompt"], problem["test"]) for node in ast.walk(parsed(text))]
+    named = {name.split(".")[0] for node in nodes for name in modules_in(node)}
     named.update(name for text in row["details"].values() for name in ABSENT.findall(text))
-    if absent := sorted(name for name in named if importlib.util.find_spec(name) is None): return f"{MISSING}: {', '.join(absent)}"
+    if absent := sorted(name for name in named if importlib.util.find_spec(name) is None):
+        return f"{MISSING}: {', '.join(absent)}"
     if row["network"]: return f"{NETWORK}: {row['network'][0]}"
     return f"its own solution fails here: {row['status']} {row['detail']}"

@@ -47,18 +47,23 @@ def plain_words(
     "Read the words of a problem out of its prompt."
     tree = parse(source) or parse(source.rstrip() + "\n    pass\n")
     node = (find_function(tree, entry_point) or tree) if tree else None
-    texts = [n.value.value for n in (node.body if node else []) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant) and isinstance(n.value.value, str)]
+    values = [n.value for n in (node.body if node else []) if isinstance(n, ast.Expr)]
+    texts = [value.value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
     lines, example = [], False
     for line in lines_of(texts[0] if texts else ""):
-        example = bool(line.strip()) and (example or line.lstrip().startswith(">>>"))  # the answer stands below the question, up to an empty line
-        if not example and not re.match(r"\s*(assert\b|examples?\W*$|for examples?\W*$)", line, re.IGNORECASE): lines.append(line.strip())
+        # the answer stands below the question, up to an empty line
+        example = bool(line.strip()) and (example or line.lstrip().startswith(">>>"))
+        if not example and not re.match(r"\s*(assert\b|examples?\W*$|for examples?\W*$)", line, re.IGNORECASE):
+            lines.append(line.strip())
     return "\n".join(lines).strip()
 
 def _humaneval(r: dict) -> dict:
     entry, stub = r["entry_point"], r["prompt"].rstrip("\n") + "\n    pass\n"
     tests = f"{r['test']}\n\ncheck({entry})\n" if r.get("test") else r.get("assertion", "")
-    return dict(text=plain_words(r["prompt"], entry), code=r["prompt"] + r["canonical_solution"], tests=tests, context=stub if parse(stub) else "",
-                inputs=() if tests else tuple(r.get("base_input", ())))
+    return dict(
+        text=plain_words(r["prompt"], entry), code=r["prompt"] + r["canonical_solution"], tests=tests,
+        context=stub if parse(stub) else "", inputs=() if tests else tuple(r.get("base_input", ())),
+    )
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #8731131b
 def _mbpp(r: dict) -> dict:
@@ -67,27 +72,39 @@ def _mbpp(r: dict) -> dict:
     defined = [n.name for n in (parse(code) or ast.Module([], [])).body if isinstance(n, ast.FunctionDef)]
     asked = re.findall(r"(\w+)\s*\(", tests[0] if tests else "")
     before = "\n".join([*r.get("test_imports", []), r.get("test_setup_code") or ""]).strip()
-    return dict(text=r.get("text") or r.get("prompt", ""), code=code, tests="\n".join(tests), context=before,
-                entry_point=r.get("entry_point") or next((n for n in asked if n in defined), defined[-1] if defined else ""))
+    return dict(
+        text=r.get("text") or r.get("prompt", ""), code=code, tests="\n".join(tests), context=before,
+        entry_point=r.get("entry_point") or next((n for n in asked if n in defined), defined[-1] if defined else ""),
+    )
 
 def _lcb(r: dict) -> dict:
-    shown, meta = (json.loads(r[k]) if isinstance(r.get(k), str) else r.get(k) or {} for k in ("public_test_cases", "metadata"))
+    def read(k): return json.loads(r[k]) if isinstance(r.get(k), str) else r.get(k) or {}
+    shown, meta = read("public_test_cases"), read("metadata")
     asked = [t for t in shown if t.get("testtype") == "functional"]
     given = [[json.loads(line) for line in lines_of(t["input"]) if line.strip()] for t in asked]
     return dict(task_id=r["question_id"], text=r["question_content"], entry_point=meta.get("func_name", ""),
                 inputs=tuple(given), answers=tuple(json.loads(t["output"]) for t in asked))
 
+# %% ../../nbs/evaluation/43_contamination.ipynb #a71bd978
 def problem_of(
     r: dict,         # a record as the benchmark's file has it
     benchmark: str,  # name of the set
 ) -> Problem:
     "Reduce a record to the neutral one, by the fields that it has."
-    if "question_content" in r: found = _lcb(r)
-    elif "complete_prompt" in r: found = dict(text=r.get("instruct_prompt", ""), code=r["complete_prompt"] + r["canonical_solution"])
-    elif "canonical_solution" in r: found = _humaneval(r)
-    elif "test_list" in r: found = _mbpp(r)
-    else: found = dict(text=r.get("text") or r.get("description", ""), code=r.get("code", ""), tests=r.get("tests") or r.get("test", ""), context=r.get("context", ""),
-                       inputs=tuple(r.get("inputs", ())), answers=tuple(r.get("answers", ())))
+    if "question_content" in r:
+        found = _lcb(r)
+    elif "complete_prompt" in r:
+        found = dict(text=r.get("instruct_prompt", ""), code=r["complete_prompt"] + r["canonical_solution"])
+    elif "canonical_solution" in r:
+        found = _humaneval(r)
+    elif "test_list" in r:
+        found = _mbpp(r)
+    else:
+        found = dict(
+            text=r.get("text") or r.get("description", ""), code=r.get("code", ""),
+            tests=r.get("tests") or r.get("test", ""), context=r.get("context", ""), inputs=tuple(r.get("inputs", ())),
+            answers=tuple(r.get("answers", ())),
+        )
     found = dict(task_id=r.get("task_id"), entry_point=r.get("entry_point", "")) | found
     return Problem(benchmark, **found | dict(task_id=str(found["task_id"])))
 
@@ -101,15 +118,19 @@ def problems_of(
     return [problem_of(r, name or getattr(benchmark, "key", "")) for r in records]
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #9bae7903
-TOKEN = re.compile(r'''(\#[^\n]*)|((?:\b[rRbBuUfF]{1,2})?(?:"""[\s\S]*?"""|\'\'\'[\s\S]*?\'\'\'))|("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\d[\w.]*|\w+|->|\*\*=?|//=?|<<|>>|[<>=!+\-*/%&|^@:]=|[^\w\s])''')
+TOKEN = re.compile(  # a comment, a long string, or all else: a short string, a number, a name, an operator, a sign
+    r'''(\#[^\n]*)|'''
+    r'''((?:\b[rRbBuUfF]{1,2})?(?:"""[\s\S]*?"""|\'\'\'[\s\S]*?\'\'\'))|'''
+    r'''("(?:\\.|[^"\\\n])*"|'''
+    r"'(?:\\.|[^'\\\n])*'|"
+    r'''\d[\w.]*|\w+|->|\*\*=?|//=?|<<|>>|[<>=!+\-*/%&|^@:]=|[^\w\s])'''
+)
 
 def words(text: str) -> list[str]:
     "Cut prose into lower-case words."
     return re.findall(r"\w+", text.lower())
 
-def streams(
-    code: str,
-) -> tuple[list[str], list[str]]:  # tokens of the code, words of its docstrings and comments
+def streams(code: str) -> tuple[list[str], list[str]]:  # tokens of the code, words of its docstrings and comments
     "Cut a program into its two streams."
     tokens, prose = [], []
     for comment, long, token in TOKEN.findall(code):
@@ -123,25 +144,32 @@ N, LEAST = 10, dict(code=8, words=4)
 
 def runs(tokens: list[str]) -> Iterator[tuple]: return zip(*(tokens[i:] for i in range(N)))
 
-COMMON = {*keyword.kwlist, *dir(builtins), *dir(str), *dir(list), *dir(dict), *dir(set), "List", "Dict", "Tuple", "Set", "Optional", "Any", "self", "math"}
+COMMON = {
+    *keyword.kwlist, *dir(builtins), *dir(str), *dir(list), *dir(dict), *dir(set), "List", "Dict", "Tuple", "Set",
+    "Optional", "Any", "self", "math",
+}
 
 def telling(run: tuple, part: str) -> bool:
     "Whether a run says more than an idiom: code with two names or values of its own."
-    return part == "words" or len({t for t in run if t not in COMMON and (t.isidentifier() and len(t) > 1 or t[0] == '"' and len(t) > 4 or t[0].isdigit() and len(t) > 1)}) > 1
+    def own(t): return t.isidentifier() and len(t) > 1 or t[0] == '"' and len(t) > 4 or t[0].isdigit() and len(t) > 1
+    return part == "words" or len({t for t in run if t not in COMMON and own(t)}) > 1
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #ab6f4416
 class Texts:
     "An index of all runs of ten tokens in a set of problems."
     def __init__(self, problems: list[Problem]):
         self.tokens = [dict(code=streams(p.code)[0], words=words(p.text)) for p in problems]
-        self.whole, self.places, seen = {}, dict(code={}, words={}), Counter()
+        self.whole, self.places = {}, dict(code={}, words={})
+        seen = Counter()
         for i, parts in enumerate(self.tokens):
             for part, tokens in parts.items():
                 if len(tokens) >= LEAST[part]: self.whole.setdefault((part, *tokens), []).append(i)
                 for at, run in enumerate(runs(tokens)): self.places[part].setdefault(run, []).append((i, at))
                 seen.update({(part, *run) for run in runs(tokens)})
-        self.boilerplate = {run for run, n in seen.items() if n > max(2, len(problems) / 100) or not telling(run[1:], run[0])}
-        self.own = [{part: len({(part, *run) for run in runs(tokens)} - self.boilerplate) for part, tokens in parts.items()} for parts in self.tokens]
+        most = max(2, len(problems) / 100)
+        self.boilerplate = {run for run, n in seen.items() if n > most or not telling(run[1:], run[0])}
+        def own(part, tokens): return len({(part, *run) for run in runs(tokens)} - self.boilerplate)
+        self.own = [{part: own(part, tokens) for part, tokens in parts.items()} for parts in self.tokens]
 
     def find(self, row: "Row") -> Iterator[tuple]:  # (problem, kind, where, detail, share)
         "Compare one row's texts with all problems."
@@ -151,24 +179,35 @@ class Texts:
             for at, run in enumerate(runs(tokens)):
                 for i, there in self.places[part].get(run, ()):
                     its = self.tokens[i][part]
-                    if there == 0 and tokens[at:at + len(its)] == its: yield i, EXACT, where, "holds the text of", 1.0
-                    elif at == 0 and its[there:there + len(tokens)] == tokens: yield i, EXACT, where, "is a piece of the text of", len(tokens) / len(its)
+                    if there == 0 and tokens[at:at + len(its)] == its:
+                        yield i, EXACT, where, "holds the text of", 1.0
+                    elif at == 0 and its[there:there + len(tokens)] == tokens:
+                        yield i, EXACT, where, "is a piece of the text of", len(tokens) / len(its)
                     if (part, *run) not in self.boilerplate: shared.setdefault(i, {})[run] = at
-            for i, found in shared.items(): yield i, TEN_GRAM, where, f"has `{' '.join(next(iter(found)))}` from", len(found) / self.own[i][part]
+            for i, found in shared.items():
+                yield i, TEN_GRAM, where, f"has `{' '.join(next(iter(found)))}` from", len(found) / self.own[i][part]
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #bd61dbfd
+def _is_beside(n: ast.stmt) -> bool:
+    "Whether a statement is an import, or a constant as docstrings are."
+    return isinstance(n, (ast.Import, ast.ImportFrom)) or isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)
+
+def _unhinted(n: ast.stmt) -> ast.stmt:
+    return ast.Assign([n.target], n.value) if isinstance(n, ast.AnnAssign) and n.value else n
+
 def bare(tree: ast.AST) -> ast.AST:
     "Take docstrings, hints and imports out of a tree, in place."
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            node.body = [n for n in node.body if not isinstance(n, (ast.Import, ast.ImportFrom)) and not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))] or [ast.Pass()]
+            node.body = [n for n in node.body if not _is_beside(n)] or [ast.Pass()]
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)): node.returns = None
         if isinstance(node, ast.arg): node.annotation = None
         for name in ("body", "orelse", "finalbody"):
             block = getattr(node, name, None)
-            if isinstance(block, list): setattr(node, name, [ast.Assign([n.target], n.value) if isinstance(n, ast.AnnAssign) and n.value else n for n in block])
+            if isinstance(block, list): setattr(node, name, [_unhinted(n) for n in block])
     return tree
 
+# %% ../../nbs/evaluation/43_contamination.ipynb #3489a399
 def shapes(code: str) -> dict[str, str]:  # hash of a tree: what it is of
     "Hash the normal form of a program and of each of its functions."
     found = {}
@@ -178,8 +217,11 @@ def shapes(code: str) -> dict[str, str]:  # hash of a tree: what it is of
         for node in tops(bare(alone)):
             inner = node.body if isinstance(node, ast.ClassDef) else [node]
             for f in inner:
-                if isinstance(f, ast.FunctionDef): name = f.name; found[content_id(normal_form(ast.Module([f], [])))] = name  # the normal form takes the name away
-        return found | ({content_id(normal_form(bare(whole))): "the program"} if len(alone.body) > 1 else {})
+                if not isinstance(f, ast.FunctionDef): continue
+                name = f.name  # the normal form takes it away
+                found[content_id(normal_form(ast.Module([f], [])))] = name
+        if len(alone.body) > 1: found[content_id(normal_form(bare(whole)))] = "the program"
+        return found
     except RecursionError: return {}
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #68356142
@@ -193,7 +235,8 @@ class Row:
 
 def row_of(index: int, r: dict) -> Row:
     "Cut one record into what is compared."
-    code, said = (next((str(r[k]) for k in keys if r.get(k)), "") for keys in (("code", "completion"), ("description", "prompt", "text")))
+    def first(*keys): return next((str(r[k]) for k in keys if r.get(k)), "")
+    code, said = first("code", "completion"), first("description", "prompt", "text")
     tree = parse(code)
     tokens, prose = streams(code if tree else "\n".join(block for _, block in fenced(code)) or code)
     texts = ("code", "code", tokens), ("words", "description", words(said)), ("words", "docstring", prose)
@@ -204,14 +247,15 @@ def functions_of(code: str) -> list[tuple[str, int, int]]:  # name or Class.meth
     "List what a program offers to be called."
     found = []
     for node in tops(parse(code)):
-        inner = node.body if isinstance(node, ast.ClassDef) else [node]
-        own = {n.name: n for n in inner if isinstance(n, ast.FunctionDef)}
-        if isinstance(node, ast.ClassDef) and "__init__" in own and taken(own["__init__"])[0] > 1: continue
+        in_class = isinstance(node, ast.ClassDef)
+        own = {n.name: n for n in (node.body if in_class else [node]) if isinstance(n, ast.FunctionDef)}
+        if in_class and "__init__" in own and taken(own["__init__"])[0] > 1: continue
         for name, n in own.items():
             low, high = taken(n)
             if name.startswith("__") or low < 0: continue
-            bound = isinstance(node, ast.ClassDef) and not any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in n.decorator_list)
-            found.append((f"{node.name}.{name}" if isinstance(node, ast.ClassDef) else name, max(0, low - bound), high - bound))
+            static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in n.decorator_list)
+            bound = in_class and not static
+            found.append((f"{node.name}.{name}" if in_class else name, max(0, low - bound), high - bound))
     return list({f[0]: f for f in found}.values())
 
 def taken(node: ast.FunctionDef) -> tuple[int, int]:  # fewest is -1 for one that needs keywords
@@ -221,57 +265,92 @@ def taken(node: ast.FunctionDef) -> tuple[int, int]:  # fewest is -1 for one tha
     return -1 if any(d is None for d in a.kw_defaults) else most - len(a.defaults), 99 if a.vararg else most
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #02612891
-PROBES, LONGEST = 4, 400  # per problem; characters of one
-
-def recorded(problems: list[Problem], limits: Limits, workers: int, store) -> list[tuple | str]:  # whether it is quick, [arguments, answer] each, encoded; or why there are none
+def recorded(
+    problems: list[Problem], limits: Limits, workers: int, store
+) -> list[tuple | str]:  # whether it is quick, [arguments, answer] each, encoded; or why there are none
     "Run each reference solution under its problem's tests, and note what it was asked and what it said."
     def program(p):
         inputs = [encode(list(given)) for given in p.inputs[:64]]
-        return Program("from harnesses.probing import record", call=call_of("record", p.code, p.entry_point, p.context, p.tests, inputs, 64), seconds=max(limits.seconds, 5))
-    found, asked = {}, [(i, p) for i, p in enumerate(problems) if p.code and p.entry_point and (p.tests or p.inputs) and not p.answers]
+        call = call_of("record", p.code, p.entry_point, p.context, p.tests, inputs, 64)
+        return Program("from harnesses.probing import record", call=call, seconds=max(limits.seconds, 5))
+    def can_be_asked(p): return p.code and p.entry_point and (p.tests or p.inputs) and not p.answers
+    found, asked = {}, [(i, p) for i, p in enumerate(problems) if can_be_asked(p)]
     for (i, _), v in zip(asked, run_programs((program(p) for _, p in asked), limits, workers, store=store)):
         said = v.value if isinstance(v.value, str) else f"its solution was not run: {v.status} {v.detail}"
         found[i] = json.loads(said) if said.startswith("[") else said
     for i, p in enumerate(problems):
-        if p.answers: found[i] = [True, [[encode(list(given)), encode(answer)] for given, answer in zip(p.inputs, p.answers)]]
+        if p.answers:
+            found[i] = [True, [[encode(list(given)), encode(answer)] for given, answer in zip(p.inputs, p.answers)]]
     return [found.get(i) or "there is nothing to ask: no function with tests or inputs" for i in range(len(problems))]
+
+# %% ../../nbs/evaluation/43_contamination.ipynb #4369fa32
+PROBES, LONGEST = 4, 400  # per problem; characters of one
 
 def chosen(calls: list) -> list:  # the best first
     "Choose a problem's probes: different answers, telling ones first, none long."
     sized = sorted(calls, key=lambda c: len(json.dumps(c)))
-    short, kept = [c for c in sized if len(json.dumps(c)) <= LONGEST] or sized[:1], {}
+    short = [c for c in sized if len(json.dumps(c)) <= LONGEST] or sized[:1]
+    kept = {}
     for c in short: kept.setdefault(json.dumps(c[1]), c)  # one for each answer
-    telling = sorted(kept.values(), key=lambda c: (c[1] in ([], "", 0, None, False, True, 1), -len(json.dumps(c[1]))))[:PROBES]
+    def rank(c): return c[1] in ([], "", 0, None, False, True, 1), -len(json.dumps(c[1]))
+    telling = sorted(kept.values(), key=rank)[:PROBES]
     return telling + [c for c in reversed(short) if c not in telling][:PROBES - len(telling)]
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #369019fb
-STAND_IN, BATCH, PATIENCE = "the_function_of_the_row", 16, 0.1  # programs asked by one child; seconds for the questions of one problem
+STAND_IN = "the_function_of_the_row"
+BATCH = 16      # programs asked by one child
+PATIENCE = 0.1  # seconds for the questions of one problem
 
-def plausible(codes: list[str], calls: list, limits: Limits, workers: int, store) -> list[list | str]:  # per code [function, problem] each; or why it could not be asked
-    "Find the functions that answer the probes of a problem."
+def _tables(calls: list) -> dict[int, str]:  # number of arguments: JSON of [problem, seconds, probes] each
+    "Lay out the probes of all problems for the child that asks."
     tables = {}
     for i, c in enumerate(calls):
-        if not isinstance(c, str): tables.setdefault(len(c[1][0][0]), []).append([i, PATIENCE if c[0] else 10 * PATIENCE, chosen(c[1])])
-    texts = {count: json.dumps(table) for count, table in tables.items()}
-    kept, about = VerdictStore(store) if store else None, [mechanism(), content_id(texts), limits.memory_mb]
+        if isinstance(c, str): continue
+        patience = PATIENCE if c[0] else 10 * PATIENCE
+        tables.setdefault(len(c[1][0][0]), []).append([i, patience, chosen(c[1])])
+    return {count: json.dumps(table) for count, table in tables.items()}
+
+def _asking(batch: list[tuple], texts: dict[int, str], seconds: float) -> Program:
+    call = call_of("agreeing", [b[:2] for b in batch], list(texts.items()))
+    return Program("from harnesses.probing import agreeing", call=call, seconds=seconds)
+
+def _fitting(code: str, texts: dict[int, str]) -> list[list]:  # [function, numbers of arguments] each
+    fits = [[name, [n for n in texts if low <= n <= high]] for name, low, high in functions_of(code)]
+    return [[name, fit] for name, fit in fits if fit]
+
+def _checked(pairs, functions: list[list], problems: int) -> list[list] | str:
+    "Take of what came back, which may be forged, only the form that it has to have."
+    if isinstance(pairs, list) and pairs:
+        return [[f[0], i] for f in functions for i in range(problems) if [f[0], i] in pairs]
+    return pairs if isinstance(pairs, (list, str)) else "it tampered with its answers"
+
+# %% ../../nbs/evaluation/43_contamination.ipynb #f39ea2d2
+def plausible(
+    codes: list[str], calls: list, limits: Limits, workers: int, store,
+) -> list[list | str]:  # per code [function, problem] each; or why it could not be asked
+    "Find the functions that answer the probes of a problem."
+    texts = _tables(calls)
+    kept = VerdictStore(store) if store else None
+    about = [mechanism(), content_id(texts), limits.memory_mb]
     found, left = {}, []
     for code in codes:
-        functions = [[name, fit] for name, low, high in functions_of(code) if (fit := [n for n in texts if low <= n <= high])]
+        functions = _fitting(code, texts)
         key = hashlib.sha256(json.dumps([*about, code]).encode()).digest()
         if not functions: found[code] = []
         elif kept and (known := kept.get(key)): found[code] = known["value"]
         else: left.append((code, functions, key))
     for size in (BATCH, 1):  # where a batch fails, one by one
         batches = [left[i:i + size] for i in range(0, len(left), size)]
-        made = (Program("from harnesses.probing import agreeing", call=call_of("agreeing", [b[:2] for b in batch], list(texts.items())), seconds=5.0 + size) for batch in batches)
+        made = (_asking(batch, texts, 5.0 + size) for batch in batches)
         failed = []
         for batch, v in zip(batches, run_programs(made, limits, workers)):
             if not isinstance(v.value, list) or len(v.value) != len(batch):
-                if size > 1: failed += batch; continue
+                if size > 1:
+                    failed += batch
+                    continue
                 v = replace(v, value=[f"{v.status} {v.detail}"])
-            for (code, functions, key), pairs in zip(batch, v.value):  # what comes back may be forged: only the form that it has to have is taken
-                if isinstance(pairs, list) and pairs: pairs = [[f[0], i] for f in functions for i in range(len(calls)) if [f[0], i] in pairs]
-                found[code] = pairs = pairs if isinstance(pairs, (list, str)) else "it tampered with its answers"
+            for (code, functions, key), pairs in zip(batch, v.value):
+                found[code] = pairs = _checked(pairs, functions, len(calls))
                 if kept: kept.put(key, dict(status=PASSED, detail="", output="", sandbox="", value=pairs))
         left = failed
     return [found[code] for code in codes]
@@ -281,8 +360,11 @@ def under_test(p: Problem, calls: list, code: str, name: str) -> Program:
     "Put a function in the place of a problem's own."
     owner, _, method = name.rpartition(".")
     program = f"{code}\n\n{STAND_IN} = {f'{owner}().{method}' if owner else name}\n"
-    if not p.tests: return Program(program, f"from harnesses.probing import expect\nexpect({STAND_IN}, {json.dumps(calls[1])!r})", "", p.context)
-    return Program(program, "pass", "", f"{p.context}\n{p.entry_point} = {STAND_IN}\n{p.tests}")  # which may share names with the program
+    if not p.tests:
+        tests = f"from harnesses.probing import expect\nexpect({STAND_IN}, {json.dumps(calls[1])!r})"
+        return Program(program, tests, "", p.context)
+    tests = f"{p.context}\n{p.entry_point} = {STAND_IN}\n{p.tests}"  # which may share names with the program
+    return Program(program, "pass", "", tests)
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #24f80d35
 @dataclass
@@ -297,7 +379,8 @@ class Report:
     @property
     def counts(self) -> dict[str, int]:
         "For each kind, how many problems it found."
-        return {kind: len({(f["benchmark"], f["task_id"]) for f in self.findings if f["kind"] == kind}) for kind in KINDS}
+        found = Counter(kind for kind, _, _ in {(f["kind"], f["benchmark"], f["task_id"]) for f in self.findings})
+        return {kind: found[kind] for kind in KINDS}
 
     @property
     def offenders(self) -> dict[int, str]:  # row: what is wrong with it
@@ -305,16 +388,25 @@ class Report:
         order, found = dict(zip(KINDS, (1, 3, 2, 0))), {}
         for f in sorted(self.findings, key=lambda f: (f["row"], order[f["kind"]], -f["share"])):
             share = f", {100 * f['share']:.0f} % of its runs" if f["kind"] == TEN_GRAM else ""
-            found.setdefault(f["row"], f"{f['kind']}: {f['where']} {f['detail']} {f['benchmark']} {f['task_id']}{share}")
+            why = f"{f['kind']}: {f['where']} {f['detail']} {f['benchmark']} {f['task_id']}{share}"
+            found.setdefault(f["row"], why)
         return found
 
-    def __repr__(self): return f"Report({self.rows} rows, {len(self.problems)} problems, found by: {', '.join(f'{kind} {n}' for kind, n in self.counts.items())})"
+    def __repr__(self):
+        found = ", ".join(f"{kind} {n}" for kind, n in self.counts.items())
+        return f"Report({self.rows} rows, {len(self.problems)} problems, found by: {found})"
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #ae808c31
 @patch
-def frame(self: Report, everything: bool = False):  # DataFrame, one row per problem; `everything`: also those without findings
+def frame(
+    self: Report,
+    everything: bool = False,  # also the problems without findings
+):                             # DataFrame, one row per problem
     "Tabulate by problem how many rows each kind found."
-    rows = {(p.benchmark, p.task_id): dict.fromkeys(KINDS, 0) | dict(share=0.0, row="", unchecked=self.unchecked.get((p.benchmark, p.task_id), "")) for p in self.problems}
+    rows = {}
+    for p in self.problems:
+        name = p.benchmark, p.task_id
+        rows[name] = dict.fromkeys(KINDS, 0) | dict(share=0.0, row="", unchecked=self.unchecked.get(name, ""))
     seen = set()
     for f in self.findings:
         at = rows[f["benchmark"], f["task_id"]]
@@ -323,7 +415,10 @@ def frame(self: Report, everything: bool = False):  # DataFrame, one row per pro
         if f["kind"] == TEN_GRAM: at["share"] = max(at["share"], round(f["share"], 2))
         at["row"] = at["row"] or f["id"]
     import pandas as pd
-    table = pd.DataFrame([dict(benchmark=b, task_id=t) | r for (b, t), r in rows.items() if everything or any(r[k] for k in KINDS)], columns=["benchmark", "task_id", *KINDS, "share", "row", "unchecked"])
+    table = pd.DataFrame(
+        [dict(benchmark=b, task_id=t) | r for (b, t), r in rows.items() if everything or any(r[k] for k in KINDS)],
+        columns=["benchmark", "task_id", *KINDS, "share", "row", "unchecked"],
+    )
     return table if table.unchecked.any() else table.drop(columns="unchecked")
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #be32862c
@@ -339,16 +434,21 @@ def overlap(
     rows = [row_of(i, r) for i, r in enumerate(rows)]
     report, texts = Report(problems, len(rows)), Texts(problems)
     def note(row, i, kind, where, detail, share):
-        if kind in kinds: report.findings.append(dict(row=row.index, id=row.id, benchmark=problems[i].benchmark, task_id=problems[i].task_id, kind=kind, where=where, detail=detail, share=share))
+        if kind not in kinds: return
+        p = problems[i]
+        told = dict(row=row.index, id=row.id, benchmark=p.benchmark, task_id=p.task_id)
+        report.findings.append(told | dict(kind=kind, where=where, detail=detail, share=share))
     trees, by_code = {}, {}
     for i, p in enumerate(problems):
         for shape in shapes(p.code): trees.setdefault(shape, []).append(i)
     for row in rows:
-        for finding in {f[:3]: f for f in sorted(texts.find(row), key=lambda f: f[4])}.values(): note(row, *finding)  # of several on one place, the largest
+        largest = {f[:3]: f for f in sorted(texts.find(row), key=lambda f: f[4])}  # of several on one place
+        for finding in largest.values(): note(row, *finding)
         by_code.setdefault(row.code, []).append(row)
     for code, its in by_code.items():
         found = shapes(code) | shapes(opened(code)) if AST in kinds else {}
-        for i, where in {i: where for shape, where in found.items() for i in trees.get(shape, ())}.items():
+        places = {i: where for shape, where in found.items() for i in trees.get(shape, ())}
+        for i, where in places.items():
             for row in its: note(row, i, AST, where, "is the same tree as", 1.0)
     if BEHAVIOURAL in kinds: _behave(report, by_code, note, limits, workers, store)
     report.findings.sort(key=lambda f: (f["row"], f["benchmark"], f["task_id"], KINDS.index(f["kind"])))

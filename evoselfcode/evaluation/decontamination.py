@@ -26,7 +26,8 @@ def problems_named(
 ) -> list[Problem]:
     "Read the problems of one benchmark."
     if name != "pocket": return problems_of(open_benchmark(name, config), name)
-    return [p for path in (config.data.validation, config.data.test) for p in problems_of(load_problems(config.path(path)), name)]
+    paths = config.data.validation, config.data.test
+    return [p for path in paths for p in problems_of(load_problems(config.path(path)), name)]
 
 def gate_problems(
     config: Config,
@@ -54,28 +55,39 @@ def tell(states: dict[str, str]):
 class Gate:
     "Keep the problems of a configuration's benchmarks out of training."
     def __init__(self, config: Config, store: str | Path | None = None):
-        self.config, self.store, self.limits = config, store, limits_of(config.execution)
+        self.config, self.store = config, store
+        self.limits = limits_of(config.execution)
         problems, self.states = gate_problems(config)
         self.splits, self.others = ([p for p in problems if (p.benchmark == "pocket") == own] for own in (True, False))
         calls = recorded(self.others, self.limits, config.execution.workers, store) if self.others else []
-        for name, n in Counter(p.benchmark for p, c in zip(self.others, calls) if isinstance(c, str)).items(): self.states[name] += f", {n} of them by text and tree alone"
-        if "contamination" not in config.filter.gates: self.states = dict.fromkeys(self.states, "not done: filter.gates leaves contamination out, so that only pairs of round trips are checked")
+        for name, n in Counter(p.benchmark for p, c in zip(self.others, calls) if isinstance(c, str)).items():
+            self.states[name] += f", {n} of them by text and tree alone"
+        if "contamination" not in config.filter.gates:
+            why = "filter.gates leaves contamination out, so that only pairs of round trips are checked"
+            self.states = dict.fromkeys(self.states, f"not done: {why}")
         tell(self.states)
 
     @property
     def mark(self) -> dict:
-        "What a stage's settings have to say of the gate, beside the configuration: nothing as long as only the study's own splits are named."
-        return dict(contamination=dict(self.states, problems=content_id([vars(p) for p in self.others]))) if set(self.states) != {"pocket"} else {}
+        "What a stage's settings have to say of the gate, beside the configuration."
+        if set(self.states) != {"pocket"}:
+            return dict(contamination=dict(self.states, problems=content_id([vars(p) for p in self.others])))
+        return {}  # as long as only the study's own splits are named
 
-    def fingerprints(self) -> set[str]:
-        "Fingerprint the behaviour of the study's own problems, once."
-        if not hasattr(self, "_fingerprints"):
-            found = behaviours([(p.code, p.entry_point) for p in self.splits], self.config.filter.inputs, self.limits, self.config.execution.workers, self.store)
-            self._fingerprints = {b.fingerprint for b in found if b.fingerprint}
-        return self._fingerprints
+# %% ../../nbs/evaluation/45_decontamination.ipynb #a99e609f
+def _gate_fingerprints(self: Gate) -> set[str]:
+    "Fingerprint the behaviour of the study's own problems, once."
+    if not hasattr(self, "_fingerprints"):
+        functions = [(p.code, p.entry_point) for p in self.splits]
+        workers = self.config.execution.workers
+        found = behaviours(functions, self.config.filter.inputs, self.limits, workers, self.store)
+        self._fingerprints = {b.fingerprint for b in found if b.fingerprint}
+    return self._fingerprints
 
-    def reasons(self, rows: list[dict]) -> dict[str, str]:  # id of a row: why it may not be trained on
-        "Compare rows with the problems of all other benchmarks."
-        if not self.others: return {}
-        found = overlap(self.others, rows, self.config.execution.workers, self.store, self.limits)
-        return {rows[i]["id"]: why for i, why in found.offenders.items()}
+def _gate_reasons(self: Gate, rows: list[dict]) -> dict[str, str]:  # id of a row: why it may not be trained on
+    "Compare rows with the problems of all other benchmarks."
+    if not self.others: return {}
+    found = overlap(self.others, rows, self.config.execution.workers, self.store, self.limits)
+    return {rows[i]["id"]: why for i, why in found.offenders.items()}
+
+Gate.fingerprints, Gate.reasons = _gate_fingerprints, _gate_reasons

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CURRENT', 'RELEASED', 'VERSIONS', 'RELEASES', 'TEXTUAL', 'REQUIRED', 'MD5S', 'ENDS', 'ASKED', 'BEGUN', 'SLACK',
            'SLOW', 'SETS', 'PATIENCE', 'Version', 'source_of', 'EvalPlus', 'case_of', 'prepare', 'packed_case',
-           'programs', 'words', 'result', 'HumanEvalPlus', 'MbppPlus', 'load_evalplus']
+           'programs', 'words', 'result', 'canonical', 'HumanEvalPlus', 'MbppPlus', 'load_evalplus']
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #133e815c
 import json
@@ -26,7 +26,11 @@ class Version(Profile):
     forgets: bool = False  # whether the inputs of find_zero are not counted
 
 CURRENT = Version("evalplus@26d6d00", seconds=4.0, note="the repository in October 2025")
-RELEASED = Version("evalplus@0.3.1", seconds=1.0, forgets=True, note="the package of October 2024: HumanEval/32 fails for every program, and a call gets one second where it now gets four")
+RELEASED = Version(
+    "evalplus@0.3.1", seconds=1.0, forgets=True,
+    note="the package of October 2024: HumanEval/32 fails for every program, and a call gets one second where it now "
+         "gets four",
+)
 VERSIONS = {version.name: version for version in (CURRENT, RELEASED)}
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #f8b9a775
@@ -44,13 +48,17 @@ MD5S = {"84f4b93a1270b492e4c54d5212da7a5b": "v0.1.9", "fe585eb4df8c88d844eeb463e
         "401e75ad986361dccc7afecb4121e295": "v0.1.10", "ee43ecabebf20deef4bb776a405ac5b1": "v0.2.0"}  # unpacked
 ENDS = ("<|endoftext|>", "<|endofmask|>", "</s>", "\nif __name__", "\ndef main(", "\nprint(")  # of every answer
 ASKED = "Please provide a self-contained Python script that solves the following problem in a markdown code block:"
-BEGUN = "Below is a Python script with a self-contained function that solves the problem and passes corresponding tests:"
-SLACK, SLOW = 15.0, {"Mbpp/599": 60.0}  # seconds beside a program's own, for the reference solution; one adds up numbers for many
+BEGUN = (
+    "Below is a Python script with a self-contained function that solves the problem and passes corresponding tests:"
+)
+SLACK = 15.0               # seconds beside a program's own, for the reference solution
+SLOW = {"Mbpp/599": 60.0}  # for one that adds up numbers for many
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #217a6829
 class EvalPlus(Benchmark):
     "The rules of evalplus; a subclass knows one of its two sets of problems."
-    field, max_new_tokens, chat_stops = "solution", 768, (*ENDS, "\n```\n")
+    field, max_new_tokens = "solution", 768
+    chat_stops = (*ENDS, "\n```\n")
     dataset, sources = "", {}  # evalplus's name; source by whether the small file is meant
 
     def __init__(self, *args, **more):
@@ -62,26 +70,33 @@ class EvalPlus(Benchmark):
         "Read the problems from the first folder that has them; `mini`: with fewer inputs, as evalplus chose them."
         if mini not in cls.sources: raise UserError(f"{cls.key}: has no small version")
         path = locate(cls.sources[mini], [Path(folder) for folder in folders])
-        return named(cls.of(parse_records(data := read_bytes(path), path, REQUIRED), profile, mini, md5_of(data)), path, MD5S)
+        data = read_bytes(path)
+        problems = parse_records(data, path, REQUIRED)
+        return named(cls.of(problems, profile, mini, md5_of(data)), path, MD5S)
 
     @classmethod
     def of(cls, problems: list[dict], profile: str = CURRENT.name, mini: bool = False, md5: str = "") -> "EvalPlus":
         "Make a benchmark from records."
-        if profile not in VERSIONS: raise UserError(f"{cls.key}: profile {profile!r}: must be one of {', '.join(VERSIONS)}")
+        if profile not in VERSIONS:
+            raise UserError(f"{cls.key}: profile {profile!r}: must be one of {', '.join(VERSIONS)}")
         return cls(f"{cls.key}{'mini' * mini}[{len(problems)}]", VERSIONS[profile], problems, md5)
 
     def limits(self, checker: str) -> Limits:
         "numpy is there for programs, as it is with evalplus."
         return replace(super().limits(checker), libraries=True)
 
-    def prompt(self, problem: dict, chat: bool = False) -> str | list[dict]:
-        text = problem["prompt"].strip()
-        if not chat: return text + "\n"
-        return [dict(role="user", content=f"{ASKED}\n```\n{text}\n```\n"), dict(role="assistant", content=f"{BEGUN}\n```python\n")]
+# %% ../../nbs/evaluation/40_evalplus.ipynb #510ab249
+def _prompt(self: EvalPlus, problem: dict, chat: bool = False) -> str | list[dict]:
+    text = problem["prompt"].strip()
+    if not chat: return text + "\n"
+    question, answer = f"{ASKED}\n```\n{text}\n```\n", f"{BEGUN}\n```python\n"
+    return [dict(role="user", content=question), dict(role="assistant", content=answer)]
 
-    def extract(self, problem: dict, text: str, chat: bool = False) -> str:
-        text = cut(text, self.chat_stops if chat else self.stops).replace("\t", "    ")
-        return sanitize(text if chat else self.prompt(problem) + text, problem["entry_point"])
+def _extract(self: EvalPlus, problem: dict, text: str, chat: bool = False) -> str:
+    text = cut(text, self.chat_stops if chat else self.stops).replace("\t", "    ")
+    return sanitize(text if chat else self.prompt(problem) + text, problem["entry_point"])
+
+EvalPlus.prompt, EvalPlus.extract = _prompt, _extract
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #866f5ff7
 SETS = ("base", "plus")
@@ -91,8 +106,9 @@ def case_of(self: EvalPlus, problem: dict, which: str, **more) -> str:  # JSON
     "What judging needs to know of a problem: base or plus."
     forgets = self.profile.forgets and problem["entry_point"] == "find_zero"
     told = dict(task=problem["task_id"], dataset=self.dataset, entry=problem["entry_point"], atol=problem["atol"])
-    reference, inputs = problem["prompt"] + problem["canonical_solution"], json.dumps(problem[f"{which}_input"])
-    return json.dumps(told | dict(reference=reference, inputs=inputs, least=self.profile.seconds, forgets=forgets, **more))
+    told |= dict(reference=problem["prompt"] + problem["canonical_solution"],
+                 inputs=json.dumps(problem[f"{which}_input"]), least=self.profile.seconds, forgets=forgets, **more)
+    return json.dumps(told)
 
 def prepare(self: EvalPlus, samples: list[dict], workers: int = 0, store: str | Path | None = None):
     "Ask the reference solutions what is expected; of an answer that did not come, the judge will ask again."
@@ -111,7 +127,8 @@ def packed_case(self: EvalPlus, problem: dict, which: str) -> str:
     return self.packed[key]
 
 def programs(self: EvalPlus, problem: dict, sample: dict, checker: str) -> list[Program]:
-    made, solution, entry = [], sample["solution"], problem["entry_point"]
+    solution, entry = sample["solution"], problem["entry_point"]
+    made = []
     for which in SETS:
         least = min(WHOLE, self.profile.seconds * len(problem[f"{which}_input"]))
         given = dict(data=self.packed_case(problem, which), seconds=least + GRACE + SLOW.get(problem["task_id"], SLACK))
@@ -128,22 +145,35 @@ def programs(self: EvalPlus, problem: dict, sample: dict, checker: str) -> list[
 # %% ../../nbs/evaluation/40_evalplus.ipynb #58d8d86b
 def words(verdict: Verdict, checker: str, forgets: bool) -> tuple[str, str]:
     "What evalplus would say of one run, and why."
-    if verdict.passed and checker == OFFICIAL: return tuple(verdict.value) if isinstance(verdict.value, list) and len(verdict.value) == 2 else (FAIL, "it tampered with its report")
-    if verdict.passed: return (FAIL, "this version of evalplus does not count the inputs of find_zero") if forgets else (PASS, "")
-    killed = verdict.status in ("crashed", "violation") or verdict.detail.startswith(("it ended itself", "it closed its connection"))
-    return LATE if killed or verdict.status == TIMEOUT and not verdict.detail.startswith("no answer within") else FAIL, verdict.detail or verdict.status
+    if verdict.passed and checker == OFFICIAL:
+        told = verdict.value
+        return tuple(told) if isinstance(told, list) and len(told) == 2 else (FAIL, "it tampered with its report")
+    if verdict.passed:
+        return (FAIL, "this version of evalplus does not count the inputs of find_zero") if forgets else (PASS, "")
+    ended = "it ended itself", "it closed its connection"
+    killed = verdict.status in ("crashed", "violation") or verdict.detail.startswith(ended)
+    late = verdict.status == TIMEOUT and not verdict.detail.startswith("no answer within")
+    return LATE if killed or late else FAIL, verdict.detail or verdict.status
 
+# %% ../../nbs/evaluation/40_evalplus.ipynb #2c0b7db2
 def result(self: EvalPlus, problem: dict, sample: dict, verdicts: list[Verdict], checker: str) -> dict:
     forgets = self.profile.forgets and problem["entry_point"] == "find_zero"
     said = {which: words(verdict, checker, forgets) for which, verdict in zip(SETS, verdicts, strict=True)}
     which = next((which for which, (how, _) in said.items() if how != PASS), "plus")
     how, why = said[which]
-    status = {PASS: PASSED, FAIL: FAILED, LATE: TIMEOUT}[how] if checker == OFFICIAL or how == PASS or verdicts[which == "plus"].passed else verdicts[which == "plus"].status
-    return dict(passed=how == PASS, status=status, detail=f"{which}: {why}" if why else "", base_status=said["base"][0], plus_status=said["plus"][0], result=how)
+    verdict = verdicts[which == "plus"]
+    its_word = checker == OFFICIAL or how == PASS or verdict.passed
+    status = {PASS: PASSED, FAIL: FAILED, LATE: TIMEOUT}[how] if its_word else verdict.status
+    return dict(
+        passed=how == PASS, status=status, detail=f"{which}: {why}" if why else "", base_status=said["base"][0],
+        plus_status=said["plus"][0], result=how,
+    )
+
+def canonical(self: EvalPlus, problem: dict) -> dict:
+    return dict(task_id=problem["task_id"], solution=problem["prompt"] + problem["canonical_solution"])
 
 EvalPlus.case_of, EvalPlus.prepare, EvalPlus.packed_case, EvalPlus.programs = case_of, prepare, packed_case, programs
-EvalPlus.result = result
-EvalPlus.canonical = lambda self, problem: dict(task_id=problem["task_id"], solution=problem["prompt"] + problem["canonical_solution"])
+EvalPlus.result, EvalPlus.canonical = result, canonical
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #f0aec436
 class HumanEvalPlus(EvalPlus):

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['BEFORE', 'TICKS', 'FENCE', 'PYTHON', 'STATEMENT', 'MARK', 'INCOMPLETE', 'WHOLE', 'OPEN', 'DEAD', 'EXCEPT',
            'UNREADABLE', 'QUIET', 'CLAUSE', 'MARGIN', 'LARGEST', 'REST', 'COMMENT', 'cut', 'open_string', 'Block',
-           'fenced', 'code_block', 'parse_error', 'state_of', 'Runs', 'dies', 'back', 'unfinished_try', 'ends',
-           'longest_code', 'names_in', 'name_of', 'Pieces', 'width', 'is_future', 'definitions', 'sanitize']
+           'fenced', 'code_block', 'parse_error', 'state_of', 'Runs', 'statement', 'dies', 'back', 'unfinished_try',
+           'ends', 'longest_code', 'names_in', 'name_of', 'Pieces', 'width', 'is_future', 'may_define', 'ends_bare',
+           'definitions', 'sanitize']
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #dca6f09e
 import ast, re, warnings
@@ -74,12 +75,15 @@ class Block:
 # %% ../../nbs/evaluation/35_extraction.ipynb #55a299d6
 def fenced(text: str) -> Iterator[tuple[str, str]]:  # language in lower case, code
     "Yield the fenced blocks of a text; one that is never closed goes to the end."
-    lines, at, strings = lines_of(text), 0, True
+    lines = lines_of(text)
+    at, strings = 0, True
     while at < len(lines):
         opening, at = FENCE.fullmatch(lines[at].rstrip()), at + 1
         if not opening: continue
         block = Block(lines, at, opening, strings)
-        if block.unended: strings = False; block = Block(lines, at, opening, strings)  # no string can be trusted to end
+        if block.unended:
+            strings = False
+            block = Block(lines, at, opening, strings)  # no string can be trusted to end
         at = block.next
         yield block.language, "\n".join(block.code)
 
@@ -107,7 +111,7 @@ def parse_error(code: str, flags: int = ast.PyCF_ONLY_AST) -> Exception | None:
         try: compile(code, "<text>", "exec", flags, dont_inherit=True)
         except UNREADABLE as error: return error
 
-def state_of(code: str) -> tuple[str, int, str]:  # how it is; first line that is left open, from 0; what could close it, a pattern
+def state_of(code: str) -> tuple[str, int, str]:  # how it is; first line left open, from 0; a pattern of what closes it
     "Whether a text is whole, is open but may become whole when more lines follow, or is dead: wrong whatever follows."
     if not (error := parse_error(code, INCOMPLETE)): return WHOLE, 0, ""
     if not str(error).startswith("incomplete input"): return DEAD, 0, ""
@@ -120,7 +124,7 @@ def state_of(code: str) -> tuple[str, int, str]:  # how it is; first line that i
     return OPEN, code.count("\n"), ""
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #480b9517
-QUIET = re.compile(r"[ \t\f\r]*(#[^\r\0\ud800-\udfff]*)?\r*")  # a line that is nothing to the parser: blank, or a comment
+QUIET = re.compile(r"[ \t\f\r]*(#[^\r\0\ud800-\udfff]*)?\r*")  # a blank line or a comment: nothing to the parser
 CLAUSE = re.compile(r"(else|elif|except|finally)\b")         # goes on with the statement before it
 MARGIN = re.compile(r"([ \t\f\r]*[\f\r])?[^ \t\f\r]")      # a line that a statement may begin with
 
@@ -130,7 +134,8 @@ class Runs:
         self.lines, self.count = lines, len(lines)
         self.quiet = [QUIET.fullmatch(line) is not None for line in lines]
         self.starts = [i for i, line in enumerate(lines) if not self.quiet[i] and MARGIN.match(line)]
-        self.left = 100 * sum(map(len, lines)) + 1_000_000  # characters that may yet be parsed: an answer made to be slow is given up on
+        # characters that may yet be parsed: an answer made to be slow is given up on
+        self.left = 100 * sum(map(len, lines)) + 1_000_000
 
     def state(self, first: int, last: int) -> tuple[str, int, str]:
         code = "\n".join(self.lines[first:last + 1])
@@ -138,19 +143,29 @@ class Runs:
         how, line, closed_by = state_of(code) if self.left > 0 else (DEAD, 0, "")
         return how, first + line, closed_by
 
-    def statement(self, first: int, starts) -> tuple[int, bool]:  # last line, before `first` for none; whether it is all of the statement
-        "Read the statement that begins at a line, as far as it parses; `starts`: lines below at which another may begin, and the end."
-        alive, wanted, tests, skipped = first - 1, "", 0, 0
-        for after in starts:
-            if after < self.count:
-                if CLAUSE.match(self.lines[after]): continue
-                missing = wanted and not any(re.search(wanted, line) for line in self.lines[alive + 1:after])
-                if skipped < (tests if missing else tests // 8): skipped += 1; continue  # one large statement shall not be parsed at each of its lines
-            how, _, wanted = self.state(first, after - 1)
-            if how == WHOLE: return after - 1, True
-            if how == DEAD: return self.back(first, self.dies(first, max(alive, first - 1), after - 1) - 1), False
-            alive, tests, skipped = after - 1, tests + 1, 0
-        return self.back(first, alive), False
+# %% ../../nbs/evaluation/35_extraction.ipynb #43ce154f
+def statement(
+    self: Runs, first: int,
+    starts,             # lines below at which another statement may begin, and the end
+) -> tuple[int, bool]:  # last line, before `first` for none; whether it is all of the statement
+    "Read the statement that begins at a line, as far as it parses."
+    alive, wanted = first - 1, ""
+    tests = skipped = 0
+    for after in starts:
+        if after < self.count:
+            if CLAUSE.match(self.lines[after]): continue
+            missing = wanted and not any(re.search(wanted, line) for line in self.lines[alive + 1:after])
+            if skipped < (tests if missing else tests // 8):  # one large statement is not parsed at each of its lines
+                skipped += 1
+                continue
+        how, _, wanted = self.state(first, after - 1)
+        if how == WHOLE: return after - 1, True
+        if how == DEAD: return self.back(first, self.dies(first, max(alive, first - 1), after - 1) - 1), False
+        alive = after - 1
+        tests, skipped = tests + 1, 0
+    return self.back(first, alive), False
+
+Runs.statement = statement
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #c9d12a7e
 def dies(self: Runs, first: int, alive: int, dead: int) -> int:
@@ -178,7 +193,8 @@ def unfinished_try(self: Runs, first: int, last: int) -> int:
         if self.quiet[i]: continue
         indent = len(self.lines[i]) - len(self.lines[i].lstrip())
         if indent < least and re.match(r"try\s*:", self.lines[i].lstrip()):
-            return i if f"'try' statement on line {i - first + 1}" in str(parse_error("\n".join(self.lines[first:i + 1]))) else -1
+            said = str(parse_error("\n".join(self.lines[first:i + 1])))
+            return i if f"'try' statement on line {i - first + 1}" in said else -1
         least = min(least, indent)
     return -1
 
@@ -187,7 +203,8 @@ Runs.dies, Runs.back, Runs.unfinished_try = dies, back, unfinished_try
 # %% ../../nbs/evaluation/35_extraction.ipynb #ff569f87
 def ends(self: Runs) -> list[int]:
     "For each line the last line of the longest run that begins there; the line before it where none does."
-    found, below, starts = [*range(-1, self.count)], deque([self.count]), set(self.starts)
+    found = [*range(-1, self.count)]
+    below, starts = deque([self.count]), set(self.starts)
     for i in reversed(range(self.count)):
         if self.quiet[i]: found[i] = max(i, found[i + 1])
         elif i in starts:
@@ -207,13 +224,18 @@ def longest_code(text: str) -> str:
     lines = text.split("\n")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the parser has opinions on strings
-        runs, best, most = Runs(lines), (0, 0), 0
+        runs = Runs(lines)
+        best, most = (0, 0), 0
         filled = [0, *accumulate(bool(line.strip()) for line in lines)]
         for first, last in enumerate(runs.ends()):
-            if last > first and filled[last + 1] - filled[first] > most: best, most = (first, last), filled[last + 1] - filled[first]
+            if last > first and filled[last + 1] - filled[first] > most:
+                best, most = (first, last), filled[last + 1] - filled[first]
         first, last = best
-        shorter = next((i for i in range(first + 1, last) if filled[i + 1] - filled[first] == most and runs.state(first, i)[0] == WHOLE), last)
-    return "\n".join(lines[first:shorter + 1])
+        for i in range(first + 1, last):  # as much in fewer lines: without blank ones at the end
+            if filled[i + 1] - filled[first] == most and runs.state(first, i)[0] == WHOLE:
+                last = i
+                break
+    return "\n".join(lines[first:last + 1])
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #06fed9cf
 def names_in(node: ast.AST) -> set[str]:
@@ -221,8 +243,10 @@ def names_in(node: ast.AST) -> set[str]:
     found = set()
     for inner in ast.walk(node):
         for field, value in ast.iter_fields(inner):
-            if field in ("id", "attr", "arg", "name", "asname", "rest", "module") and isinstance(value, str): found.update(value.split("."))
-            elif field in ("names", "kwd_attrs") and all(isinstance(part, str) for part in value): found.update(value)
+            if field in ("id", "attr", "arg", "name", "asname", "rest", "module") and isinstance(value, str):
+                found.update(value.split("."))
+            elif field in ("names", "kwd_attrs") and all(isinstance(part, str) for part in value):
+                found.update(value)
     return found
 
 def name_of(node: ast.stmt, ends: bool) -> str | None:  # None where there is no plain name
@@ -230,7 +254,8 @@ def name_of(node: ast.stmt, ends: bool) -> str | None:  # None where there is no
     if hasattr(node, "name"): return node.name
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
     if isinstance(targets[0], ast.Name) and targets[0].col_offset == node.col_offset: return targets[0].id
-    return node.value.id if len(targets) == 1 and isinstance(node.value, ast.Name) and ends else None  # of `a, b = c` it is c
+    # of `a, b = c` it is c
+    return node.value.id if len(targets) == 1 and isinstance(node.value, ast.Name) and ends else None
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #5a6e4e77
 REST = re.compile(rb"[ \t\f]*(?:;[ \t\f]*)?(?:#[^\n]*)?")
@@ -262,7 +287,20 @@ class Pieces:
 def width(margin: bytes) -> int: return len(margin.rpartition(b"\f")[2].replace(b"\t", b" " * 8))
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #ce6f5361
-def is_future(node: ast.stmt) -> bool: return isinstance(node, ast.ImportFrom) and (node.module, node.level) == ("__future__", 0)
+def is_future(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ImportFrom) and (node.module, node.level) == ("__future__", 0)
+
+def may_define(node: ast.stmt, needs_return: bool) -> bool:
+    "Whether the harnesses take a statement for a definition."
+    is_function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    if not is_function and not isinstance(node, (ast.ClassDef, ast.Assign, ast.AnnAssign)): return False
+    if getattr(node, "decorator_list", None): return False
+    return not (is_function and needs_return) or any(isinstance(inner, ast.Return) for inner in ast.walk(node))
+
+def ends_bare(node: ast.stmt) -> bool:
+    "Whether a value stands at the end of a statement, without brackets around it."
+    value = getattr(node, "value", None)
+    return value is not None and (value.end_lineno, value.end_col_offset) == (node.end_lineno, node.end_col_offset)
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #ce6f5362
 def definitions(code: str, entry_point: str, needs_return: bool) -> str:  # "" for none, and for what is no Python
@@ -274,21 +312,23 @@ def definitions(code: str, entry_point: str, needs_return: bool) -> str:  # "" f
     except UNREADABLE: return ""
     imports, defined = [], {}
     for node in pieces.tree.body:
-        if isinstance(node, ast.Import) or isinstance(node, ast.ImportFrom) and not is_future(node): imports.append(node)
-        if not isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef, ast.Assign, ast.AnnAssign)) or getattr(node, "decorator_list", None): continue
-        if needs_return and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not any(isinstance(inner, ast.Return) for inner in ast.walk(node)): continue
-        value = getattr(node, "value", None)
-        defined.setdefault(name_of(node, value is not None and (value.end_lineno, value.end_col_offset) == (node.end_lineno, node.end_col_offset)), node)
+        if isinstance(node, ast.Import) or isinstance(node, ast.ImportFrom) and not is_future(node):
+            imports.append(node)
+        if may_define(node, needs_return): defined.setdefault(name_of(node, ends_bare(node)), node)
     reached, news = {entry_point}, [entry_point] if entry_point else []
     while news:
-        if (name := news.pop()) in defined: news += (more := names_in(defined[name]) - reached); reached |= more
-    return "\n".join(map(pieces.text, imports + [node for name, node in defined.items() if not entry_point or name in reached]))
+        if (name := news.pop()) in defined:
+            news += (more := names_in(defined[name]) - reached)
+            reached |= more
+    kept = [node for name, node in defined.items() if not entry_point or name in reached]
+    return "\n".join(map(pieces.text, imports + kept))
 
+# %% ../../nbs/evaluation/35_extraction.ipynb #579e034e
 def sanitize(
-    text: str,                 # a model's answer, or its completion behind the prompt
-    entry_point: str,          # the function that is asked for; "" keeps all definitions
-    needs_return: bool = True, # True: as evalplus does it, a function that returns nothing is dropped; False: as BigCodeBench does it
-) -> str:                      # the program; where nothing could be taken out, the longest code in the answer
+    text: str,                  # a model's answer, or its completion behind the prompt
+    entry_point: str,           # the function that is asked for; "" keeps all definitions
+    needs_return: bool = True,  # drop functions that return nothing, as evalplus does; False: as BigCodeBench does it
+) -> str:                       # the program; where nothing could be taken out, the longest code in the answer
     "Take the program out of a text, as the harnesses do."
     if len(text) > LARGEST: return text
     code = longest_code(text if needs_return else text.strip())

@@ -6,7 +6,8 @@
 __all__ = ['REQUIRED', 'STOPS', 'STYLES', 'HUMANEVAL', 'HUMANEVAL_DATA', 'BIGCODE_STOPS', 'DEEPSEEK_STOPS', 'COMPLETE_IT',
            'LOADING', 'load_problems', 'problem_description', 'problem_signature', 'cut_body', 'problem_prompt',
            'problem_batches', 'sample_batch', 'sample_problems', 'check_samples', 'check_canonical', 'per_problem',
-           'summarise', 'compare', 'official_program', 'official_result', 'HumanEval', 'load_humaneval']
+           'summarise', 'compare', 'official_program', 'official_result', 'chat_completion', 'HumanEval',
+           'load_humaneval']
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #b2a4632b
 import ast
@@ -20,7 +21,8 @@ import numpy as np
 
 from ..constants import PASSED, TIMEOUT, UNSUPPORTED
 from ..errors import UserError
-from .benchmark import OFFICIAL, SPLIT, Benchmark, Profile, Source, locate, md5_of, named, read_bytes, with_libraries
+from .benchmark import OFFICIAL, SPLIT, Benchmark, Profile, Source, locate, md5_of, named
+from .benchmark import read_bytes, with_libraries
 from .answers import answer_code, stands, without_future
 from .extraction import parse_error
 from .passk import Difference, bootstrap, paired_bootstrap, pass_at_k
@@ -33,7 +35,8 @@ from ..prompts import d2c_prompt
 # %% ../../nbs/evaluation/38_humaneval.ipynb #315ab47c
 def _function(problem: dict) -> ast.FunctionDef:
     "Find the function that a problem asks for in its prompt."
-    tree = parse(problem["prompt"]) or parse(problem["prompt"].rstrip() + "\n    pass\n")   # the second: a head without a docstring
+    # the second: a head without a docstring
+    tree = parse(problem["prompt"]) or parse(problem["prompt"].rstrip() + "\n    pass\n")
     if tree is None: raise UserError(f"{problem['task_id']}: its prompt is not Python")
     node = find_function(tree, problem["entry_point"])
     if node is None: raise UserError(f"{problem['task_id']}: its prompt has no function {problem['entry_point']!r}")
@@ -48,7 +51,8 @@ def load_problems(
 ) -> list[dict]:       # one record per problem, in the file's order
     "Read the problems of a benchmark in HumanEval's record format."
     path = Path(path)
-    problems = [record for _, record in read_records(path, [name for name in REQUIRED if name != "canonical_solution"], empty=("canonical_solution",))]
+    filled = [name for name in REQUIRED if name != "canonical_solution"]
+    problems = [record for _, record in read_records(path, filled, empty=("canonical_solution",))]
     seen = set()
     for problem in problems:
         if problem["task_id"] in seen: raise UserError(f"{path}: task {problem['task_id']!r} is listed twice")
@@ -57,7 +61,8 @@ def load_problems(
         except UserError as error: raise UserError(f"{path}: {error}") from None
         checks = parse(problem["test"])
         if not checks or not any("check" in bound(node) for node in checks.body):
-            raise UserError(f"{path}: task {problem['task_id']!r}: `test` must define check(candidate), as HumanEval's do")
+            told = "`test` must define check(candidate), as HumanEval's do"
+            raise UserError(f"{path}: task {problem['task_id']!r}: {told}")
     return problems
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #414a76d6
@@ -77,8 +82,10 @@ def problem_description(
     problem: dict,  # one problem record
 ) -> str:           # its docstring without worked examples; empty if it has none
     "Return the words of a problem."
-    texts = [node.value.value for node in _function(problem).body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
-    words = next((text for text in texts if isinstance(text, str)), "")   # HumanEval/115 has an import before its docstring
+    values = [node.value for node in _function(problem).body if isinstance(node, ast.Expr)]
+    texts = [value.value for value in values if isinstance(value, ast.Constant)]
+    # HumanEval/115 has an import before its docstring
+    words = next((text for text in texts if isinstance(text, str)), "")
     return _without_examples(inspect.cleandoc(words).strip())
 
 
@@ -90,7 +97,10 @@ def problem_signature(
     return "\n".join([*lines[:node.lineno - 1], signature_text(lines, node)]).lstrip("\n")
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #82d8c944
-STOPS = ("\ndef ", "\nclass ", "\nasync def ", "\nprint(", "\nif __name__", "\nimport ", "\nfrom ", "\nassert ", "\n#", "\n@", "\n```")
+STOPS = (
+    "\ndef ", "\nclass ", "\nasync def ", "\nprint(", "\nif __name__", "\nimport ", "\nfrom ", "\nassert ",
+    "\n#", "\n@", "\n```",
+)
 
 
 def cut_body(
@@ -102,7 +112,8 @@ def cut_body(
     while end > 0:
         error = parse_error(code := "def _():\n" + "\n".join(lines[:end]))
         if not error: return "\n".join(lines[:parse(code).body[0].end_lineno - 1]) + "\n"
-        end = min(end - 1, (getattr(error, "lineno", None) or end + 1) - 2)  # to the line that is wrong; the head is a line, too
+        # to the line that is wrong; the head is a line, too
+        end = min(end - 1, (getattr(error, "lineno", None) or end + 1) - 2)
     return text
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #72e4f4e5
@@ -115,7 +126,8 @@ def problem_prompt(
 ) -> str:                # the text that the model continues
     "Write the prompt for one problem."
     if style not in STYLES: raise UserError(f"unknown prompt style {style!r}: one of {', '.join(STYLES)}")
-    return problem["prompt"] if style == "native" else d2c_prompt(problem_description(problem), problem_signature(problem))
+    if style == "native": return problem["prompt"]
+    return d2c_prompt(problem_description(problem), problem_signature(problem))
 
 
 def problem_batches(
@@ -136,8 +148,10 @@ def sample_batch(
 ) -> list[dict]:           # `n` samples per problem: task_id, completion, sample_index
     "Draw the samples of one batch of problems."
     own = batch_seed(seed, "evaluation", " ".join(problem["task_id"] for problem in problems))
-    drawn = engine.sample([problem_prompt(problem, style) for problem in problems], n=settings.n, temperature=settings.temperature,
-                          top_p=settings.top_p, max_new_tokens=settings.max_new_tokens or Benchmark.max_new_tokens, seed=own, stop=STOPS)
+    drawn = engine.sample(
+        [problem_prompt(problem, style) for problem in problems], n=settings.n, temperature=settings.temperature,
+        top_p=settings.top_p, max_new_tokens=settings.max_new_tokens or Benchmark.max_new_tokens, seed=own, stop=STOPS,
+    )
     return [dict(task_id=problem["task_id"], completion=cut_body(sample.text), sample_index=index)
             for problem, samples in zip(problems, drawn) for index, sample in enumerate(samples)]
 
@@ -150,7 +164,10 @@ def sample_problems(
     style: str = "d2c",    # how the model is asked
 ) -> list[dict]:           # all samples, in the problems' order
     "Draw the samples of all problems, batch by batch."
-    return [sample for _, batch in problem_batches(problems, settings.batch) for sample in sample_batch(engine, batch, settings, seed, style)]
+    samples = []
+    for _, batch in problem_batches(problems, settings.batch):
+        samples += sample_batch(engine, batch, settings, seed, style)
+    return samples
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #42896057
 def check_samples(
@@ -168,15 +185,16 @@ def check_samples(
     if missing: raise UserError(f"{len(missing)} problems have no sample, the first is {min(missing)}")
     programs = [_program(by_task[s["task_id"]], s["completion"]) for s in samples]
     verdicts = run_programs(programs, limits or Limits(), workers, progress, store)
-    return [sample | dict(passed=verdict.status == PASSED, status=verdict.status, detail=verdict.detail, sandbox=verdict.sandbox)
-            for sample, verdict in zip(samples, verdicts, strict=True)]
+    return [sample | dict(passed=v.status == PASSED, status=v.status, detail=v.detail, sandbox=v.sandbox)
+            for sample, v in zip(samples, verdicts, strict=True)]
 
 
 def _program(problem: dict, completion: str) -> Program:
-    "Put a sample and its tests together. Helpers that the prompt defines are the tests' own, too: a sample cannot change those."
+    "Put a sample and its tests together. The prompt's helpers are the tests' own, too: a sample cannot change those."
     prompt, name = problem["prompt"], problem["entry_point"]
     context = prompt + "    pass\n"  # the body that the completion would give
-    return Program(prompt + completion, f"{problem['test']}\n\ncheck({name})\n", name, context if parse(context) else "")
+    tests = f"{problem['test']}\n\ncheck({name})\n"
+    return Program(prompt + completion, tests, name, context if parse(context) else "")
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #8c40d453
 def check_canonical(
@@ -218,7 +236,10 @@ def summarise(
 ) -> dict:                  # {"pass@1": {mean, low, high}, ..., problems, n}
     "Summarise results as pass@k with 95 % intervals."
     if not results: raise UserError("there are no results to summarise")
-    summary = {f"pass@{k}": dict(zip(("mean", "low", "high"), bootstrap(list(per_problem(results, k).values()), resamples, seed))) for k in ks}
+    summary = {}
+    for k in ks:
+        interval = bootstrap(list(per_problem(results, k).values()), resamples, seed)
+        summary[f"pass@{k}"] = dict(zip(("mean", "low", "high"), interval))
     counts: dict[str, int] = {}
     for result in results: counts[result["task_id"]] = counts.get(result["task_id"], 0) + 1
     return summary | dict(problems=len(counts), n=min(counts.values()))
@@ -238,13 +259,20 @@ def compare(
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #45685084
 HUMANEVAL = Profile("humaneval@6d43fb9", seconds=3.0, note="three seconds on the clock for program and tests together")
-HUMANEVAL_DATA = Source(("HumanEval.jsonl.gz", "HumanEval.jsonl"), "https://github.com/openai/human-eval/tree/6d43fb9/data", ("openai/openai_humaneval", "openai_humaneval", "test"))
+HUMANEVAL_DATA = Source(
+    ("HumanEval.jsonl.gz", "HumanEval.jsonl"),
+    "https://github.com/openai/human-eval/tree/6d43fb9/data",
+    ("openai/openai_humaneval", "openai_humaneval", "test"),
+)
 BIGCODE_STOPS = ("\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\n```", "<file_sep>")
 DEEPSEEK_STOPS = ("\ndef", "\nclass", "\nif", "\n#", "\nprint")
-COMPLETE_IT = ("Please continue to complete the function. You are not allowed to modify the given code and do the completion only. "
-               "Please return all completed function in a codeblock. Here is the given code to do completion:\n```python\n{}\n```")
+COMPLETE_IT = (
+    "Please continue to complete the function. You are not allowed to modify the given code and do the completion "
+    "only. Please return all completed function in a codeblock. Here is the given code to do completion:\n"
+    "```python\n{}\n```"
+)
 
-
+# %% ../../nbs/evaluation/38_humaneval.ipynb #e0b5a8ba
 LOADING = 10.0  # seconds beside a program's own, where it may need a large library that the harness has loaded before
 
 def official_program(
@@ -265,33 +293,44 @@ def official_result(
         return dict(passed=False, status=UNSUPPORTED, detail=verdict.detail, result=f"failed: {verdict.detail}")
     result = verdict.value if isinstance(verdict.value, str) else "timed out"
     status = PASSED if result == "passed" else TIMEOUT if result == "timed out" else "failed"
-    return dict(passed=status == PASSED, status=status, detail=verdict.detail or result.removeprefix("failed: "), result=result)
+    detail = verdict.detail or result.removeprefix("failed: ")
+    return dict(passed=status == PASSED, status=status, detail=detail, result=result)
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #2f362e68
+def chat_completion(problem: dict, text: str) -> str:
+    "What a chat model's answer puts behind the prompt: the function again, and the last counts; or its body."
+    prompt, code = problem["prompt"], answer_code(text, problem["entry_point"])
+    runs = lambda way: stands(prompt + way)
+    program = ("" if parse(prompt) else "    pass") + "\n" + without_future(code)
+    if parse(code) and runs(program): return program
+    # with its indent; without; the first line without
+    bodies = map(cut_body, (code, indent(code, "    "), "    " + code.lstrip()))
+    return "\n" + max(bodies, key=lambda body: (runs("\n" + body), body.count("\n")))
+
+# %% ../../nbs/evaluation/38_humaneval.ipynb #21e513a0
 class HumanEval(Benchmark):
     "HumanEval's 164 problems, or others in its format, under OpenAI's harness."
     key, styles = "humaneval", (*STYLES, "bigcode", "deepseek")
 
-    def __init__(self, problems: list[dict], style: str = "native", md5: str = "", profile: Profile = HUMANEVAL, name: str = "humaneval"):
+    def __init__(
+        self, problems: list[dict], style: str = "native", md5: str = "", profile: Profile = HUMANEVAL,
+        name: str = "humaneval",
+    ):
         super().__init__(f"{name}[{len(problems)}]", profile, problems, md5)
         self.style, self.stops = style, dict(bigcode=BIGCODE_STOPS, deepseek=DEEPSEEK_STOPS).get(style, STOPS)
 
     def prompt(self, problem, chat=False):
         if chat: return [dict(role="user", content=COMPLETE_IT.format(problem["prompt"].strip()))]
-        return problem["prompt"].strip() if self.style in ("bigcode", "deepseek") else problem_prompt(problem, self.style)
+        if self.style in ("bigcode", "deepseek"): return problem["prompt"].strip()
+        return problem_prompt(problem, self.style)
 
     def extract(self, problem, text, chat=False):
-        if chat:
-            code = answer_code(text, problem["entry_point"])  # the function again, and the last counts; or its body
-            runs = lambda way: stands(problem["prompt"] + way)
-            program = ("" if parse(problem["prompt"]) else "    pass") + "\n" + without_future(code)
-            if parse(code) and runs(program): return program
-            bodies = map(cut_body, (code, indent(code, "    "), "    " + code.lstrip()))  # with its indent; without; the first line without
-            return "\n" + max(bodies, key=lambda body: (runs("\n" + body), body.count("\n")))
+        if chat: return chat_completion(problem, text)
         return cut_body(text) if self.style in STYLES else text
 
     def programs(self, problem, sample, checker):
-        if checker == SPLIT: return [replace(program := _program(problem, sample["completion"]), code=with_libraries(program.code))]
+        if checker == SPLIT:
+            return [replace(program := _program(problem, sample["completion"]), code=with_libraries(program.code))]
         program = f"{problem['prompt']}{sample['completion']}\n{problem['test']}\ncheck({problem['entry_point']})"
         return [official_program(program, self.profile.seconds)]
 
@@ -299,7 +338,8 @@ class HumanEval(Benchmark):
 
     def result(self, problem, sample, verdicts, checker):
         if checker == OFFICIAL: return official_result(verdicts[0])
-        row, name = super().result(problem, sample, verdicts, checker), verdicts[0].detail.split(":")[0]
+        row = super().result(problem, sample, verdicts, checker)
+        name = verdicts[0].detail.split(":")[0]
         words = row["detail"].removeprefix(f"{name}: ") if name != row["detail"] else ""
         return row | dict(result={PASSED: "passed", TIMEOUT: "timed out"}.get(row["status"], f"failed: {words}"))
 

@@ -35,11 +35,16 @@ def release_files(
     if found := re.fullmatch(r"release_v(\d)", release): first, end = 1, int(found[1])
     elif found := re.fullmatch(r"v(\d)(?:_v(\d))?", release): first, end = int(found[1]), int(found[2] or found[1])
     else: return None
-    if not 1 <= first <= end <= last: raise UserError(f"LiveCodeBench release {release!r}: there are release_v1 to release_v{last}, v1 to v{last}, and ranges such as v2_v4")
+    if not 1 <= first <= end <= last:
+        there = f"release_v1 to release_v{last}, v1 to v{last}, and ranges such as v2_v4"
+        raise UserError(f"LiveCodeBench release {release!r}: there are {there}")
     return range(first - 1, end)
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #4f1ec257
-REQUIRED = ("question_id", "question_content", "contest_date", "starter_code", "public_test_cases", "private_test_cases", "metadata")
+REQUIRED = (
+    "question_id", "question_content", "contest_date", "starter_code", "public_test_cases", "private_test_cases",
+    "metadata",
+)
 
 def find_file(
     name: str,            # of a file, or a path
@@ -48,13 +53,17 @@ def find_file(
     "Find a data file, or fetch it."
     own = Path(name).expanduser()
     if len(own.parts) > 1 and own.is_file(): return own
-    if own.is_absolute(): raise UserError(f"{name}: no such file; benchmark.lcb_release is a release of LiveCodeBench, or a file of its format")
+    if own.is_absolute():
+        told = "benchmark.lcb_release is a release of LiveCodeBench, or a file of its format"
+        raise UserError(f"{name}: no such file; {told}")
     for folder in map(Path, folders):
         for found in [folder/name, *sorted(folder.rglob(glob.escape(name)))] if folder.is_dir() else []:
             if found.is_file() and (name not in FILES or is_ours(found)): return found
     if name in FILES and (found := fetch(name, Path(folders[-1]))): return found
-    where = f"fetch it from https://huggingface.co/datasets/{HUB} and put it" if name in FILES else "it is no release of LiveCodeBench, so it must be a file: put it"
-    raise UserError(f"{name}: not in {' or '.join(map(str, folders))}; {where} there, or name its folder with -o paths.benchmarks=FOLDER")
+    way_out = "it is no release of LiveCodeBench, so it must be a file: put it"
+    if name in FILES: way_out = f"fetch it from https://huggingface.co/datasets/{HUB} and put it"
+    way_out += " there, or name its folder with -o paths.benchmarks=FOLDER"
+    raise UserError(f"{name}: not in {' or '.join(map(str, folders))}; {way_out}")
 
 def is_ours(path: Path) -> bool:
     "Whether the first record of a file is one of LiveCodeBench."
@@ -67,7 +76,8 @@ def fetch(name: str, folder: Path) -> Path | None:
     from huggingface_hub import HfApi, hf_hub_download
     from evoselfcode.engine.loading import quiet
     try:
-        HfApi().dataset_info(HUB, timeout=20)  # where there is no network this says so at once; the next would try again for half a minute
+        # where there is no network this says so at once; the next would try again for half a minute
+        HfApi().dataset_info(HUB, timeout=20)
         with quiet(): path = Path(hf_hub_download(HUB, name, repo_type="dataset", local_dir=folder/"livecodebench"))
     except Exception: return None  # no network, offline mode, no such repository: each with classes of its own
     write_json(path.with_suffix(".source.json"), dict(hub=HUB, file=name, bytes=path.stat().st_size))
@@ -103,14 +113,20 @@ def _problem(line: bytes, place: str, reference: tuple | None) -> dict:
     for name in REQUIRED:
         if not isinstance(record[name], str): raise UserError(f"{place}: {name} must be a text")
     def read(name, work):
-        try: return work(record[name])
-        except (ValueError, AttributeError, RecursionError) as error: raise UserError(f"{place}: {name}: {error or type(error).__name__}") from None
+        try:
+            return work(record[name])
+        except (ValueError, AttributeError, RecursionError) as error:
+            raise UserError(f"{place}: {name}: {error or type(error).__name__}") from None
     public, date = read("public_test_cases", unpack), read("contest_date", datetime.fromisoformat)
     hidden = read("private_test_cases", unpack) if not reference else None
     if hidden == public == []: raise UserError(f"{place}: has no tests")
-    return dict(task_id=record["question_id"], place=place, date=date.replace(tzinfo=None).isoformat(), function=read("metadata", lambda text: json.loads(text).get("func_name")),
-                **{name: record[name] for name in ("question_content", "starter_code")}, **{name: record.get(name, "") for name in ("question_title", "platform", "difficulty")},
-                public=record["public_test_cases"], private=record["private_test_cases"] if hidden is not None else reference)
+    return dict(
+        task_id=record["question_id"], place=place, date=date.replace(tzinfo=None).isoformat(),
+        function=read("metadata", lambda text: json.loads(text).get("func_name")),
+        **{name: record[name] for name in ("question_content", "starter_code")},
+        **{name: record.get(name, "") for name in ("question_title", "platform", "difficulty")},
+        public=record["public_test_cases"], private=record["private_test_cases"] if hidden is not None else reference,
+    )
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #15c10787
 def date_of(
@@ -124,6 +140,7 @@ def date_of(
     except ValueError: raise UserError(f"{text!r}: dates are written 2024-08-31 or 2024-08") from None
     return (first + timedelta(days=31)).replace(day=1) - timedelta(seconds=1) if end else first
 
+# %% ../../nbs/evaluation/41_lcb.ipynb #42c74444
 def in_window(
     problems: list[dict],
     start: str | None = None,  # first date, or month; None = any
@@ -131,27 +148,42 @@ def in_window(
 ) -> list[dict]:
     "Take the problems of contests within a window of dates."
     first, last = start and date_of(start), end and date_of(end, end=True)
-    return [p for p in problems if (not start or first <= datetime.fromisoformat(p["date"])) and (not end or datetime.fromisoformat(p["date"]) <= last)]
+    def date(p): return datetime.fromisoformat(p["date"])
+    return [p for p in problems if (not start or first <= date(p)) and (not end or date(p) <= last)]
 
 def by_cutoff(
     problems: list[dict],
     cutoff: str,  # the last date, or month, of a model's training data
 ) -> tuple[list[dict], list[dict]]:  # problems up to it, problems after it
     "Split problems at the end of a model's training data."
-    last = date_of(cutoff, end=True) + timedelta(days=len(cutoff) > 7) - timedelta(seconds=len(cutoff) > 7)  # to the end of the day
-    return [p for p in problems if datetime.fromisoformat(p["date"]) <= last], [p for p in problems if datetime.fromisoformat(p["date"]) > last]
+    last = date_of(cutoff, end=True)
+    if len(cutoff) > 7: last = last + timedelta(days=1) - timedelta(seconds=1)  # a date: to the end of the day
+    def date(p): return datetime.fromisoformat(p["date"])
+    return [p for p in problems if date(p) <= last], [p for p in problems if date(p) > last]
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #11c1b72e
-SYSTEM = ("You are an expert Python programmer. You will be given a question (problem specification) and will generate a correct Python program that matches the specification "
-          "and passes all tests.")
-WITH_STARTER = "You will use the following starter code to write the solution to the problem and enclose your code within delimiters."
-WITH_STDIN = ("Read the inputs from stdin solve the problem and write the answer to stdout (do not directly test on the sample inputs). Enclose your code within delimiters as follows. "
-              "Ensure that when the python program runs, it reads the inputs, runs the algorithm and writes output to STDOUT.")
+SYSTEM = (
+    "You are an expert Python programmer. You will be given a question (problem specification) and will generate a "
+    "correct Python program that matches the specification and passes all tests."
+)
+WITH_STARTER = (
+    "You will use the following starter code to write the solution to the problem and enclose your code within "
+    "delimiters."
+)
+WITH_STDIN = (
+    "Read the inputs from stdin solve the problem and write the answer to stdout (do not directly test on the sample "
+    "inputs). Enclose your code within delimiters as follows. Ensure that when the python program runs, it reads the "
+    "inputs, runs the algorithm and writes output to STDOUT."
+)
 
 def chat_prompt(problem: dict) -> list[dict]:
     "The harness's messages for a chat model."
-    format, code = (WITH_STARTER, problem["starter_code"]) if problem["starter_code"] else (WITH_STDIN, "# YOUR CODE HERE")
-    question = f"### Question:\n{problem['question_content']}\n\n### Format: {format}\n```python\n{code}\n```\n\n### Answer: (use the provided format with backticks)\n\n"
+    format, code = WITH_STDIN, "# YOUR CODE HERE"
+    if problem["starter_code"]: format, code = WITH_STARTER, problem["starter_code"]
+    question = (
+        f"### Question:\n{problem['question_content']}\n\n### Format: {format}\n```python\n{code}\n```\n\n"
+        "### Answer: (use the provided format with backticks)\n\n"
+    )
     return [dict(role="system", content=SYSTEM), dict(role="user", content=question)]
 
 def fenced(text: str) -> str:
@@ -162,52 +194,79 @@ def fenced(text: str) -> str:
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #6d03a46e
 OURS = {
-    "func.json": dict(question="You are given a list of integers nums and an integer k. Return how many of the numbers are greater than k.\n\nExample 1:\n\nInput: nums = [5,1,7], k = 4\nOutput: 2\n\n"
-                               "Constraints:\n\n1 <= nums.length <= 1000\n-10^9 <= nums[i], k <= 10^9",
-                      sample_code="class Solution:\n    def countGreater(self, nums: List[int], k: int) -> int:\n        ",
-                      answer="class Solution:\n    def countGreater(self, nums: List[int], k: int) -> int:\n        return sum(1 for number in nums if number > k)"),
-    "stdin.json": dict(question="A shop notes for each of $n$ days how many loaves it sold. Print the longest run of days on which it sold more than on the day before.\n\nInput\n\nThe first line holds $n$ "
-                                "($1 \\le n \\le 10^5$), the second $n$ integers.\n\nOutput\n\nOne integer.\n\nSample Input:\n5\n3 4 6 2 5\n\nSample Output:\n2",
-                       answer="n = int(input())\nsold = list(map(int, input().split()))\nbest = run = 0\nfor before, today in zip(sold, sold[1:]):\n"
-                              "    run = run + 1 if today > before else 0\n    best = max(best, run)\nprint(best)"),
+    "func.json": dict(
+        question="You are given a list of integers nums and an integer k. Return how many of the numbers are greater "
+                 "than k.\n\nExample 1:\n\nInput: nums = [5,1,7], k = 4\nOutput: 2\n\n"
+                 "Constraints:\n\n1 <= nums.length <= 1000\n-10^9 <= nums[i], k <= 10^9",
+        sample_code="class Solution:\n    def countGreater(self, nums: List[int], k: int) -> int:\n        ",
+        answer="class Solution:\n    def countGreater(self, nums: List[int], k: int) -> int:\n"
+               "        return sum(1 for number in nums if number > k)",
+    ),
+    "stdin.json": dict(
+        question="A shop notes for each of $n$ days how many loaves it sold. Print the longest run of days on which it "
+                 "sold more than on the day before.\n\nInput\n\nThe first line holds $n$ ($1 \\le n \\le 10^5$), the "
+                 "second $n$ integers.\n\nOutput\n\nOne integer.\n\n"
+                 "Sample Input:\n5\n3 4 6 2 5\n\nSample Output:\n2",
+        answer="n = int(input())\nsold = list(map(int, input().split()))\nbest = run = 0\n"
+               "for before, today in zip(sold, sold[1:]):\n    run = run + 1 if today > before else 0\n"
+               "    best = max(best, run)\nprint(best)",
+    ),
 }
 
+# %% ../../nbs/evaluation/41_lcb.ipynb #afa73685
 def one_shots(
     folders: list[Path],  # where func.json and stdin.json may lie, here or below
 ) -> tuple[dict, str]:    # {file: example}, and whose they are: lcb or evoselfcode
     "Take the harness's own examples where both are there, else ours."
-    found = {name: next((p for folder in folders if Path(folder).is_dir() for p in sorted(Path(folder).rglob(name))), None) for name in OURS}
+    there = [Path(folder) for folder in folders if Path(folder).is_dir()]
+    found = {name: next((path for folder in there for path in sorted(folder.rglob(name))), None) for name in OURS}
     if None in found.values(): return OURS, "evoselfcode"
     shots = {}
     for name, path in found.items():
-        try: shots[name] = {key: str(read_json(path)[0][key]) for key in OURS[name]}
-        except (KeyError, IndexError, TypeError): raise UserError(f"{path}: must be a list whose first item has {', '.join(OURS[name])}; remove it to use an example of ours") from None
+        try:
+            shots[name] = {key: str(read_json(path)[0][key]) for key in OURS[name]}
+        except (KeyError, IndexError, TypeError):
+            told = f"must be a list whose first item has {', '.join(OURS[name])}"
+            raise UserError(f"{path}: {told}; remove it to use an example of ours") from None
     return shots, "lcb"
 
 def base_prompt(problem: dict, shots: dict) -> str:
     "The harness's text for a base model: one example, then the problem."
-    def part(question, code, answer): return f"### Question\n{question}\n\n" + (f"### Starter Code\n{code}\n\n" if starter else "") + f"### Answer\n\n{answer}" + ("\n\n" if answer else "")
     starter = problem["starter_code"]
+    def part(question, code, answer):
+        given = f"### Starter Code\n{code}\n\n" if starter else ""
+        return f"### Question\n{question}\n\n{given}### Answer\n\n{answer}" + ("\n\n" if answer else "")
     shot = shots["func.json" if starter else "stdin.json"]
-    return part(shot["question"], shot.get("sample_code", ""), shot["answer"]) + part(problem["question_content"], starter, "")
+    example = part(shot["question"], shot.get("sample_code", ""), shot["answer"])
+    return example + part(problem["question_content"], starter, "")
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #ce0b6071
-PROFILES = {p.name: p for p in (Profile("lcb@28fef95", 6, note="the standard input of May 2025: not iterable, buffer.readline always gives the first line"),
-                                Profile("lcb@051d813", 6, note="the standard input before May 2025: io.StringIO"))}
-SMALL, LARGE = 1 << 17, 40 << 20  # characters of tests: up to the first they travel unpacked, from the second on in parts
+PROFILES = {
+    p.name: p
+    for p in (
+        Profile(
+            "lcb@28fef95", 6,
+            note="the standard input of May 2025: not iterable, buffer.readline always gives the first line",
+        ),
+        Profile("lcb@051d813", 6, note="the standard input before May 2025: io.StringIO"),
+    )
+}
+SMALL = 1 << 17   # up to so many characters the tests of a problem travel unpacked
+LARGE = 40 << 20  # from so many on, in parts
 REASON = re.compile(r"(?:(\w+): )?test (\d+) of \d+")
 
-def data_of(
-    problem: dict,
-) -> list[tuple[str, int]]:  # texts that `tests_of` reads, and how many tests each holds; more than one only where a message could not hold it
-    "Bring a problem's tests into the form in which they travel."
+def data_of(problem: dict) -> list[tuple[str, int]]:  # texts that `tests_of` reads, and how many tests each holds
+    "Bring a problem's tests into the form in which they travel: one text, more only where a message cannot hold it."
     private = problem["private"]
     try:
         if not isinstance(private, str):
             path, offset, size = private
-            with file_errors(path), open(path, "rb") as file: file.seek(offset); private = json.loads(file.read(size))["private_test_cases"]
+            with file_errors(path), open(path, "rb") as file:
+                file.seek(offset)
+                private = json.loads(file.read(size))["private_test_cases"]
         tests = unpack(problem["public"]) + unpack(private)
-    except (ValueError, KeyError, TypeError, RecursionError) as error: raise UserError(f"{problem['place']}: private_test_cases: {error}") from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{problem['place']}: private_test_cases: {error}") from None
     if not tests: raise UserError(f"{problem['place']}: has no tests")
     size = len(problem["public"]) + len(private)
     if SMALL < size < LARGE: return [(json.dumps([problem["public"], private]), len(tests))]
@@ -216,16 +275,26 @@ def data_of(
 # %% ../../nbs/evaluation/41_lcb.ipynb #112a9eb0
 class LiveCodeBench(Benchmark):
     "Problems of programming contests, under LiveCodeBench's harness."
-    key, field, stops, chat_stops, max_new_tokens = "lcb", "solution", ("###",), ("###",), 2000
+    key, field = "lcb", "solution"
+    stops = chat_stops = ("###",)
+    max_new_tokens = 2000
 
-    def __init__(self, set_name: str, problems: list[dict], profile: Profile = PROFILES["lcb@28fef95"], md5: str = "", shots: tuple[dict, str] = (OURS, "evoselfcode")):
+    def __init__(
+        self, set_name: str, problems: list[dict], profile: Profile = PROFILES["lcb@28fef95"], md5: str = "",
+        shots: tuple[dict, str] = (OURS, "evoselfcode"),
+    ):
         super().__init__(set_name, profile, problems, md5)
-        (self.shots, self.shots_by), self.counts, self.last = shots, {}, (None, [])
+        self.shots, self.shots_by = shots
+        self.counts = {}
+        self.last = (None, [])
 
     def prompt(self, problem, chat=False): return chat_prompt(problem) if chat else base_prompt(problem, self.shots)
-    def prompt_name(self, chat: bool = False) -> str: return "lcb, chat" if chat else f"lcb, base, example of {self.shots_by}"
+    def prompt_name(self, chat: bool = False) -> str:
+        return "lcb, chat" if chat else f"lcb, base, example of {self.shots_by}"
     def extract(self, problem, text, chat=False): return fenced(text) if chat else text.strip()
-    def canonical(self, problem): raise UserError(f"{self.set_name}: LiveCodeBench has no solutions of its own, so it cannot be checked with them")
+    def canonical(self, problem):
+        told = "LiveCodeBench has no solutions of its own, so it cannot be checked with them"
+        raise UserError(f"{self.set_name}: {told}")
 
     def limits(self, checker): return replace(super().limits(checker), libraries=True)
 
@@ -238,7 +307,8 @@ class LiveCodeBench(Benchmark):
 LARGE_ONES, LOADING = ("torch", "pandas", "datasets"), 15.0  # libraries that the harness has loaded before; seconds
 
 def _programs(self: LiveCodeBench, problem, sample, checker):
-    task, function, seconds = problem["task_id"], problem["function"], int(self.profile.seconds)
+    task, function = problem["task_id"], problem["function"]
+    seconds = int(self.profile.seconds)
     if self.last[0] != task:  # samples of one problem come one after the other
         self.last = (task, data_of(problem))
         self.counts[task] = [number for _, number in self.last[1]]
@@ -252,7 +322,8 @@ def _programs(self: LiveCodeBench, problem, sample, checker):
     return [Program(**how, data=data, seconds=(seconds + 1) * number + slack) for data, number in self.last[1]]
 
 def _result(self: LiveCodeBench, problem, sample, verdicts, checker):
-    results, status, detail = [], PASSED, ""
+    results = []
+    status, detail = PASSED, ""
     for verdict, number in zip(verdicts, self.counts[problem["task_id"]]):
         found, detail = _outcome(verdict, number, checker, False if problem["function"] else -2)
         results += found
@@ -273,9 +344,12 @@ def _outcome(verdict: Verdict, number: int, checker: str, wrong) -> tuple[list, 
         more = [-4] * (last is False and verdict.detail.endswith(UNSAYABLE))  # the harness fails to say what is wrong
         return [True] * (int(found[2]) - 1) + [last] + more, verdict.detail
     value = verdict.value
-    if not (verdict.passed and isinstance(value, list) and len(value) == 2 and isinstance(value[0], list) and value[0]): return [-2], verdict.detail
+    if not (verdict.passed and isinstance(value, list) and len(value) == 2 and isinstance(value[0], list) and value[0]):
+        return [-2], verdict.detail
     results = [r if type(r) in (bool, int) else -2 for r in value[0]]
-    return results if results != [True] * len(results) or len(results) == number else [-2], f"test {len(results)} of {number}: {value[1]}" if value[1] else ""
+    detail = f"test {len(results)} of {number}: {value[1]}" if value[1] else ""
+    if results == [True] * len(results) and len(results) != number: return [-2], detail  # not all, and none is wrong
+    return results, detail
 
 LiveCodeBench.programs, LiveCodeBench.result = _programs, _result
 
@@ -291,14 +365,21 @@ def load(
     "Find LiveCodeBench's files, or fetch them, and take the problems that are wanted."
     if profile not in PROFILES: raise UserError(f"{profile!r}: LiveCodeBench is known as {' and '.join(PROFILES)}")
     parts, digest = release_files(release), hashlib.md5(usedforsecurity=False)
-    paths, problems = [find_file(FILES[i], folders) for i in parts] if parts else [find_file(release, folders)], []
+    paths = [find_file(FILES[i], folders) for i in parts] if parts else [find_file(release, folders)]
+    problems = []
     for path, i in zip(paths, parts or [None]):
         found = read_problems(path, digest)
-        if i is not None and len(found) != COUNTS[i]: raise UserError(f"{path}: holds {len(found)} problems, {FILES[i]} of LiveCodeBench {COUNTS[i]}; fetch it again, or rename it and give its name in place of the release")
+        if i is not None and len(found) != COUNTS[i]:
+            told = f"holds {len(found)} problems, {FILES[i]} of LiveCodeBench {COUNTS[i]}"
+            raise UserError(f"{path}: {told}; fetch it again, or rename it and give its name in place of the release")
         problems += found
     chosen = in_window(problems, start, end)
     if cutoff: _, chosen = by_cutoff(chosen, cutoff)
-    if not chosen: raise UserError(f"{release}: none of its {len(problems)} problems is in the window of dates; they are from {min(p['date'] for p in problems)[:10]} to {max(p['date'] for p in problems)[:10]}")
+    if not chosen:
+        dates = [p["date"][:10] for p in problems]
+        told = f"none of its {len(problems)} problems is in the window of dates"
+        raise UserError(f"{release}: {told}; they are from {min(dates)} to {max(dates)}")
     window = [f"{start or ''}..{end or ''}"] * bool(start or end) + [f"after {cutoff}"] * bool(cutoff)
     shots = one_shots([*(path.parent for path in paths[:1]), *folders])
-    return named(LiveCodeBench(f"lcb[{', '.join([Path(release).name, *window])}]", chosen, PROFILES[profile], digest.hexdigest(), shots), paths[-1])
+    name = f"lcb[{', '.join([Path(release).name, *window])}]"
+    return named(LiveCodeBench(name, chosen, PROFILES[profile], digest.hexdigest(), shots), paths[-1])

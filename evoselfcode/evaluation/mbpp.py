@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FULL', 'SANITIZED', 'TEST', 'SETS', 'FEW_SHOT', 'REQUIRED', 'OPTIONAL', 'PROFILES', 'LOADED', 'FIFTEEN', 'ASK',
-           'CHAT', 'CHAT_ALL', 'problem_of', 'asked', 'shown', 'tested_name', 'Mbpp', 'load_mbpp']
+           'CHAT', 'CHAT_ALL', 'problem_of', 'asked', 'shown', 'chat_example', 'tested_name', 'Mbpp', 'load_mbpp']
 
 # %% ../../nbs/evaluation/39_mbpp.ipynb #dc520f8c
 import ast
@@ -21,10 +21,23 @@ from ..execution.execution import Program
 from ..syntax import line_feeds, parse
 
 # %% ../../nbs/evaluation/39_mbpp.ipynb #9b8fe7a8
-FULL = Source(("mbpp.jsonl", "mbpp.jsonl.gz"), "https://github.com/google-research/google-research/tree/master/mbpp", ("google-research-datasets/mbpp", "full", "train+test+validation+prompt"))
-SANITIZED = Source(("sanitized-mbpp.json", "sanitized-mbpp.jsonl"), FULL.url, ("google-research-datasets/mbpp", "sanitized", "train+test+validation+prompt"))
+FULL = Source(
+    ("mbpp.jsonl", "mbpp.jsonl.gz"),
+    "https://github.com/google-research/google-research/tree/master/mbpp",
+    ("google-research-datasets/mbpp", "full", "train+test+validation+prompt"),
+)
+SANITIZED = Source(
+    ("sanitized-mbpp.json", "sanitized-mbpp.jsonl"),
+    FULL.url,
+    ("google-research-datasets/mbpp", "sanitized", "train+test+validation+prompt"),
+)
 TEST = range(11, 511)
-SETS = {"974": (FULL, range(1, 975)), "test-500": (FULL, TEST), "sanitized-427": (SANITIZED, range(1, 975)), "sanitized-257": (SANITIZED, TEST)}
+SETS = {
+    "974": (FULL, range(1, 975)),
+    "test-500": (FULL, TEST),
+    "sanitized-427": (SANITIZED, range(1, 975)),
+    "sanitized-257": (SANITIZED, TEST),
+}
 FEW_SHOT = (2, 3, 4)
 REQUIRED = dict(task_id=INTEGER, code=TEXT, test_list=TEXTS)
 OPTIONAL = dict(text=TEXT, prompt=TEXT, test_imports=TEXTS, test_setup_code=TEXT)
@@ -38,24 +51,51 @@ def problem_of(record: dict) -> dict:
                 code=line_feeds(record["code"]), tests=tests, imports=imports, setup=setup)
 
 # %% ../../nbs/evaluation/39_mbpp.ipynb #f7539125
-PROFILES = {profile.name: profile for profile in (
-    Profile("mbpp@paper", 10.0, note="imports and setup code of the record are run; three examples before the problem"),
-    Profile("bigcode-harness@8fc5bae", 3.0, note="no setup code, so that Mbpp/367 and Mbpp/927 cannot be solved; zero-shot, the problem and its first assertion as a docstring"),
-    Profile("deepseek@2f9fd85", 10.0, note="no setup code; fifteen imports before a base model's solution, none before a chat model's"),
-)}
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            "mbpp@paper", 10.0, note="imports and setup code of the record are run; three examples before the problem"
+        ),
+        Profile(
+            "bigcode-harness@8fc5bae", 3.0,
+            note="no setup code, so that Mbpp/367 and Mbpp/927 cannot be solved; zero-shot, the problem and its first "
+                 "assertion as a docstring",
+        ),
+        Profile(
+            "deepseek@2f9fd85", 10.0,
+            note="no setup code; fifteen imports before a base model's solution, none before a chat model's",
+        ),
+    )
+}
 LOADED = {  # libraries that a harness has loaded before it takes away what they need to be loaded
     "bigcode-harness": ("accelerate", "datasets", "evaluate", "pandas", "torch", "transformers"),
     "deepseek": ("accelerate", "datasets", "pandas", "torch", "transformers"),
 }
-FIFTEEN = "import math, re, sys, copy, datetime, itertools, collections, heapq, functools, hashlib, string\nfrom typing import *\nfrom collections import *\nimport numpy, numpy as np\n"
-ASK = "You are an expert Python programmer, and here is your task: {text} Your code should pass these tests:\n\n{tests}\n[BEGIN]\n"
+
+# %% ../../nbs/evaluation/39_mbpp.ipynb #404b0bba
+FIFTEEN = (
+    "import math, re, sys, copy, datetime, itertools, collections, heapq, functools, hashlib, string\n"
+    "from typing import *\nfrom collections import *\nimport numpy, numpy as np\n"
+)
+ASK = (
+    "You are an expert Python programmer, and here is your task: {text} "
+    "Your code should pass these tests:\n\n{tests}\n[BEGIN]\n"
+)
 CHAT = ">>> Problem:\n{text}\n>>> Test Cases:\n{tests}\n"
-CHAT_ALL = "Please refer the given examples and generate a python function for my problem.\nExamples are listed as follows:\n{examples}\n\nHere is my problem:\n{problem}"
+CHAT_ALL = (
+    "Please refer the given examples and generate a python function for my problem.\n"
+    "Examples are listed as follows:\n{examples}\n\nHere is my problem:\n{problem}"
+)
 
-
-def asked(template: str, problem: dict) -> str: return template.format(text=problem["text"], tests="\n".join(problem["tests"]))
+# %% ../../nbs/evaluation/39_mbpp.ipynb #4c9944a1
+def asked(template: str, problem: dict) -> str:
+    return template.format(text=problem["text"], tests="\n".join(problem["tests"]))
 
 def shown(example: dict) -> str: return example["code"].replace("\t", "    ")
+
+def chat_example(number: int, example: dict) -> str:
+    return f"- Example {number}:\n{asked(CHAT, example)}\n>>> Code:\n```python\n{shown(example)}\n```"
 
 def tested_name(problem: dict) -> str:
     "Name the function that a problem's tests are about; it may have the name of one of Python's own."
@@ -66,9 +106,13 @@ def tested_name(problem: dict) -> str:
 # %% ../../nbs/evaluation/39_mbpp.ipynb #48805311
 class Mbpp(Benchmark):
     "A set of MBPP's problems under one harness."
-    key, field, stops = "mbpp", "solution", ("[DONE]",)
+    key, field = "mbpp", "solution"
+    stops = ("[DONE]",)
 
-    def __init__(self, name: str, problems: list[dict], examples: list[dict] = (), profile: str = "bigcode-harness@8fc5bae", md5: str = ""):
+    def __init__(
+        self, name: str, problems: list[dict], examples: list[dict] = (), profile: str = "bigcode-harness@8fc5bae",
+        md5: str = "",
+    ):
         if profile not in PROFILES: raise UserError(f"mbpp: no profile {profile!r}; there are {', '.join(PROFILES)}")
         super().__init__(f"mbpp[{name}]", PROFILES[profile], problems, md5)
         self.examples, self.harness = examples, profile.split("@")[0]
@@ -77,19 +121,21 @@ class Mbpp(Benchmark):
 
     def prompt(self, problem, chat=False):
         if chat:
-            examples = "\n\n".join(f"- Example {i}:\n{asked(CHAT, e)}\n>>> Code:\n```python\n{shown(e)}\n```" for i, e in enumerate(self.examples, 1))
+            examples = "\n\n".join(chat_example(i, e) for i, e in enumerate(self.examples, 1))
             return [dict(role="user", content=CHAT_ALL.format(examples=examples, problem=asked(CHAT, problem)))]
         if self.harness == "bigcode-harness": return f'"""\n{problem["text"]}\n{problem["tests"][0]}\n"""\n'
         return "".join(f"{asked(ASK, e)}{shown(e)}\n[DONE]\n" for e in self.examples) + asked(ASK, problem)
 
     def extract(self, problem, text, chat=False):
         if chat: return answer_code(text, tested_name(problem))
-        return self.prompt(problem) + text if self.harness == "bigcode-harness" else FIFTEEN + text if self.harness == "deepseek" else text
+        if self.harness == "bigcode-harness": return self.prompt(problem) + text
+        return FIFTEEN + text if self.harness == "deepseek" else text
 
     def limits(self, checker): return replace(super().limits(checker), libraries=True)
 
     def result(self, problem, sample, verdicts, checker):
-        return official_result(verdicts[0]) if checker == OFFICIAL else super().result(problem, sample, verdicts, checker)
+        if checker == OFFICIAL: return official_result(verdicts[0])
+        return super().result(problem, sample, verdicts, checker)
 
     def canonical(self, problem): return dict(task_id=problem["task_id"], solution=problem["code"])
 

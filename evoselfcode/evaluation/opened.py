@@ -30,7 +30,8 @@ class Plain(ast.NodeTransformer):
         given = [None] * (places - len(node.defaults)) + node.defaults + node.kw_defaults
         first = next((i for i, default in enumerate(given) if default), len(given))
         node.defaults = [default or ast.Constant(None) for default in given[first:]]  # behind a default each needs one
-        node.args, node.kwonlyargs, node.kw_defaults = node.args + node.kwonlyargs, [], []
+        node.args = node.args + node.kwonlyargs
+        node.kwonlyargs, node.kw_defaults = [], []
         return node
 
 # %% ../../nbs/evaluation/34_opened.ipynb #b13bd9e2

@@ -21,8 +21,10 @@ def pass_at_k(
     "Estimate, without bias, the chance that at least one of `k` samples passes."
     n, c = np.broadcast_arrays(np.asarray(n, dtype=np.int64), np.asarray(c, dtype=np.int64))
     if k < 1: raise UserError(f"pass@{k} makes no sense: k must be at least 1")
-    if n.size and n.min() < k: raise UserError(f"pass@{k} needs at least {k} samples per problem, but one has only {n.min()}")
-    if ((c < 0) | (c > n)).any(): raise UserError("the number of passed samples must lie between 0 and the number of samples")
+    if n.size and n.min() < k:
+        raise UserError(f"pass@{k} needs at least {k} samples per problem, but one has only {n.min()}")
+    if ((c < 0) | (c > n)).any():
+        raise UserError("the number of passed samples must lie between 0 and the number of samples")
     drawn = np.arange(k)
     fails = np.clip((n - c)[..., None] - drawn, 0, None) / (n[..., None] - drawn)
     value = 1.0 - fails.prod(axis=-1)
@@ -48,7 +50,8 @@ def bootstrap(
 ) -> tuple[float, float, float]:  # mean, and the ends of the 95 % interval
     "Return the mean over problems with its 95 % bootstrap interval."
     values = np.asarray(per_problem_values, dtype=float)
-    if values.ndim != 1 or not len(values): raise UserError("the bootstrap needs one value for each of at least one problem")
+    if values.ndim != 1 or not len(values):
+        raise UserError("the bootstrap needs one value for each of at least one problem")
     low, high = np.percentile(_resample(values, resamples, seed), [2.5, 97.5])
     return float(values.mean()), float(low), float(high)
 
@@ -70,6 +73,7 @@ def paired_bootstrap(
 ) -> Difference:            # b - a
     "Compare two rounds problem by problem, with a 95 % interval for the difference."
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    if a.shape != b.shape: raise UserError(f"two rounds must be compared on the same problems, not on {a.size} and {b.size}")
+    if a.shape != b.shape:
+        raise UserError(f"two rounds must be compared on the same problems, not on {a.size} and {b.size}")
     mean, low, high = bootstrap(b - a, resamples, seed)
     return Difference(mean, low, high, int((b > a).sum()), int((b < a).sum()))

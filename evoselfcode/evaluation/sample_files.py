@@ -64,8 +64,8 @@ def rows_of(results: dict, path: Path) -> list[tuple[str, object]]:
     found = []
     for task, rows in results.items():
         if not isinstance(rows, list) or not all(isinstance(row, dict) and "solution" in row for row in rows):
-            told = "results without the solutions, as older harnesses wrote them; give the samples that they were made from"
-            raise UserError(f"{path}: {task!r}: {told}")
+            told = "results without the solutions, as older harnesses wrote them"
+            raise UserError(f"{path}: {task!r}: {told}; give the samples that they were made from")
         found += [(f"{path}: {task!r}, row {number}", dict(task_id=task) | row) for number, row in enumerate(rows, 1)]
     return found
 
@@ -76,7 +76,8 @@ def programs_in(
 ) -> list[tuple[str, object]]:
     "Read a folder that has a folder of programs for each task."
     with file_errors(folder): below = [f for f in folder.iterdir() if f.is_dir() and not f.name.startswith((".", "__"))]
-    def natural(file): return [int(s) if s.isdecimal() else s for s in re.split(r"(\d+)", f"{file.parent.name}/{file.name}")]
+    def natural(file):
+        return [int(s) if s.isdecimal() else s for s in re.split(r"(\d+)", f"{file.parent.name}/{file.name}")]
     files = sorted((file for task in below for file in task.glob("*.py")), key=natural)
     wanted = f"evalplus puts them there as {example.replace('/', '_')}/0.py"
     if not files: raise UserError(f"{folder}: a folder without samples; {wanted}")

@@ -47,7 +47,8 @@ def share_of(
     parts, wholes = np.asarray(parts, float), np.asarray(wholes, float)
     parts, wholes = parts[wholes > 0], wholes[wholes > 0]
     if not len(wholes): return Share(nan, nan, nan, 0, 0)
-    rng, size, mean = np.random.default_rng(seed), len(wholes), parts.sum() / wholes.sum()
+    rng = np.random.default_rng(seed)
+    size, mean = len(wholes), parts.sum() / wholes.sum()
     draws = (rng.integers(size, size=size) for _ in range(resamples))
     low, high = np.percentile([parts[draw].sum() / wholes[draw].sum() for draw in draws], [2.5, 97.5])
     if size < FEW or high - low < 1e-9:

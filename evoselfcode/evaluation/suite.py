@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['BENCHMARKS', 'ALL', 'COLUMNS', 'folders_of', 'check_names', 'open_benchmark', 'must_chat', 'as_text', 'draw', 'judge',
-           'base_of', 'summary_of', 'evaluate', 'run_suite', 'percent', 'unclear', 'table_rows', 'conditions',
-           'write_table', 'anew', 'newly_solved', 'against']
+           'base_of', 'summary_of', 'sampling_of', 'evaluate', 'run_suite', 'percent', 'unclear', 'table_rows',
+           'conditions', 'write_table', 'anew', 'newly_solved', 'against']
 
 # %% ../../nbs/evaluation/44_suite.ipynb #ad1fba64
 import os, platform, time
@@ -22,7 +22,8 @@ from .benchmark import OFFICIAL, SPLIT, Benchmark, check, read_samples, write_sa
 from .benchmark import repeated, suspicious, unsupported
 from .answers import answer_code
 from .extraction import code_block, sanitize
-from .humaneval import HumanEval, load_humaneval, load_problems, per_problem, problem_batches, summarise
+from .humaneval import HumanEval, load_humaneval, load_problems, per_problem, problem_batches
+from .humaneval import summarise
 from .passk import paired_bootstrap
 from ..execution.execution import VerdictStore
 from ..stages import batch_seed, finished, run_batches
@@ -49,7 +50,9 @@ def _evalplus(name):
 def _lcb(config):
     from evoselfcode.evaluation.lcb import load
     b = config.benchmark
-    return load(folders_of(config), b.lcb_release, b.lcb_start or None, b.lcb_end or None, b.lcb_cutoff or None, b.lcb_profile)
+    return load(
+        folders_of(config), b.lcb_release, b.lcb_start or None, b.lcb_end or None, b.lcb_cutoff or None, b.lcb_profile
+    )
 
 def _bigcodebench(config):
     from evoselfcode.evaluation.bigcodebench import BigCodeBench
@@ -58,11 +61,19 @@ def _bigcodebench(config):
 
 # %% ../../nbs/evaluation/44_suite.ipynb #99a0bf3e
 BENCHMARKS: dict[str, Callable[[Config], Benchmark]] = {
-    "pocket": _pocket, "humaneval": _humaneval, "humaneval+": _evalplus("humaneval+"), "mbpp": _mbpp, "mbpp+": _evalplus("mbpp+"), "lcb": _lcb, "bigcodebench": _bigcodebench}
+    "pocket": _pocket,
+    "humaneval": _humaneval,
+    "humaneval+": _evalplus("humaneval+"),
+    "mbpp": _mbpp,
+    "mbpp+": _evalplus("mbpp+"),
+    "lcb": _lcb,
+    "bigcodebench": _bigcodebench,
+}
 
 def check_names(names: list[str]) -> list[str]:  # the same
     "Refuse a benchmark that there is not."
-    if unknown := [name for name in names if name not in BENCHMARKS]: raise UserError(f"no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
+    if unknown := [name for name in names if name not in BENCHMARKS]:
+        raise UserError(f"no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
     return names
 
 def open_benchmark(
@@ -76,7 +87,8 @@ def open_benchmark(
 # %% ../../nbs/evaluation/44_suite.ipynb #2f4bb307
 def must_chat(config: Config, engine):
     "Refuse to ask in messages where the model has no template for them."
-    if config.benchmark.chat and not getattr(engine.tokenizer, "chat_template", None): raise UserError(f"benchmark.chat: the tokenizer of {engine.name} has no chat template; say false")
+    if config.benchmark.chat and not getattr(engine.tokenizer, "chat_template", None):
+        raise UserError(f"benchmark.chat: the tokenizer of {engine.name} has no chat template; say false")
 
 def as_text(engine, prompt: str | list[dict]) -> str:
     "Write messages out by the model's template; a text stays as it is."
@@ -92,22 +104,31 @@ def as_text(engine, prompt: str | list[dict]) -> str:
             why = error
     raise UserError(f"the chat template of {engine.name}: {why}")
 
+# %% ../../nbs/evaluation/44_suite.ipynb #a02f8a0b
 def draw(
-    engine,
-    benchmark: Benchmark,
+    engine, benchmark: Benchmark,
     problems: list[dict],  # one batch of them
     config: Config,        # section evaluation, seed
     chat: bool = False,
-) -> list[dict]:           # evaluation.n samples a problem: task_id, the benchmark's field, text, sample_index; unasked where the prompt is too long
-    "Let a model answer one batch of problems."
+) -> list[dict]:           # evaluation.n samples a problem: task_id, the benchmark's field, text, sample_index, unasked
+    "Let a model answer one batch of problems; one whose prompt is too long is `unasked`."
     e = config.evaluation
     seed = batch_seed(config.seed, f"evaluation {benchmark.set_name}", " ".join(p["task_id"] for p in problems))
     prompts = [as_text(engine, benchmark.prompt(p, chat)) for p in problems]
     able = [engine.fits(prompt) for prompt in prompts]
-    drawn = iter(engine.sample([prompt for prompt, fits in zip(prompts, able) if fits], n=e.n, temperature=e.temperature, top_p=e.top_p, max_new_tokens=e.max_new_tokens or benchmark.max_new_tokens, seed=seed, stop=benchmark.chat_stops if chat else benchmark.stops))
+    drawn = iter(engine.sample(
+        [prompt for prompt, fits in zip(prompts, able) if fits], n=e.n, temperature=e.temperature, top_p=e.top_p,
+        max_new_tokens=e.max_new_tokens or benchmark.max_new_tokens, seed=seed,
+        stop=benchmark.chat_stops if chat else benchmark.stops,
+    ))
     texts = [[s.text for s in next(drawn)] if fits else [""] * e.n for fits in able]
-    return [{"task_id": p["task_id"], benchmark.field: benchmark.extract(p, text, chat), "text": text, "sample_index": i} | ({} if fits else dict(unasked=True))
-            for p, fits, answers in zip(problems, able, texts) for i, text in enumerate(answers)]
+    samples = []
+    for p, fits, answers in zip(problems, able, texts):
+        for i, text in enumerate(answers):
+            code = benchmark.extract(p, text, chat)
+            sample = {"task_id": p["task_id"], benchmark.field: code, "text": text, "sample_index": i}
+            samples.append(sample if fits else sample | dict(unasked=True))
+    return samples
 
 # %% ../../nbs/evaluation/44_suite.ipynb #5a0d216e
 def judge(
@@ -121,7 +142,10 @@ def judge(
     checkers = checkers or tuple(c for c in benchmark.checkers if wanted in ("both", c)) or benchmark.checkers[:1]
     results, start = {}, time.perf_counter()
     for checker in checkers:
-        results[checker] = check(benchmark, samples, checker, config.execution.workers, f"{benchmark.set_name}, {checker}", config.path("data/eval/verdicts.sqlite"))
+        results[checker] = check(
+            benchmark, samples, checker, config.execution.workers, f"{benchmark.set_name}, {checker}",
+            config.path("data/eval/verdicts.sqlite"),
+        )
     return summary_of(benchmark, results, config, time.perf_counter() - start), results
 
 # %% ../../nbs/evaluation/44_suite.ipynb #2e8a358b
@@ -142,18 +166,36 @@ def summary_of(benchmark: Benchmark, results: dict[str, list[dict]], config: Con
     scores = summarise(rows, ks, e.bootstrap, config.seed)
     both = SPLIT == first and OFFICIAL in others
     not_told = unsupported(rows, results[OFFICIAL]) if both else []
-    of_them = f", {scores['problems']} of them" if scores["problems"] < len(benchmark.problems) else ""  # part of a set is another set
-    return dict(benchmark=benchmark.key or benchmark.set_name, set=benchmark.set_name + of_them, profile=benchmark.profile.name, checker=first, data=benchmark.data, problems=scores["problems"], n=n, n_most=max(counts), repeated=repeated(rows, benchmark.field),
-                **{k: v for k, v in scores.items() if k.startswith("pass@")}, **base_of(rows, ks, e.bootstrap, config.seed),
-                official={k: v for k, v in summarise(results[OFFICIAL], ks, e.bootstrap, config.seed).items() if k.startswith("pass@")} if OFFICIAL in others else None,
-                differing=sum(a["passed"] != b["passed"] for o in others for a, b in zip(rows, results[o])),
-                suspicious=len(suspicious(rows, results[OFFICIAL])) if both else 0,
-                unsupported=sum(r["status"] == UNSUPPORTED for r in rows),
-                unsupported_official=sum(r["passed"] for r in not_told) if both else None,
-                statuses=dict(Counter(r["status"] for r in rows)), timeouts=sum(r["status"] == TIMEOUT for r in rows), unasked=len({r["task_id"] for r in rows if r.get("unasked")}), seconds=round(seconds, 1), load=round(os.getloadavg()[0], 2),
-                limits=asdict(benchmark.limits(first)), data_md5=benchmark.md5, python=platform.python_version(), sandbox=next((r["sandbox"] for r in rows if r["sandbox"]), ""), bootstrap=dict(resamples=e.bootstrap, seed=config.seed))
+    # part of a set is another set
+    of_them = f", {scores['problems']} of them" if scores["problems"] < len(benchmark.problems) else ""
+    def passes(scores): return {k: v for k, v in scores.items() if k.startswith("pass@")}
+    official = passes(summarise(results[OFFICIAL], ks, e.bootstrap, config.seed)) if OFFICIAL in others else None
+    return dict(
+        benchmark=benchmark.key or benchmark.set_name, set=benchmark.set_name + of_them, profile=benchmark.profile.name,
+        checker=first, data=benchmark.data, problems=scores["problems"], n=n, n_most=max(counts),
+        repeated=repeated(rows, benchmark.field), **passes(scores), **base_of(rows, ks, e.bootstrap, config.seed),
+        official=official,
+        differing=sum(a["passed"] != b["passed"] for o in others for a, b in zip(rows, results[o])),
+        suspicious=len(suspicious(rows, results[OFFICIAL])) if both else 0,
+        unsupported=sum(r["status"] == UNSUPPORTED for r in rows),
+        unsupported_official=sum(r["passed"] for r in not_told) if both else None,
+        statuses=dict(Counter(r["status"] for r in rows)), timeouts=sum(r["status"] == TIMEOUT for r in rows),
+        unasked=len({r["task_id"] for r in rows if r.get("unasked")}), seconds=round(seconds, 1),
+        load=round(os.getloadavg()[0], 2), limits=asdict(benchmark.limits(first)), data_md5=benchmark.md5,
+        python=platform.python_version(), sandbox=next((r["sandbox"] for r in rows if r["sandbox"]), ""),
+        bootstrap=dict(resamples=e.bootstrap, seed=config.seed),
+    )
 
 # %% ../../nbs/evaluation/44_suite.ipynb #94d04cea
+def sampling_of(benchmark: Benchmark, config: Config, samples: list[dict] | None) -> dict:
+    "What samples depend on beside the model: how they are drawn, or, for given ones, themselves."
+    if samples is not None: return dict(given=content_id(samples))
+    e = config.evaluation
+    prompt = benchmark.prompt_name(config.benchmark.chat)
+    return dict(n=e.n, temperature=e.temperature, top_p=e.top_p, max_new_tokens=e.max_new_tokens, seed=config.seed,
+                prompt=prompt)
+
+# %% ../../nbs/evaluation/44_suite.ipynb #03fea162
 def evaluate(
     benchmark: Benchmark,
     config: Config,
@@ -163,20 +205,25 @@ def evaluate(
     samples: list[dict] | None = None,  # judge these instead of asking a model
 ) -> dict:                    # the summary, with `folder`
     "Evaluate a model, or given samples, on one benchmark."
-    e = config.evaluation
-    chat = config.benchmark.chat
-    sampling = dict(n=e.n, temperature=e.temperature, top_p=e.top_p, max_new_tokens=e.max_new_tokens, seed=config.seed, prompt=benchmark.prompt_name(chat)) if samples is None else dict(given=content_id(samples))
+    sampling = sampling_of(benchmark, config, samples)
     benchmark, left_out = benchmark.runnable(config.execution.workers, config.path("data/eval/verdicts.sqlite"))
     if samples is not None: samples = [s for s in samples if s["task_id"] in benchmark.by_task]
-    folder = folder / f"{benchmark.key or 'own'}-{content_id(model, benchmark.set_name, benchmark.profile.name, benchmark.problems, sampling)}"
+    mark = content_id(model, benchmark.set_name, benchmark.profile.name, benchmark.problems, sampling)
+    folder = folder / f"{benchmark.key or 'own'}-{mark}"
     if samples is None:
-        if not finished(folder / "samples.jsonl"): must_chat(config, engine())  # a model that cannot be loaded, or asked, is told before anything is written
-        work = lambda _, batch: draw(engine(), benchmark, batch, config, chat)
-        samples = run_batches(folder / "samples.jsonl", problem_batches(benchmark.problems, e.batch), work, sampling, dict(model=model, problems=content_id(benchmark.problems)), f"sample {benchmark.set_name}")
+        # a model that cannot be loaded, or asked, is told before anything is written
+        if not finished(folder / "samples.jsonl"): must_chat(config, engine())
+        work = lambda _, batch: draw(engine(), benchmark, batch, config, config.benchmark.chat)
+        samples = run_batches(
+            folder / "samples.jsonl", problem_batches(benchmark.problems, config.evaluation.batch), work, sampling,
+            dict(model=model, problems=content_id(benchmark.problems)), f"sample {benchmark.set_name}",
+        )
     else: write_jsonl(folder / "samples.jsonl", samples)
     summary, results = judge(benchmark, samples, config)
     for checker, rows in results.items(): write_jsonl(folder / f"results_{checker}.jsonl", rows)
-    summary |= dict(model=model, sampling=sampling, temperature=sampling.get("temperature"), folder=str(folder), left_out=left_out)
+    summary |= dict(
+        model=model, sampling=sampling, temperature=sampling.get("temperature"), folder=str(folder), left_out=left_out
+    )
     write_json(folder / "summary.json", summary)
     return summary
 
@@ -193,7 +240,8 @@ def run_suite(
     extract: bool = False,           # take the programs out of the answers in it
 ) -> tuple[list[dict], Path]:        # summaries, folder with table.json and table.md
     "Evaluate a checkpoint, or a sample file, on benchmarks."
-    root, loaded, summaries = config.path(config.paths.generated) / "evaluations", [], []
+    root = config.path(config.paths.generated) / "evaluations"
+    loaded, summaries = [], []
     if (samples or export) and len(names) > 1: raise UserError("--samples and --export go with one benchmark")
     if extract and not samples: raise UserError("--extract goes with --samples; for a model there is benchmark.chat")
     if config.execution.recheck: VerdictStore(config.path("data/eval/verdicts.sqlite")).forget_timeouts()
@@ -214,8 +262,10 @@ def run_suite(
     return summaries, folder
 
 # %% ../../nbs/evaluation/44_suite.ipynb #7e2f7c77
-COLUMNS = ("set", "data", "profile", "problems", "n", "temperature", "base pass@1", "pass@1", "pass@5", "pass@10", "official", "suspicious",
-           "unsupported", "seconds")
+COLUMNS = (
+    "set", "data", "profile", "problems", "n", "temperature", "base pass@1", "pass@1", "pass@5", "pass@10", "official",
+    "suspicious", "unsupported", "seconds",
+)
 
 def percent(score: dict | None) -> str:  # "31.9 (27.0 to 36.7)"
     "Write a share with its 95 % interval, in percent."
@@ -227,13 +277,19 @@ def unclear(summary: dict) -> str:  # "3, official passes 2"; "" for none
     return str(number or "") if not number or passed is None else f"{number}, official passes {passed}"
 
 def table_rows(summaries: list[dict]) -> list[dict]:
-    "Turn summaries into rows of text; one that says why there is no number keeps its reason in the first column of numbers."
+    "Turn summaries into rows of text; the reason why there is no number stands in the first column of numbers."
     rows = []
     for s in summaries:
-        if "missing" in s: rows.append(dict.fromkeys(COLUMNS, "") | {"set": s["benchmark"], "pass@1": f"not done: {s['missing']}"}); continue
-        rows.append({c: str(s.get(c.replace(" ", "_"), "")) for c in COLUMNS} | {k: percent(s.get(k)) for k in COLUMNS if "pass@" in k}
-                    | (dict(n=f"{s['n']} to {s['n_most']}") if s["n"] != s["n_most"] else {})
-                    | dict(unsupported=unclear(s)) | dict(temperature="" if s.get("temperature") is None else f"{s['temperature']:g}", official=percent(s["official"] and s["official"]["pass@1"])))
+        if "missing" in s:
+            rows.append(dict.fromkeys(COLUMNS, "") | {"set": s["benchmark"], "pass@1": f"not done: {s['missing']}"})
+            continue
+        row = {c: str(s.get(c.replace(" ", "_"), "")) for c in COLUMNS}
+        row |= {k: percent(s.get(k)) for k in COLUMNS if "pass@" in k}
+        if s["n"] != s["n_most"]: row["n"] = f"{s['n']} to {s['n_most']}"
+        row["unsupported"] = unclear(s)
+        row["temperature"] = "" if s.get("temperature") is None else f"{s['temperature']:g}"
+        row["official"] = percent(s["official"] and s["official"]["pass@1"])
+        rows.append(row)
     return rows
 
 # %% ../../nbs/evaluation/44_suite.ipynb #7e2f7c78
@@ -260,8 +316,10 @@ def anew(benchmark: Benchmark, problem: dict, sample: dict) -> list[dict]:
     blocks = (answer_code(text, entry), code_block(text), code_block(text, "last"))
     ways = (*blocks, sanitize(text, entry), sanitize(whole, entry), text)
     found = dict.fromkeys(t for t in ways if t.strip())
-    return [sample | {benchmark.field: "\n" + t if benchmark.field == "completion" else t} for t in found if t != sample[benchmark.field]]
+    before = "\n" if benchmark.field == "completion" else ""
+    return [sample | {benchmark.field: before + t} for t in found if t != sample[benchmark.field]]
 
+# %% ../../nbs/evaluation/44_suite.ipynb #ec60755c
 def newly_solved(
     benchmark: Benchmark,
     before: list[dict],   # results of the earlier round, with `text`
@@ -272,16 +330,22 @@ def newly_solved(
     "Say of each newly solved problem whether only its form was missing before."
     solved = lambda rows: {r["task_id"] for r in rows if r["passed"]}
     gained = solved(after) - solved(before)
-    tried = [a for r in before if r["task_id"] in gained for a in anew(benchmark, benchmark.by_task[r["task_id"]], {k: r[k] for k in ("task_id", benchmark.field, "text") if k in r})]
+    tried = []
+    for row in before:
+        if row["task_id"] not in gained: continue
+        sample = {k: row[k] for k in ("task_id", benchmark.field, "text") if k in row}
+        tried += anew(benchmark, benchmark.by_task[row["task_id"]], sample)
     found = solved(check(benchmark, tried, benchmark.checkers[0], workers, store=store)) if tried else set()
     return {task: "format" if task in found else "logic" for task in benchmark.by_task if task in gained}
 
+# %% ../../nbs/evaluation/44_suite.ipynb #fe5efffd
 def against(
-    benchmark: Benchmark, before: list[dict], after: list[dict], config: Config
+    benchmark: Benchmark, before: list[dict], after: list[dict], config: Config,
 ) -> dict:  # difference of pass@1 with its interval, problems gained and lost, of which by format
     "Compare two rounds on the same problems."
     a, b = per_problem(before), per_problem(after)
-    if set(a) != set(b): raise UserError(f"{benchmark.set_name}: the two rounds cover different problems and cannot be compared")
+    if set(a) != set(b):
+        raise UserError(f"{benchmark.set_name}: the two rounds cover different problems and cannot be compared")
     d = paired_bootstrap(list(a.values()), [b[t] for t in a], config.evaluation.bootstrap, config.seed)
     kinds = newly_solved(benchmark, before, after, config.execution.workers, config.path("data/eval/verdicts.sqlite"))
     return d._asdict() | dict(newly_solved=kinds)

@@ -24,8 +24,11 @@ from .execution import Limits, _answers, _job
 # %% ../../nbs/execution/26_behaviour.ipynb #28569930
 SIMPLE = ("int", "float", "str", "bool", "None")
 FULL = {"list": "list[int]", "dict": "dict[str,int]", "tuple": "tuple[int,...]", "set": "set[int]"}
-KIN = {"sequence": "list", "iterable": "list", "collection": "list", "mutablesequence": "list", "iterator": "list", "mapping": "dict", "mutablemapping": "dict",
-       "frozenset": "set", "abstractset": "set", "counter": "dict", "defaultdict": "dict", "ordereddict": "dict", "text": "str", "number": "float"}
+KIN = {
+    "sequence": "list", "iterable": "list", "collection": "list", "mutablesequence": "list", "iterator": "list",
+    "mapping": "dict", "mutablemapping": "dict", "frozenset": "set", "abstractset": "set", "counter": "dict",
+    "defaultdict": "dict", "ordereddict": "dict", "text": "str", "number": "float",
+}
 
 def type_text(hint: ast.expr | None) -> str | None:  # such as "dict[str,list[int]]"; None = open
     "Write an annotation in the one form used here."
@@ -38,7 +41,8 @@ def type_text(hint: ast.expr | None) -> str | None:  # such as "dict[str,list[in
         name = _name(hint)
         return name if name in SIMPLE else FULL.get(name)
     if not isinstance(hint, ast.Subscript): return None
-    name, parts = _name(hint.value), hint.slice.elts if isinstance(hint.slice, ast.Tuple) else [hint.slice]
+    name = _name(hint.value)
+    parts = hint.slice.elts if isinstance(hint.slice, ast.Tuple) else [hint.slice]
     if name in ("optional", "union"): return _union(parts + [ast.Constant(None)] * (name == "optional"))
     texts = ["..." if isinstance(p, ast.Constant) and p.value is ... else type_text(p) for p in parts]
     wanted = {"list": 1, "set": 1, "dict": 2}.get(name, len(texts))
@@ -53,14 +57,17 @@ def _name(hint: ast.expr) -> str:
 
 def _union(hints: list[ast.expr]) -> str | None:
     texts = [type_text(h) for h in hints]
-    return None if None in texts else "|".join(dict.fromkeys("|".join(texts).split("|"))) if not any("[" in t and "|" in t for t in texts) else None
+    if None in texts: return None
+    if any("[" in t and "|" in t for t in texts): return None
+    return "|".join(dict.fromkeys("|".join(texts).split("|")))
 
 def argument_types(
     code: str,         # the program
     entry_point: str,  # name of the function in it
 ) -> list[str | None]:  # one type for each argument to give; None = open
     "Read the types of a function's arguments from its hints, else from the first example in its docstring."
-    functions = [n for n in ast.parse(code).body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)) and n.name == entry_point]
+    kinds = ast.FunctionDef, ast.AsyncFunctionDef
+    functions = [n for n in ast.parse(code).body if isinstance(n, kinds) and n.name == entry_point]
     if not functions: raise NameError(f"no function named '{entry_point}'")
     given = functions[-1].args
     if any(d is None for d in given.kw_defaults): raise TypeError(f"'{entry_point}' needs keyword arguments")
@@ -75,20 +82,24 @@ def _example(function: ast.FunctionDef) -> list:  # values of the positional arg
     def value(node):
         try: return ast.literal_eval(node)
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError): return ...
+    def calls_it(node):
+        return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == function.name
     for source in re.findall(r"^\s*>>> (.*)", ast.get_docstring(function) or "", re.M):
         try: tree = ast.parse(source)
         except (SyntaxError, ValueError): continue
-        calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == function.name]
+        calls = [node for node in ast.walk(tree) if calls_it(node)]
         if calls: return list(map(value, calls[0].args))
     return []
 
-def _type_of(value) -> str | None:  # None for what has no such text: an empty or mixed container of containers, another class
-    "Write the type of a value like a hint."
+def _type_of(value) -> str | None:  # None for an empty or mixed container of containers, and for another class
+    "Write the type of a value like a hint, where it has such a text."
     name = type(value).__name__.removesuffix("Type")
     if name in SIMPLE: return name
     if name not in FULL: return None
     if not value: return FULL[name]
-    parts = [[v] for v in value] if name == "tuple" else [list(value), list(value.values())] if name == "dict" else [list(value)]
+    if name == "tuple": parts = [[v] for v in value]
+    elif name == "dict": parts = [list(value), list(value.values())]
+    else: parts = [list(value)]
     kinds = [set(map(_type_of, part)) for part in parts]
     texts = ["float" if kind == {"int", "float"} else kind.pop() if len(kind) == 1 else None for kind in kinds]
     return None if None in texts else f"{name}[{','.join(texts)}]"
@@ -97,14 +108,26 @@ def _type_of(value) -> str | None:  # None for what has no such text: an empty o
 INTS = [3, 0, -1, 10, 1, 7, 2, -8, 12, 5, 100, 25, 4, 97, -15, 64, 6, 121, 9, -3, 15, 8, 1234, -100]
 SMALL = [2, 1, 3, 0, 2, 4, 1, 5, 3, -1, 2, 6]
 FLOATS = [2.5, 0.0, -1.5, 3.0, 0.1, 10.25, -7.75, 1.0, 99.99, 1e-3, 2.675, -0.5, 1234.5, 4.0]
-TEXTS = ["Hello World", "", "racecar", "a", "abc123 DEF", "aabbbc", "The quick brown fox", "UPPER lower", "x,y; z!", "  two  spaces ", "12345",
-         "Level up, Anna: 42!", "banana", "noon is not moon", "e", "Zebra apple Mango", "a-b_c.d", "AbCdE", "line one\nline two", "(a[b]{c})"]
-INT_LISTS = [[3, 1, 2], [], [5], [-4, 7, 0, 7, -1, 12], [1, 2, 3, 4, 5], [9, 6, 3, 0, -3], [2, 2, 2], [10, 1, 1, 8, 10, 2, 5], [0, 0, 1, 0], [-5, -2, -9],
-             [1, 2, 1], [8, 3, 8, -6, 4, 15, 4], [100, 2, 33, 7], [6, -6], [0], [11, 4, 9, 4, 16, 25, -7, 2]]
-TEXT_LISTS = [["banana", "Apple", "cherry"], [], ["a"], ["b", "a", "b", "ab"], ["", "xyz", "x"], ["level", "Noon", "tree", "kayak"], ["one", "two", "three", "four"],
-              ["Zed", "amy", "Bob", "amy"], ["42", "7", "x7"], ["hello world", "hi"], ["AA", "aa", "Aa"], ["pear", "fig", "plum", "kiwi", "date"]]
+TEXTS = [
+    "Hello World", "", "racecar", "a", "abc123 DEF", "aabbbc", "The quick brown fox", "UPPER lower", "x,y; z!",
+    "  two  spaces ", "12345", "Level up, Anna: 42!", "banana", "noon is not moon", "e", "Zebra apple Mango", "a-b_c.d",
+    "AbCdE", "line one\nline two", "(a[b]{c})",
+]
+INT_LISTS = [
+    [3, 1, 2], [], [5], [-4, 7, 0, 7, -1, 12], [1, 2, 3, 4, 5], [9, 6, 3, 0, -3], [2, 2, 2],
+    [10, 1, 1, 8, 10, 2, 5], [0, 0, 1, 0], [-5, -2, -9], [1, 2, 1], [8, 3, 8, -6, 4, 15, 4], [100, 2, 33, 7],
+    [6, -6], [0], [11, 4, 9, 4, 16, 25, -7, 2],
+]
+TEXT_LISTS = [
+    ["banana", "Apple", "cherry"], [], ["a"], ["b", "a", "b", "ab"], ["", "xyz", "x"],
+    ["level", "Noon", "tree", "kayak"], ["one", "two", "three", "four"], ["Zed", "amy", "Bob", "amy"],
+    ["42", "7", "x7"], ["hello world", "hi"], ["AA", "aa", "Aa"], ["pear", "fig", "plum", "kiwi", "date"],
+]
 WORDS = ["apple", "b", "Cat", "dog", "egg", "a", "zoo", "Bob", "noon", "x1", "fig tree", ""]
-CHOSEN = {"int": INTS, "float": FLOATS, "str": TEXTS, "bool": [True, False], "None": [None], "list[int]": INT_LISTS, "list[str]": TEXT_LISTS}
+CHOSEN = {
+    "int": INTS, "float": FLOATS, "str": TEXTS, "bool": [True, False], "None": [None], "list[int]": INT_LISTS,
+    "list[str]": TEXT_LISTS,
+}
 
 # %% ../../nbs/execution/26_behaviour.ipynb #0563f558
 def _below(rng, n: int) -> int: return int(rng.random() * n)
@@ -172,8 +195,11 @@ def candidate_types(
 ) -> list[tuple[str, ...]]:   # what to try, in order; one entry when nothing is open
     "List the combinations of types to try."
     places = [j for j, t in enumerate(types) if t is None]
-    if len(places) <= 2: fillings = product(TRIAL, repeat=len(places))
-    else: fillings = [(first, *[rest] * (len(places) - 1)) for first in TRIAL for rest in dict.fromkeys((first, "int", "str"))]
+    if len(places) <= 2:
+        fillings = product(TRIAL, repeat=len(places))
+    else:
+        pairs = [(first, rest) for first in TRIAL for rest in dict.fromkeys((first, "int", "str"))]
+        fillings = [(first, *[rest] * (len(places) - 1)) for first, rest in pairs]
     return [tuple(dict(zip(places, f)).get(j, t) for j, t in enumerate(types)) for f in fillings]
 
 @lru_cache(4096)
@@ -203,7 +229,8 @@ def _plan(code: str, entry: str) -> list[tuple[str, ...]] | Behaviour:
 def _describe(plan: list[tuple[str, ...]], first: dict, second: dict) -> Behaviour:
     "Put the answers of the two runs together."
     if ended := [answer for answer in (first, second) if answer["status"] != PASSED]:
-        statuses = {first["status"], second["status"]}  # a program that never ends may meet either limit first: the machine's doing, not the program's
+        # a program that never ends may meet either limit first: the machine's doing, not the program's
+        statuses = {first["status"], second["status"]}
         why = next((answer for answer in ended if answer["status"] == TIMEOUT), ended[0])
         return Behaviour(why["status"], None, (), 0, len(statuses) == 1 or statuses == {TIMEOUT, MEMORY}, why["detail"])
     outputs, types = tuple(map(str, first["outputs"])), plan[first["observed"]]
@@ -235,7 +262,9 @@ def behaviours(
             asked = dict(entry=entry, cases=[_packed(t, n_inputs) for t in plan], seconds=limits.seconds / 20)
             for lane in (0, 1): yield lane, _job(limits, code, observe=asked, seed=lane)
     with closing(_answers(jobs(), limits, workers, lanes=2, store=store)) as answers:
-        found = {f: p if isinstance(p, Behaviour) else _describe(p, next(answers), next(answers)) for f, p in plans.items()}
+        found = {}
+        for f, p in plans.items():
+            found[f] = p if isinstance(p, Behaviour) else _describe(p, next(answers), next(answers))
     return [found[f] for f in functions]
 
 # %% ../../nbs/execution/26_behaviour.ipynb #6a3c9330

@@ -34,10 +34,15 @@ TRIES = 3   # times that Ray runs a batch again whose runner was lost
 class Cluster:
     "Hand jobs to the runners of a Ray cluster."
     def __init__(self, limits: Limits, workers: int, lanes: int):
-        try: import ray
-        except ImportError: raise UserError('execution.engine=ray: Ray is not installed; pip install "evoselfcode[ray]"') from None
+        try:
+            import ray
+        except ImportError:
+            raise UserError('execution.engine=ray: Ray is not installed; pip install "evoselfcode[ray]"') from None
         from dataclasses import replace
-        self.ray, self.waiting, self.running, self.single = ray, [deque() for _ in range(lanes)], {}, deque()
+        self.ray = ray
+        self.waiting = [deque() for _ in range(lanes)]
+        self.running = {}
+        self.single = deque()
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing about a study leaves the machine unasked
         logging.getLogger("ray").setLevel(logging.ERROR)
         if not ray.is_initialized(): ray.init(logging_level="error")
@@ -76,11 +81,16 @@ Cluster.feed, Cluster.give, Cluster.step = _feed, _give, _step
 # %% ../../nbs/execution/24_cluster.ipynb #b6a04e92
 def _lost(self: Cluster, runner, batch: list, why: str) -> list:  # (key, answer) of the job that did it
     "Find the job of a batch at which runners end; raise where they end without one."
-    if len(batch) > 1: self.single.extend(batch); return []
+    if len(batch) > 1:
+        self.single.extend(batch)
+        return []
     for pause in (0, 2, 8):  # a runner takes a while to start again
         time.sleep(pause)
-        try: self.ray.get(runner.run.remote([self.trial])); break
-        except self.ray.exceptions.RayError: pass
+        try:
+            self.ray.get(runner.run.remote([self.trial]))
+            break
+        except self.ray.exceptions.RayError:
+            pass
     else: raise ExecutionFault(f"Ray: {why}")
     (_, (key, _)), = batch
     return [(key, dict(status=CRASHED, detail=f"its runners ended: {why}", output="", sandbox="", transient=True))]

@@ -13,9 +13,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from ..constants import UNSUPPORTED
-from evoselfcode.execution.program import (
-    FILES, LIBS, PROFILES, PURE, RAY, ExecutionFault, Limits, Program, Verdict, _check, _job, call_of, limits_of,
-)
+from .program import FILES, LIBS, PROFILES, PURE, RAY, ExecutionFault, Limits, Program, Verdict
+from .program import _check, _job, call_of, limits_of
 from .sandbox.codec import Broken, decode
 from .store import VerdictStore, foreign_load, mechanism
 from .workers import _Pool, library_folders, sandbox_name, walls
@@ -25,56 +24,94 @@ _all_ = ["Program", "Limits", "Verdict", "ExecutionFault", "call_of", "limits_of
          "sandbox_name", "walls", "PURE", "FILES", "LIBS", "PROFILES"]
 
 # %% ../../nbs/execution/25_execution.ipynb #4320896e
-FAR = 512          # jobs per worker that are taken before their turn: while one takes seconds, the others must not run dry
+FAR = 512          # jobs per worker that are taken before their turn: while one takes long, others must not run dry
 AHEAD = 256 << 20  # bytes of them
 RECENT = 16 << 20  # bytes of answers that are kept for the next job like theirs
 
 class _Recent:
     "Keep the last answers: samples repeat."
-    def __init__(self, most: int = RECENT): self.most, self.size, self.answers = most, 0, OrderedDict()
+    def __init__(self, most: int = RECENT):
+        self.most, self.size = most, 0
+        self.answers = OrderedDict()
 
     def get(self, key): return self.answers.get(key, (None,))[0]
 
     def put(self, key, answer: dict):
         if key in self.answers: return self.answers.move_to_end(key)
-        size = 1000 + sum(len(part) if type(part) is str else len(repr(part)) for part in answer.values())  # a dictionary, its texts
+        # of the dictionary itself, and of its texts
+        size = 1000 + sum(len(part) if type(part) is str else len(repr(part)) for part in answer.values())
         if size > self.most or "transient" in answer: return
         self.answers[key], self.size = (answer, size), self.size + size
         while self.size > self.most: self.size -= self.answers.popitem(last=False)[1][1]
 
 # %% ../../nbs/execution/25_execution.ipynb #1f95a7d8
-def _answers(jobs: Iterable, limits: Limits, workers: int, lanes: int = 1, store: str | Path | None = None) -> Iterator[dict]:
-    "Yield the answer to each (lane, job) in order; a job that was seen before, or whose answer is kept, is not run again."
+class _Taken:
+    "Hold the jobs that were taken and whose answers were not given yet."
+    def __init__(self, limits: Limits, lanes: int, store: str | Path | None):
+        self.order, self.sizes = deque(), deque()  # the keys of the jobs; the bytes of those that have to be run
+        self.ahead = 0         # the sum of these bytes
+        self.known = {}        # by key the answer; None for one that is waited for
+        self.left = Counter()  # by key how many of the jobs have it
+        self.kept = VerdictStore(store) if store else None
+        self.recent = _Recent()
+        self.load = foreign_load()
+        settings = limits.profile, limits.weak_walls, limits.libraries
+        self.made_by = [hashlib.sha256(repr((mechanism(), lane, *settings)).encode()) for lane in range(lanes)]
+
+    def take(self, lane: int, job) -> bytes | None:
+        "Note a job; its key where it has to be run."
+        (made := self.made_by[lane].copy()).update(job.text)
+        self.order.append(key := made.digest())
+        self.sizes.append(0)
+        self.left[key] += 1
+        if key in self.known: return None
+        self.known[key] = job.answer or self.recent.get(key) or self.stored(key, job) or None
+        if self.known[key]: return None
+        self.sizes[-1] = len(job.text)
+        self.ahead += self.sizes[-1]
+        return key
+
+    def stored(self, key: bytes, job) -> dict | None:
+        return self.kept and self.kept.get(key, self.load, b'"observe": ' in job.text)
+
+# %% ../../nbs/execution/25_execution.ipynb #ce2eddd2
+def _note(self: _Taken, key: bytes, answer: dict):
+    "Take in an answer."
+    self.known[key] = answer
+    if self.kept: self.kept.put(key, answer)
+
+def _give(self: _Taken) -> dict:
+    "Let the first job go; its answer is known."
+    self.ahead -= self.sizes.popleft()
+    answer = self.known[key := self.order.popleft()]
+    self.left[key] -= 1
+    if not self.left[key]:
+        self.recent.put(key, self.known.pop(key))
+        del self.left[key]
+    return answer
+
+_Taken.note, _Taken.give = _note, _give
+
+# %% ../../nbs/execution/25_execution.ipynb #44f5821d
+def _answers(
+    jobs: Iterable, limits: Limits, workers: int, lanes: int = 1, store: str | Path | None = None
+) -> Iterator[dict]:
+    "Yield the answer to each (lane, job) in order; what was seen before, or is kept, is not run again."
     _check(limits)
     if limits.engine == RAY: from .cluster import Cluster as Pool
     else: Pool = _Pool
-    jobs, pool, order, sizes, ahead, known, kept = iter(jobs), Pool(limits, workers, lanes), deque(), deque(), 0, {}, VerdictStore(store) if store else None
-    left, recent, load = Counter(), _Recent(), foreign_load()
-    made_by = [hashlib.sha256(repr((mechanism(), lane, limits.profile, limits.weak_walls, limits.libraries)).encode()) for lane in range(lanes)]
+    jobs, pool = iter(jobs), Pool(limits, workers, lanes)
+    taken = _Taken(limits, lanes, store)
     try:
         while True:
-            for lane, job in islice(jobs, FAR * pool.size - len(order) if ahead < AHEAD else 0):
-                (made := made_by[lane].copy()).update(job.text)
-                order.append(key := made.digest())
-                sizes.append(0)
-                left[key] += 1
-                if key in known: continue
-                answer = job.answer or recent.get(key) or kept and kept.get(key, load, b'"observe": ' in job.text)
-                if answer: known[key] = answer; continue
-                known[key] = pool.waiting[lane].append((key, job))
-                sizes[-1] = len(job.text)
-                ahead += sizes[-1]
-                if ahead >= AHEAD: break
-            if not order: return
-            while order and known[order[0]] is None:
-                for key, answer in pool.step():
-                    known[key] = answer
-                    if kept: kept.put(key, answer)
-            ahead -= sizes.popleft()
-            answer = known[key := order.popleft()]
-            left[key] -= 1
-            if not left[key]: recent.put(key, known.pop(key)); del left[key]
-            yield answer
+            for lane, job in islice(jobs, FAR * pool.size - len(taken.order) if taken.ahead < AHEAD else 0):
+                if not (key := taken.take(lane, job)): continue
+                pool.waiting[lane].append((key, job))
+                if taken.ahead >= AHEAD: break
+            if not taken.order: return
+            while taken.known[taken.order[0]] is None:
+                for key, answer in pool.step(): taken.note(key, answer)
+            yield taken.give()
     finally: pool.end()
 
 # %% ../../nbs/execution/25_execution.ipynb #554e1506
@@ -86,11 +123,17 @@ def run_programs(
     store: str | Path | None = None,  # a file that keeps verdicts, so that nothing is run twice
 ) -> Iterator[Verdict]:           # one for each program, in order
     "Run each program in a locked process of its own, its tests in another, and yield what became of it."
-    jobs = ((0, _job(limits, p.code, p.tests, p.entry_point, p.context, p.trusted, p.seconds, **dict(call=json.loads(p.call)) if p.call else {}, **dict(data=p.data) if p.data else {}))
-            for p in _counted(programs, progress))
-    for answer in _answers(jobs, limits, workers, store=store):
-        try: yield Verdict(answer["status"], answer["detail"], answer["output"], answer["sandbox"], decode(answer.get("value")))
-        except (Broken, RecursionError): yield Verdict(UNSUPPORTED, "its value is nested too deeply", answer["output"], answer["sandbox"], None)
+    def job_of(p: Program) -> tuple:  # lane, job
+        more = dict(call=json.loads(p.call)) if p.call else {}
+        if p.data: more["data"] = p.data
+        return 0, _job(limits, p.code, p.tests, p.entry_point, p.context, p.trusted, p.seconds, **more)
+    for answer in _answers(map(job_of, _counted(programs, progress)), limits, workers, store=store):
+        status, detail = answer["status"], answer["detail"]
+        try: value = decode(answer.get("value"))
+        except (Broken, RecursionError):
+            status, detail = UNSUPPORTED, "its value is nested too deeply"
+            value = None
+        yield Verdict(status, detail, answer["output"], answer["sandbox"], value)
 
 def _counted(items: Iterable, progress: str | None) -> Iterable:
     total = len(items) if hasattr(items, "__len__") else None

@@ -25,10 +25,10 @@ class Program:
     "Hold code and the tests that judge it."
     code: str              # the program, usually imports and a function
     tests: str = ""        # statements that raise when the code is wrong
-    entry_point: str = ""  # the function that the tests are about; needed where its name is one of Python's own, such as `sum`
+    entry_point: str = ""  # the function that is tested; needed where its name is one of Python's own, such as `sum`
     context: str = ""      # trusted text that is executed before the tests: imports, helpers
     trusted: bool = True   # False: a model wrote the tests, so that they are locked in as well
-    call: str = ""         # in place of tests: one call of a function of the code, whose value is wanted; made by `call_of`
+    call: str = ""         # in place of tests: one call of a function of the code, whose value is wanted; by `call_of`
     seconds: float = 0.0   # time for this program; 0 = the limits' own
     data: str = ""         # a large text for the tests, which see it as DATA; a call gets it as its last argument
 
@@ -38,7 +38,7 @@ class Limits:
     seconds: float = 3.0      # time on the clock; of processor time it gets a second or two more
     memory_mb: int = 512      # address space beyond the interpreter's own
     output_kb: int = 64       # printed text that is kept; the rest is swallowed
-    profile: str = PURE       # pure: nothing but computing | files: a private folder | libs: numpy and the like, processes; tests run inside
+    profile: str = PURE       # pure: only computing | files: a private folder | libs: numpy, processes; tests inside
     weak_walls: bool = False  # run even where a wall is missing that cannot be done without
     engine: str = LOCAL       # where: local | ray, a cluster
     libraries: bool = False   # whether a program may read installed packages, too; `libs` always does
@@ -66,7 +66,9 @@ def call_of(
 # %% ../../nbs/execution/21_program.ipynb #733abb92
 def limits_of(settings: Execution) -> Limits:
     "Take the limits from a configuration."
-    return Limits(seconds=settings.seconds, memory_mb=settings.memory_mb, weak_walls=settings.weak_walls, engine=settings.engine)
+    return Limits(
+        seconds=settings.seconds, memory_mb=settings.memory_mb, weak_walls=settings.weak_walls, engine=settings.engine
+    )
 
 # %% ../../nbs/execution/21_program.ipynb #e8a11c11
 class _Job(NamedTuple):
@@ -77,11 +79,17 @@ class _Job(NamedTuple):
     answer: dict | None = None  # what is known of it without a run
 
 # %% ../../nbs/execution/21_program.ipynb #a64aee78
-def _job(limits: Limits, code: str, tests: str = "", entry: str = "", context: str = "", trusted: bool = True, seconds: float = 0.0, seed: int = 0, **more) -> _Job:
-    if not 0 < (seconds := float(seconds or limits.seconds)) < 1e6: raise UserError(f"execution: {seconds:g} s for a program; give it more than 0, and less than a million")
+def _job(
+    limits: Limits, code: str, tests: str = "", entry: str = "", context: str = "", trusted: bool = True,
+    seconds: float = 0.0, seed: int = 0, **more,
+) -> _Job:
+    if not 0 < (seconds := float(seconds or limits.seconds)) < 1e6:
+        raise UserError(f"execution: {seconds:g} s for a program; give it more than 0, and less than a million")
     texts = dict(code=code, tests=tests, context=context) | {key: more.pop(key) for key in ("data",) if key in more}
-    told = dict(entry=entry, trusted=trusted, seconds=seconds, memory=limits.memory_mb, output=limits.output_kb << 10, seed=seed,
-                inside=limits.profile == LIBS, **{key: encode(text) for key, text in texts.items()})
+    told = dict(
+        entry=entry, trusted=trusted, seconds=seconds, memory=limits.memory_mb, output=limits.output_kb << 10,
+        seed=seed, inside=limits.profile == LIBS, **{key: encode(text) for key, text in texts.items()},
+    )
     text = json.dumps(told | more).encode()
     if len(text) > MAX_MESSAGE:
         why = f"with its tests and data it takes {len(text):,} bytes, of {MAX_MESSAGE:,} that can be run"
@@ -97,4 +105,5 @@ def _check(limits: Limits):
     for what, given, known in (("profile", limits.profile, PROFILES), ("engine", limits.engine, (LOCAL, RAY))):
         if given not in known: raise UserError(f"execution {what} {given!r}: must be one of {', '.join(known)}")
     if not sys.platform.startswith("linux"):
-        raise UserError(f"model-written code is run on Linux only, this is {sys.platform}: use Docker, or WSL2 on Windows; everything else works")
+        way_out = "use Docker, or WSL2 on Windows; everything else works"
+        raise UserError(f"model-written code is run on Linux only, this is {sys.platform}: {way_out}")

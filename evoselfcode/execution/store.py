@@ -20,7 +20,8 @@ QUIETER = 0.5  # less load for each core: from there on a time-out may come out 
 def mechanism() -> str:
     "Name what makes the verdicts: this machinery, its Python, the machine's kind."
     files = sorted((package_folder()/"execution"/"sandbox").rglob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files) + sys.version.encode() + platform.machine().encode()).hexdigest()
+    code = b"".join(file.read_bytes() for file in files)
+    return hashlib.sha256(code + sys.version.encode() + platform.machine().encode()).hexdigest()
 
 def _answer_in(row) -> dict | None:
     "An answer as it was kept; None for a row that holds anything else."
@@ -51,12 +52,17 @@ class VerdictStore:
         with file_errors(self.path): self.path.parent.mkdir(parents=True, exist_ok=True)
         self.connection = self._said(sqlite3.connect, path, isolation_level=None, timeout=60)
         self.connection.text_factory = bytes  # a row may hold anything
-        for order in ("pragma journal_mode = wal", "pragma synchronous = normal",  # no wait for the disk at every answer
-                      "create table if not exists answers (job blob primary key, answer text) without rowid"): self._said(self.connection.execute, order)
+        orders = (
+            "pragma journal_mode = wal", "pragma synchronous = normal",  # no wait for the disk at every answer
+            "create table if not exists answers (job blob primary key, answer text) without rowid",
+        )
+        for order in orders: self._said(self.connection.execute, order)
 
     def _said(self, work, *args, **options):
-        try: return work(*args, **options)
-        except sqlite3.Error as error: raise UserError(f"{self.path}: {error}; verdicts are kept there: make room, or remove the file") from None
+        try:
+            return work(*args, **options)
+        except sqlite3.Error as error:
+            raise UserError(f"{self.path}: {error}; verdicts are kept there: make room, or remove the file") from None
 
     def put(self, job: bytes, answer: dict):
         "Keep an answer, unless it is the machine's more than the program's."

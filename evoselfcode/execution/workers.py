@@ -20,21 +20,47 @@ from ..project import package_folder
 # %% ../../nbs/execution/23_workers.ipynb #0290aedc
 def _environment(lane: int) -> dict[str, str]:  # the whole environment of a worker
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return dict(PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8", HOME="/tmp", PYTHONHASHSEED=str(lane), MALLOC_ARENA_MAX="1", LD_BIND_NOW="1", MPLBACKEND="Agg", **threads)
+    return dict(
+        PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8", HOME="/tmp", PYTHONHASHSEED=str(lane),
+        MALLOC_ARENA_MAX="1", LD_BIND_NOW="1", MPLBACKEND="Agg", **threads,
+    )
 
 def library_folders() -> list[str]:
     "Where packages are installed; a program that shall import them appends these to `sys.path`."
     return [path for path in sys.path if path.endswith("-packages")]
 
 # %% ../../nbs/execution/23_workers.ipynb #1791c4f6
-START = "import sys; sys.path.insert(0, sys.argv[1]); import zygote; zygote.main(sys.argv[2])"  # a script would be compiled each time
+# a script would be compiled each time
+START = "import sys; sys.path.insert(0, sys.argv[1]); import zygote; zygote.main(sys.argv[2])"
 FREE = "is this machine out of processes, files, memory or disk, or are the limits of this shell too low (ulimit -aH)?"
 
+def _command(limits: Limits, home: Path, thorough: bool, core: int | None) -> list[str]:
+    "The command line of a worker."
+    # walls left out, to see what happens then
+    without = [name for name in os.environ.get("EVOSELFCODE_WITHOUT", "").split(",") if name]
+    libraries = library_folders() if limits.libraries or limits.profile == LIBS else []
+    settings = dict(
+        profile=limits.profile, weak_walls=limits.weak_walls, home=str(home / "private"), canary=str(home / "canary"),
+        without=without, thorough=thorough, core=core, memory=limits.memory_mb, libraries=libraries,
+    )
+    sandbox = package_folder() / "execution" / "sandbox"
+    return [sys.executable, "-P", "-s", "-S", "-c", START, str(sandbox), json.dumps(settings)]
+
+# %% ../../nbs/execution/23_workers.ipynb #f90a1c19
 class _Worker:
     "Hold one worker: its process, its socket, and the jobs it has not answered yet."
-    def __init__(self, limits: Limits = Limits(), lane: int = 0, thorough: bool = False, core: int | None = None):  # workers of different lanes order sets of strings differently
-        self.lane, self.core, self.home, self.walls, self.sandbox, self.fault = lane, core, None, {}, "", ""
-        self.jobs, self.inbox, self.outbox, self.since, self.begun = deque(), bytearray(), bytearray(), time.monotonic(), {}  # begun: what its last jobs were about
+    def __init__(
+        self, limits: Limits = Limits(),
+        lane: int = 0,  # workers of different lanes order sets of strings differently
+        thorough: bool = False, core: int | None = None,
+    ):
+        self.lane, self.core = lane, core
+        self.home = None
+        self.walls, self.begun = {}, {}  # begun: what its last jobs were about
+        self.sandbox, self.fault = "", ""
+        self.jobs = deque()
+        self.inbox, self.outbox = bytearray(), bytearray()
+        self.since = time.monotonic()
         try: self.start(limits, thorough)
         except OSError as error:
             if self.home: shutil.rmtree(self.home, ignore_errors=True)
@@ -46,11 +72,7 @@ class _Worker:
         self.home.chmod(0o711)
         (self.home/"canary").write_text("no program may read this")
         (self.home/"private").mkdir(mode=0o700)
-        without = [name for name in os.environ.get("EVOSELFCODE_WITHOUT", "").split(",") if name]  # walls left out, to see what happens then
-        libraries = library_folders() if limits.libraries or limits.profile == LIBS else []
-        settings = dict(profile=limits.profile, weak_walls=limits.weak_walls, home=str(self.home/"private"), canary=str(self.home/"canary"), without=without,
-                        thorough=thorough, core=self.core, memory=limits.memory_mb, libraries=libraries)
-        command = [sys.executable, "-P", "-s", "-S", "-c", START, str(package_folder()/"execution"/"sandbox"), json.dumps(settings)]
+        command = _command(limits, self.home, thorough, self.core)
         self.process = subprocess.Popen(command, stdin=theirs, stdout=subprocess.DEVNULL, stderr=self.errors, cwd="/",
                                         env=_environment(self.lane), start_new_session=True)
         theirs.close()
@@ -74,8 +96,8 @@ def _write(self: _Worker):
     try: del self.outbox[:self.sock.send(self.outbox)]
     except (BlockingIOError, BrokenPipeError, ConnectionResetError): pass
 
-def _read(self: _Worker) -> list | None:  # (key, job, answer) of the jobs that ended; None when the worker is gone or broken, and has nothing more to say
-    "Receive what has come."
+def _read(self: _Worker) -> list | None:  # (key, job, answer) of the jobs that ended
+    "Receive what has come; None when the worker is gone or broken, and has nothing more to say."
     try: data = self.sock.recv(1 << 16)
     except BlockingIOError: return []
     except ConnectionResetError: return None
@@ -86,10 +108,18 @@ def _read(self: _Worker) -> list | None:  # (key, job, answer) of the jobs that 
     while len(self.inbox) >= 4 and len(self.inbox) >= (end := 4 + struct.unpack(">I", self.inbox[:4])[0]):
         answer = json.loads(self.inbox[4:end])
         del self.inbox[:end]
-        if "refused" in answer: raise UserError(f"model-written code is not run here: {answer['refused']}; `evoselfcode doctor` tells more, `-o execution.weak_walls=true` runs it all the same")
-        if "walls" in answer: self.walls = answer["walls"]; self.sandbox = sandbox_name(self.walls); _warn(self.walls)
-        elif answer["status"] == INFRA_ERROR: self.fault = answer["detail"]; break
-        else: ended.append((*self.jobs.popleft(), answer | dict(sandbox=self.sandbox)))
+        if "refused" in answer:
+            more = "`evoselfcode doctor` tells more, `-o execution.weak_walls=true` runs it all the same"
+            raise UserError(f"model-written code is not run here: {answer['refused']}; {more}")
+        if "walls" in answer:
+            self.walls = answer["walls"]
+            self.sandbox = sandbox_name(self.walls)
+            _warn(self.walls)
+        elif answer["status"] == INFRA_ERROR:
+            self.fault = answer["detail"]
+            break
+        else:
+            ended.append((*self.jobs.popleft(), answer | dict(sandbox=self.sandbox)))
     return ended if ended or not self.fault else None
 
 _Worker.send, _Worker.write, _Worker.read = _send, _write, _read
@@ -125,7 +155,9 @@ def _end(self: _Worker) -> str:  # what went wrong, as far as it was said
     shutil.rmtree(self.home, ignore_errors=True)
     if not self.errors.closed:
         self.errors.seek(0)
-        self.fault = self.fault or self.errors.read()[-2000:].decode("utf-8", "replace").strip() or f"it ended with code {self.process.returncode}"
+        if not self.fault:
+            words = self.errors.read()[-2000:].decode("utf-8", "replace").strip()
+            self.fault = words or f"it ended with code {self.process.returncode}"
         self.errors.close()
     return self.fault
 
@@ -136,14 +168,15 @@ _warned = set()
 
 def _warn(walls: dict):
     "Say once in a process what is missing: never silently."
-    lines = [f"wall missing: {name} ({why})" for name, why in walls["missing"].items()] + [f"UNSAFE: {walls['weak']}"] * bool(walls["weak"])
+    lines = [f"wall missing: {name} ({why})" for name, why in walls["missing"].items()]
+    if walls["weak"]: lines.append(f"UNSAFE: {walls['weak']}")
     lines += [f"limit of this host: {line}" for line in walls["lower"]]
     for line in dict.fromkeys(lines):
         if line not in _warned: get_logger("execution").warning(line)
         _warned.add(line)
 
 def _not_started(words: str) -> Exception:
-    "What to raise when a worker ended before it was ready: what the machine lacks in one line, what is wrong with us in full."
+    "What to raise when a worker ended before it was ready: what the machine lacks in one line, faults of ours in full."
     last = words.splitlines()[-1]
     kind = getattr(builtins, last.split(":")[0], None)
     lacking = isinstance(kind, type) and issubclass(kind, (OSError, MemoryError, ImportError))
@@ -153,7 +186,7 @@ def _not_started(words: str) -> Exception:
 # %% ../../nbs/execution/23_workers.ipynb #a3308972
 def walls(
     limits: Limits = Limits(),
-) -> dict:  # profile, standing {wall: detail}, missing {wall: reason}, trials {attack: [held, what the kernel said, by which wall]}
+) -> dict:  # profile, standing {wall: detail}, missing {wall: reason}, trials {attack: [held, kernel's words, wall]}
     "Start one worker, have it try each attack, and tell what stands."
     _check(limits)
     worker = _Worker(limits, thorough=True)
@@ -173,8 +206,11 @@ class _Pool:
     def __init__(self, limits: Limits, workers: int, lanes: int):
         self.cores = sorted(os.sched_getaffinity(0))
         self.size = workers or len(self.cores)
-        self.limits, self.workers, self.most, self.waiting = limits, [], max(self.size, lanes), [deque() for _ in range(lanes)]
-        self.faults, self.alone, self.retried = {}, deque(), set()  # alone: (lane, (key, job), fresh worker?)
+        self.limits, self.workers = limits, []
+        self.most = max(self.size, lanes)
+        self.waiting = [deque() for _ in range(lanes)]
+        self.alone = deque()  # (lane, (key, job), fresh worker?)
+        self.faults, self.retried = {}, set()
 
     def core(self) -> int | None:
         "The core that a new worker shall keep to."
@@ -190,7 +226,8 @@ class _Pool:
             while queue:
                 mine = [w for w in self.workers if w.lane == lane]
                 worker = min(mine, key=lambda w: len(w.jobs), default=None)
-                if (worker is None or worker.jobs) and len(mine) < share: self.workers.append(worker := _Worker(self.limits, lane, core=self.core()))
+                if (worker is None or worker.jobs) and len(mine) < share:
+                    self.workers.append(worker := _Worker(self.limits, lane, core=self.core()))
                 if len(worker.jobs) >= 2: break
                 worker.send(*self.pick(queue, worker))
 
@@ -206,7 +243,8 @@ _Pool.bring = _bring
 
 # %% ../../nbs/execution/23_workers.ipynb #80b07ebe
 def _pick(self: _Pool, queue: deque, worker: _Worker) -> tuple:  # key, job
-    "Take the first job from the queue, or one near it: what a judge has made of a job's tests and data, code and outputs of a reference solution, no other need make again."
+    "Take the first job from the queue, or one near it for which no other judge is prepared."
+    # what a judge has made of a job's tests and data (code, a reference solution's outputs) no other need make again
     others = [w.begun for w in self.workers if w is not worker]
     for at, (_, job) in enumerate(islice(queue, 64) if others else ()):
         if job.about not in worker.begun and any(job.about in begun for begun in others): continue
@@ -238,7 +276,9 @@ def _replace(self: _Pool, worker: _Worker) -> list:  # (key, answer) of its job,
 
 def _try_machine(self: _Pool, lane: int, seconds: float = 60.0):
     "Raise where a fresh worker cannot do what is right beyond doubt; else put it to work."
-    worker, end, answers = _Worker(self.limits, lane, core=self.core()), time.monotonic() + seconds, []
+    worker = _Worker(self.limits, lane, core=self.core())
+    end = time.monotonic() + seconds
+    answers = []
     worker.send(None, _job(self.limits, "x = 1"))
     while answers == [] and time.monotonic() < end:
         readable(worker.sock, 1)
@@ -252,7 +292,9 @@ _Pool.replace, _Pool.try_machine = _replace, _try_machine
 def _step(self: _Pool) -> list:  # (key, answer) of the jobs that ended
     "Wait until a worker takes or gives something, and move it along."
     self.feed()
-    by_fd, poll, ended = {w.sock.fileno(): w for w in self.workers}, select.poll(), []
+    by_fd = {w.sock.fileno(): w for w in self.workers}
+    poll = select.poll()
+    ended = []
     for fd, worker in by_fd.items(): poll.register(fd, select.POLLIN | (select.POLLOUT if worker.outbox else 0))
     for fd, event in poll.poll(1000):
         worker = by_fd[fd]

@@ -43,15 +43,23 @@ def describe(
     source: str = "backward",
 ) -> list[dict]:  # pairs: n per code, in order
     "Let C2D write `n` descriptions of each piece of code"
-    drawn = c2d.sample([c2d_prompt(c["code"]) for c in codes], n=n, temperature=sampling.temperature, top_p=sampling.top_p,
-                       max_new_tokens=sampling.max_new_tokens, seed=seed, stop=("\n\n",))
-    return [dict(id=content_id(c["id"], s.text.strip(), iteration, source, i), description=s.text.strip(), code=c["code"], entry_point=c["entry_point"], source=source,
-                 iteration=iteration, parents=[c["id"]], model=c2d.name, sample_index=i) for c, samples in zip(codes, drawn) for i, s in enumerate(samples)]
+    drawn = c2d.sample(
+        [c2d_prompt(c["code"]) for c in codes], n=n, temperature=sampling.temperature, top_p=sampling.top_p,
+        max_new_tokens=sampling.max_new_tokens, seed=seed, stop=("\n\n",),
+    )
+    def pair(c, i, text):
+        return dict(
+            id=content_id(c["id"], text, iteration, source, i), description=text, code=c["code"],
+            entry_point=c["entry_point"], source=source, iteration=iteration, parents=[c["id"]], model=c2d.name,
+            sample_index=i,
+        )
+    return [pair(c, i, s.text.strip()) for c, samples in zip(codes, drawn) for i, s in enumerate(samples)]
 
 # %% ../../nbs/pipeline/55_dual_model.ipynb #ee510c15
 def anonymous_head(pair: dict) -> str:  # `def f(xs: list[int]) -> int:\n`; "" when the code has no such function
     "Give the head of a pair's function, without its telling name"
-    return re.sub(rf"\bdef\s+{re.escape(pair['entry_point'])}\b", "def f", function_signature(pair["code"], pair["entry_point"]), count=1)
+    name = re.escape(pair["entry_point"])
+    return re.sub(rf"\bdef\s+{name}\b", "def f", function_signature(pair["code"], pair["entry_point"]), count=1)
 
 # %% ../../nbs/pipeline/55_dual_model.ipynb #fdd9525f
 def round_trip(
@@ -71,25 +79,50 @@ def round_trip(
     refused = [not_a_description(p["description"], p["code"]) for p in described]
     questions = [(p["description"], anonymous_head(p)) for p in described]
     asked = list(dict.fromkeys(q for q, why in zip(questions, refused) if not why))
-    drawn = d2c.sample([d2c_prompt(*question) for question in asked], n=settings.round_trip_n, temperature=sampling.temperature, top_p=sampling.top_p,
-                       max_new_tokens=sampling.max_new_tokens, seed=seed, stop=CODE_STOPS) if asked else []
-    back = {question: [cut_code(question[1] + s.text) for s in samples] for question, samples in zip(asked, drawn)}
-    programs = list(dict.fromkeys([(p["code"], p["entry_point"]) for p in described] + [(c, defined_function(c)) for codes in back.values() for c in codes]))
-    found = dict(zip([code for code, _ in programs], behaviours(programs, n_inputs=inputs, limits=limits or Limits(), workers=workers, store=store)))
-    return [_judged(p, why, [found[c] for c in back.get(q, [])], found[p["code"]], settings, benchmark, (overlaps or {}).get(p["id"])) for p, q, why in zip(described, questions, refused)]
+    back = _written_back(d2c, asked, settings, sampling, seed)
+    programs = [(p["code"], p["entry_point"]) for p in described]
+    programs += [(c, defined_function(c)) for codes in back.values() for c in codes]
+    programs = list(dict.fromkeys(programs))
+    did = behaviours(programs, n_inputs=inputs, limits=limits or Limits(), workers=workers, store=store)
+    found = {code: behaviour for (code, _), behaviour in zip(programs, did)}
+    def outcome(pair, question, why):
+        copies, overlap = [found[c] for c in back.get(question, [])], (overlaps or {}).get(pair["id"])
+        return _judged(pair, why, copies, found[pair["code"]], settings, benchmark, overlap)
+    return [outcome(*each) for each in zip(described, questions, refused)]
+
+# %% ../../nbs/pipeline/55_dual_model.ipynb #a813bf8e
+def _written_back(d2c, asked: list[tuple], settings: Dual, sampling: Sampling, seed: int) -> dict[tuple, list[str]]:
+    "Let D2C write programs for each description, which comes with the head of the function"
+    if not asked: return {}
+    drawn = d2c.sample(
+        [d2c_prompt(*question) for question in asked], n=settings.round_trip_n, temperature=sampling.temperature,
+        top_p=sampling.top_p, max_new_tokens=sampling.max_new_tokens, seed=seed, stop=CODE_STOPS,
+    )
+    return {(text, head): [cut_code(head + s.text) for s in samples] for (text, head), samples in zip(asked, drawn)}
 
 # %% ../../nbs/pipeline/55_dual_model.ipynb #7566c4c4
 def _judged(pair, refused, copies, original, settings: Dual, benchmark, overlap=None) -> dict:
     "Write the round trip's outcome into a pair"
-    share = sum(b.fingerprint is not None and b.fingerprint == original.fingerprint for b in copies) / len(copies) if copies else 0.
-    if refused: gate, reason = "description", refused
-    elif original.status != PASSED: gate, reason = "execution", f"the code itself does not run: {original.status} {original.detail}".strip()
-    elif not original.deterministic: gate, reason = "determinism", "two runs differ"
-    elif original.fingerprint in benchmark: gate, reason = "contamination", "behaves like a benchmark problem"
-    elif overlap: gate, reason = "contamination", overlap
-    elif share < settings.round_trip_min: gate, reason = "round_trip", f"{share:.2f} of the programs written back behave alike, {settings.round_trip_min} wanted"
-    else: gate, reason = "", ""
-    return pair | dict(scores=dict(round_trip=round(share, 4)), fingerprint=original.fingerprint, dropped_by=gate, reason=reason)
+    alike = [b.fingerprint is not None and b.fingerprint == original.fingerprint for b in copies]
+    share = sum(alike) / len(alike) if alike else 0.0
+    if refused:
+        gate, reason = "description", refused
+    elif original.status != PASSED:
+        gate, reason = "execution", f"the code itself does not run: {original.status} {original.detail}".strip()
+    elif not original.deterministic:
+        gate, reason = "determinism", "two runs differ"
+    elif original.fingerprint in benchmark:
+        gate, reason = "contamination", "behaves like a benchmark problem"
+    elif overlap:
+        gate, reason = "contamination", overlap
+    elif share < settings.round_trip_min:
+        gate = "round_trip"
+        reason = f"{share:.2f} of the programs written back behave alike, {settings.round_trip_min} wanted"
+    else:
+        gate, reason = "", ""
+    return pair | dict(
+        scores=dict(round_trip=round(share, 4)), fingerprint=original.fingerprint, dropped_by=gate, reason=reason
+    )
 
 # %% ../../nbs/pipeline/55_dual_model.ipynb #e66d7539
 def keep_distinct(judged: list[dict]) -> list[dict]:  # with kept

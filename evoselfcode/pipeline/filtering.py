@@ -15,8 +15,6 @@ from ..constants import FAILED, PASSED
 from ..syntax import find_function, normal_form, parse
 
 # %% ../../nbs/pipeline/53_filtering.ipynb #09917f2a
-RULES = "F63,F7,F82,F502,F50"
-
 def as_run(
     code: str,
 ) -> str:       # the text itself where it is no Python, or nested too deeply to be rewritten
@@ -30,6 +28,9 @@ def as_run(
         if isinstance(text, ast.Constant) and isinstance(text.value, str) and id(text) not in pieces: text.value = None
     try: return ast.unparse(tree)
     except RecursionError: return code
+
+# %% ../../nbs/pipeline/53_filtering.ipynb #d067dc9a
+RULES = "F63,F7,F82,F502,F50"
 
 def lint(
     codes: list[str],
@@ -49,18 +50,26 @@ def lint(
     return [found.get(place[code], "") for code in codes]
 
 # %% ../../nbs/pipeline/53_filtering.ipynb #3bc02b41
-def verdict(ok: bool, detail: str = "") -> dict: return dict(status=PASSED if ok else FAILED, detail="" if ok else detail)
+def verdict(ok: bool, detail: str = "") -> dict:
+    return dict(status=PASSED if ok else FAILED, detail="" if ok else detail)
 
 def _syntax(c, _): return verdict(parse(c["code"]) is not None, "does not parse")
-def _entry_point(c, _): return verdict(bool(c["entry_point"]) and find_function(parse(c["code"]), c["entry_point"]) is not None, f"defines no function {c['entry_point'] or 'at top level'}")
+def _entry_point(c, _):
+    name = c["entry_point"]
+    found = bool(name) and find_function(parse(c["code"]), name) is not None
+    return verdict(found, f"defines no function {name or 'at top level'}")
 def _lint(c, seen): return verdict(not seen["lint"][c["code"]], seen["lint"][c["code"]])
-def _execution(c, _): return verdict(c["behaviour"]["status"] == PASSED, f"{c['behaviour']['status']}: {c['behaviour']['detail']}")
+def _execution(c, _):
+    return verdict(c["behaviour"]["status"] == PASSED, f"{c['behaviour']['status']}: {c['behaviour']['detail']}")
 def _determinism(c, _): return verdict(c["behaviour"]["deterministic"], "two runs differ")
 def _contamination(c, seen):
-    alike = c["behaviour"]["fingerprint"] in seen["benchmark"]
-    return verdict(not alike and c["id"] not in seen["overlaps"], "behaves like a benchmark problem" if alike else seen["overlaps"].get(c["id"], ""))
+    if c["behaviour"]["fingerprint"] in seen["benchmark"]: return verdict(False, "behaves like a benchmark problem")
+    return verdict(c["id"] not in seen["overlaps"], seen["overlaps"].get(c["id"], ""))
 
-ASK = dict(syntax=_syntax, entry_point=_entry_point, lint=_lint, execution=_execution, determinism=_determinism, contamination=_contamination)
+ASK = dict(
+    syntax=_syntax, entry_point=_entry_point, lint=_lint, execution=_execution, determinism=_determinism,
+    contamination=_contamination,
+)
 
 # %% ../../nbs/pipeline/53_filtering.ipynb #aa737ee6
 def judge(
@@ -81,9 +90,11 @@ def _asked(c, gates, seen):
     verdicts = {}
     for gate in gates:
         verdicts[gate] = ASK[gate](c, seen)
-        if verdicts[gate]["status"] != PASSED: return c | dict(verdicts=verdicts, dropped_by=gate, reason=verdicts[gate]["detail"])
+        if verdicts[gate]["status"] != PASSED:
+            return c | dict(verdicts=verdicts, dropped_by=gate, reason=verdicts[gate]["detail"])
     return c | dict(verdicts=verdicts, dropped_by="", reason="", copies=1)
 
+# %% ../../nbs/pipeline/53_filtering.ipynb #223c60c9
 def without_copies(judged: list[dict]) -> list[dict]:
     "Of the same programs of one description, let the likeliest stand for all"
     same = {}
@@ -124,7 +135,11 @@ def novelty(
     return [float(1 - (known == row).mean(axis=1).max()) for row in digests(codes)]
 
 # %% ../../nbs/pipeline/53_filtering.ipynb #2fda823b
-RANKS = dict(low_perplexity=lambda c: c["scores"]["perplexity"], agreement=lambda c: -c["scores"]["agreement"], random=lambda c: 0)
+RANKS = dict(
+    low_perplexity=lambda c: c["scores"]["perplexity"],
+    agreement=lambda c: -c["scores"]["agreement"],
+    random=lambda c: 0,
+)
 
 def select(
     judged: list[dict],
@@ -133,18 +148,23 @@ def select(
     most: int | None = None,  # candidates that may be kept; None = no bound
 ) -> list[dict]:  # with kept, dropped_by, reason; `tail` marks the diverse part
     "Choose which of the candidates that passed the gates are kept"
-    rng, groups, sizes, chosen = random.Random(seed), {}, Counter(c["parents"][0] for c in judged), {}
+    rng = random.Random(seed)
+    sizes = Counter(c["parents"][0] for c in judged)
+    groups = {}
     for c in judged:
-        if not c["dropped_by"] and c["scores"]["agreement"] >= settings.min_agreement: groups.setdefault(c["parents"][0], []).append(c)
+        if not c["dropped_by"] and c["scores"]["agreement"] >= settings.min_agreement:
+            groups.setdefault(c["parents"][0], []).append(c)
     ranked = {parent: _ranked(group, settings.selector, rng) for parent, group in groups.items()}
     best = [c for parent, group in ranked.items() for c in group[: max(1, round(settings.share * sizes[parent]))]]
     if most is not None: best = _ranked(best, settings.selector, rng)[: most - int(most * settings.tail_share + 1e-9)]
-    chosen = {c["id"]: False for c in best}
+    chosen = {c["id"]: False for c in best}  # id: stands in the tail
     rest = [c for group in ranked.values() for c in group if c["id"] not in chosen]
-    strange = _strange(rest, [c["code"] for c in best]) if settings.selector == "low_perplexity" else _ranked(rest, settings.selector, rng)
-    chosen |= {c["id"]: True for c in strange[: _tail_size(len(best), settings.tail_share, len(rest))]}
+    if settings.selector == "low_perplexity": tail = _strange(rest, [c["code"] for c in best])
+    else: tail = _ranked(rest, settings.selector, rng)
+    chosen |= {c["id"]: True for c in tail[: _tail_size(len(best), settings.tail_share, len(rest))]}
     return [_outcome(c, chosen, settings) for c in judged]
 
+# %% ../../nbs/pipeline/53_filtering.ipynb #72219439
 def _ranked(group, selector, rng):
     "Order candidates, equal ones by chance: as often as the model wrote it, a program has a chance to come first"
     if selector == "low_perplexity": return sorted(group, key=RANKS[selector])
@@ -159,14 +179,17 @@ def _outcome(c, chosen, settings):
     "Write down what became of a candidate"
     if c["id"] in chosen: return c | dict(kept=True, tail=chosen[c["id"]])
     if c["dropped_by"]: return c | dict(kept=False, tail=False)
-    lonely = c["scores"]["agreement"] < settings.min_agreement
-    reason = f"agreement {c['scores']['agreement']:.2f} is under {settings.min_agreement}" if lonely else "others were preferred"
-    return c | dict(kept=False, tail=False, dropped_by="agreement" if lonely else "selection", reason=reason)
+    agreement = c["scores"]["agreement"]
+    gate, reason = "selection", "others were preferred"
+    if agreement < settings.min_agreement:
+        gate, reason = "agreement", f"agreement {agreement:.2f} is under {settings.min_agreement}"
+    return c | dict(kept=False, tail=False, dropped_by=gate, reason=reason)
 
 def _strange(rest: list[dict], kept: list[str]) -> list[dict]:
     "Order what the selector left out: what is both most surprising and most novel first"
     places = lambda values: {i: place for place, i in enumerate(sorted(range(len(values)), key=values.__getitem__))}
-    surprise, new = places([c["scores"]["perplexity"] for c in rest]), places(novelty([c["code"] for c in rest], kept))
+    surprise = places([c["scores"]["perplexity"] for c in rest])
+    new = places(novelty([c["code"] for c in rest], kept))
     return [rest[i] for i in sorted(range(len(rest)), key=lambda i: -surprise[i] - new[i])]
 
 # %% ../../nbs/pipeline/53_filtering.ipynb #91178b02
@@ -192,6 +215,10 @@ def selection_precision(
         gated = c["kept"] or c["dropped_by"] in ("agreement", "selection")
         if gated: groups.setdefault(c["parents"][0], []).extend([c["id"]] * c.get("copies", 1))
     take = {g: min(len(set(ids)), max(1, round(share * sizes[g]))) for g, ids in groups.items()}
-    random_mean = sum(take[g] * sum(right[i] for i in ids) / len(ids) for g, ids in groups.items()) / max(1, sum(take.values()))
-    return dict(candidates=mean([c["id"] for c in selected]), gated=mean([i for ids in groups.values() for i in ids]), random=round(random_mean, 4),
-                selected=mean([c["id"] for c in selected if c["kept"]]))
+    drawn = sum(take[g] * sum(right[i] for i in ids) / len(ids) for g, ids in groups.items())
+    return dict(
+        candidates=mean([c["id"] for c in selected]),
+        gated=mean([i for ids in groups.values() for i in ids]),
+        random=round(drawn / max(1, sum(take.values())), 4),
+        selected=mean([c["id"] for c in selected if c["kept"]]),
+    )

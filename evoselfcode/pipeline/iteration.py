@@ -8,6 +8,7 @@ __all__ = ['PAIR', 'window', 'measure', 'evaluate_checkpoint', 'Study', 'problem
 # %% ../../nbs/pipeline/57_iteration.ipynb #f80707e0
 import random
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from fastcore.basics import patch
 from ..config import Config
@@ -31,25 +32,48 @@ _all_ = ["Study", "problem_file"]
 @patch
 def draws(self: Study) -> list[NameBatch]:
     "Draw function names with the base model, until there are enough or no new ones come"
-    return stored_batches(self.folder / "draws.jsonl", lambda: self.engine("base"), self.config.names, batch_seed(self.config.seed, f"{self.iteration} names", "0"), self.fingerprint("base"))
+    return stored_batches(
+        self.folder / "draws.jsonl", lambda: self.engine("base"), self.config.names,
+        batch_seed(self.config.seed, f"{self.iteration} names", "0"), self.fingerprint("base"),
+    )
 
 @patch
 def names(self: Study) -> list[dict]:
     "Keep each name that was drawn, once"
     draws, most = self.draws(), self.config.names.number
-    return self.stage("names", [dict(draws=content_id(*map(asdict, draws)))], 1, lambda *_: name_records(draws, most, self.engine("base").name), dict(number=most), ("base",))
+    drawn = [dict(draws=content_id(*map(asdict, draws)))]
+    def work(*_): return name_records(draws, most, self.engine("base").name)
+    return self.stage("names", drawn, 1, work, dict(number=most), ("base",))
 
+# %% ../../nbs/pipeline/57_iteration.ipynb #84fa3670
+@patch
+def score_batch(self: Study, records: list[dict]) -> list[dict]:
+    "Score programs by the base model and by what they do"
+    if not records: return []
+    config = self.config
+    return scoring.score(
+        self.engine("base"), records, config.filter.inputs, self.limits, config.execution.workers, self.store
+    )
+
+@patch
+def judge_batch(self: Study, scored: list[dict]) -> list[dict]:
+    "Ask the gates about scored programs"
+    return filtering.judge(scored, self.config.filter, self.gate.fingerprints(), self.gate.reasons(scored))
+
+# %% ../../nbs/pipeline/57_iteration.ipynb #a0809883
 @patch
 def functions(self: Study) -> list[dict]:  # pairs, with kept and reason
     "Let the base model write a function for each name, and ask the gates about each pair, as about candidates"
     config = self.config
     def work(names, seed):
         pairs, dropped = generate_functions(self.engine("base"), names, config.functions, seed)
-        scored = scoring.score(self.engine("base"), pairs, config.filter.inputs, self.limits, config.execution.workers, self.store) if pairs else []
-        judged = filtering.judge(scored, config.filter, self.gate.fingerprints(), self.gate.reasons(pairs))
+        judged = self.judge_batch(self.score_batch(pairs))
         return [r | dict(kept=not r["dropped_by"]) for r in judged] + [r | dict(kept=False) for r in dropped]
-    return self.stage("functions", self.names()[:config.functions.names or None], 64, work, dict(functions=asdict(config.functions), filter=asdict(config.filter)) | self.gate.mark, ("base",))
+    names = self.names()[: config.functions.names or None]
+    settings = dict(functions=asdict(config.functions), filter=asdict(config.filter)) | self.gate.mark
+    return self.stage("functions", names, 64, work, settings, ("base",))
 
+# %% ../../nbs/pipeline/57_iteration.ipynb #c6b4b861
 PAIR = ("id", "description", "code", "entry_point", "source", "iteration", "parents", "model")
 
 @patch
@@ -57,7 +81,8 @@ def seed(self: Study) -> list[dict]:
     "Collect the pairs that the study starts from: the raw file's, the base model's own, or both"
     raw = self.given["seed_pairs"]
     if self.config.data.seed == "raw": return raw
-    invented = read_jsonl(self.run / "iter-000" / "functions.jsonl", empty_ok=True) if self.iteration else self.functions()
+    if self.iteration: invented = read_jsonl(self.run / "iter-000" / "functions.jsonl", empty_ok=True)
+    else: invented = self.functions()
     return raw + [{k: r[k] for k in PAIR} for r in invented if r["kept"]]
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #914b5eb4
@@ -80,28 +105,47 @@ def shuffled(self: Study, key: str, records: list[dict]) -> list[dict]:
 @patch
 def candidates(self: Study) -> list[dict]:
     "Draw candidates for this round's descriptions"
-    rows = self.given["descriptions"]
+    rows, settings = self.given["descriptions"], self.config.sampling
     if not rows or not self.config.dual.forward: return []
-    settings = self.config.sampling
-    return self.stage("candidates", self.shuffled("descriptions", rows), settings.batch, lambda batch, seed: sampling.sample(self.engine("d2c"), batch, settings, seed, self.iteration), asdict(settings), ("d2c",))
+    def work(batch, seed): return sampling.sample(self.engine("d2c"), batch, settings, seed, self.iteration)
+    return self.stage(
+        "candidates", self.shuffled("descriptions", rows), settings.batch, work, asdict(settings), ("d2c",)
+    )
 
 @patch
 def scored(self: Study) -> list[dict]:
     "Score this round's candidates; a batch holds whole descriptions"
-    candidates, n = self.candidates(), self.config.sampling.n
-    size, execution, how = max(1, self.config.scoring.batch // n) * n, self.config.execution, self.config.scoring.judge
-    work = lambda batch, _: scoring.score(self.engine("base"), batch, self.config.filter.inputs, self.limits, execution.workers, self.store)
-    found = self.stage("scored", candidates, size, work, dict(inputs=self.config.filter.inputs, seconds=execution.seconds, memory_mb=execution.memory_mb), ("base",)) if candidates else []
-    if how == "off" or not found: return found
-    return model_judge.with_opinions(found, self.stage("judged", found, size, lambda batch, _: model_judge.opinions(self.engine("judge"), batch, how == "ratings"), dict(judge=how), ("judge",)))
+    candidates = self.candidates()
+    n, execution = self.config.sampling.n, self.config.execution
+    size = max(1, self.config.scoring.batch // n) * n
+    if not candidates: return []
+    settings = dict(inputs=self.config.filter.inputs, seconds=execution.seconds, memory_mb=execution.memory_mb)
+    def work(batch, _): return self.score_batch(batch)
+    return self.with_opinions(self.stage("scored", candidates, size, work, settings, ("base",)), size)
 
+# %% ../../nbs/pipeline/57_iteration.ipynb #d7345c21
+@patch
+def with_opinions(
+    self: Study,
+    scored: list[dict],
+    size: int,  # candidates per batch
+) -> list[dict]:
+    "Ask the judge about scored candidates, where there is one"
+    how = self.config.scoring.judge
+    if how == "off" or not scored: return scored
+    def work(batch, _): return model_judge.opinions(self.engine("judge"), batch, how == "ratings")
+    return model_judge.with_opinions(scored, self.stage("judged", scored, size, work, dict(judge=how), ("judge",)))
+
+# %% ../../nbs/pipeline/57_iteration.ipynb #b0ebaed3
 @patch
 def filtered(self: Study) -> list[dict]:
     "Judge and select this round's candidates"
     scored, config = self.scored(), self.config
-    bounds = config.select.most[:self.iteration][-1:]
-    work = lambda batch, seed: filtering.select(filtering.judge(batch, config.filter, self.gate.fingerprints(), self.gate.reasons(batch)), config.select, seed, *bounds)
-    return self.stage("filtered", scored, len(scored), work, dict(filter=asdict(config.filter), select=asdict(config.select) | dict(most=bounds)) | self.gate.mark) if scored else []
+    if not scored: return []
+    most = config.select.most[:self.iteration][-1:]  # this round's bound, or the last one given; empty = no bound
+    def work(batch, seed): return filtering.select(self.judge_batch(batch), config.select, seed, *most)
+    settings = dict(filter=asdict(config.filter), select=asdict(config.select) | dict(most=most)) | self.gate.mark
+    return self.stage("filtered", scored, len(scored), work, settings)
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #a5b1cdc3
 @patch
@@ -109,10 +153,20 @@ def round_trip(self: Study, name: str, codes: list[dict], n: int, source: str) -
     "Describe code with C2D, check with D2C, keep the descriptions that survive"
     config = self.config
     sampled = asdict(config.sampling) | dict(n=n)
-    described = self.stage(f"{name}_described", codes, 128, lambda batch, seed: dual_model.describe(self.engine("c2d"), batch, n, config.sampling, seed, self.iteration, source), sampled, ("c2d",))
-    work = lambda batch, seed: dual_model.keep_distinct(dual_model.round_trip(self.engine("d2c"), batch, config.dual, config.sampling, seed, config.filter.inputs, self.limits, config.execution.workers, self.gate.fingerprints(), self.store, self.gate.reasons(batch)))
-    return self.stage(name, described, 128 * n, work, dict(dual=asdict(config.dual), sampling=sampled, inputs=config.filter.inputs) | self.gate.mark, ("d2c",)) if described else []
+    def describe(batch, seed):
+        return dual_model.describe(self.engine("c2d"), batch, n, config.sampling, seed, self.iteration, source)
+    def check(batch, seed):
+        judged = dual_model.round_trip(
+            self.engine("d2c"), batch, config.dual, config.sampling, seed, config.filter.inputs, self.limits,
+            config.execution.workers, self.gate.fingerprints(), self.store, self.gate.reasons(batch),
+        )
+        return dual_model.keep_distinct(judged)
+    described = self.stage(f"{name}_described", codes, 128, describe, sampled, ("c2d",))
+    if not described: return []
+    settings = dict(dual=asdict(config.dual), sampling=sampled, inputs=config.filter.inputs) | self.gate.mark
+    return self.stage(name, described, 128 * n, check, settings, ("d2c",))
 
+# %% ../../nbs/pipeline/57_iteration.ipynb #a165f02c
 @patch
 def reworded(self: Study) -> list[dict]:
     "Describe the code that the forward cycle kept, in other words"
@@ -123,15 +177,19 @@ def reworded(self: Study) -> list[dict]:
 @patch
 def unlabelled(self: Study) -> list[dict]:
     "Collect code without descriptions: the raw file, and what the base model invented"
-    rows, invented = self.given["unlabelled_code"], self.run / "iter-000" / "functions.jsonl"
-    rows = rows + [{k: r[k] for k in ("id", "code", "entry_point")} for r in (read_jsonl(invented, empty_ok=True) if invented.exists() else []) if r["code"]]
+    path = self.run / "iter-000" / "functions.jsonl"
+    invented = read_jsonl(path, empty_ok=True) if path.exists() else []
+    invented = [{k: r[k] for k in ("id", "code", "entry_point")} for r in invented if r["code"]]
+    rows = self.given["unlabelled_code"] + invented
     return list({r["code"]: r for r in rows if r["entry_point"]}.values())
 
 @patch
 def backward(self: Study) -> list[dict]:
     "Describe this round's unlabelled code and keep what survives the round trip"
     codes = self.unlabelled() if self.config.dual.backward else []
-    return self.round_trip("backward", self.shuffled("codes", codes), self.config.dual.descriptions_per_code, "backward") if codes else []
+    if not codes: return []
+    n = self.config.dual.descriptions_per_code
+    return self.round_trip("backward", self.shuffled("codes", codes), n, "backward")
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #8b21fe3d
 @patch
@@ -139,21 +197,28 @@ def pairs(self: Study) -> list[dict]:
     "Collect the training pairs of this iteration and write them down"
     found = [*self.seed()]
     for m in self.history:
-        if m["best"] and m["iteration"]: found += read_jsonl(self.run / f"iter-{m['iteration']:03d}" / "pairs.jsonl", empty_ok=True)
+        if m["best"] and m["iteration"]:
+            found += read_jsonl(self.run / f"iter-{m['iteration']:03d}" / "pairs.jsonl", empty_ok=True)
     if self.iteration:
         new = [{k: p[k] for k in PAIR} for p in self.filtered() + self.reworded() + self.backward() if p["kept"]]
         write_jsonl(self.folder / "pairs.jsonl", new)
         found += new
     return list({(p["description"], p["code"]): p for p in found}.values())
 
+# %% ../../nbs/pipeline/57_iteration.ipynb #93bf61dc
 @patch
 def train(self: Study, direction: str) -> dict:  # direction: d2c | c2d
     "Train one direction on the pairs so far"
-    settings, rows = dict(d2c=self.config.train_d2c, c2d=self.config.train_c2d)[direction], dict(d2c=train_sft.d2c_rows, c2d=train_sft.c2d_rows)[direction](self.pairs())
+    settings = dict(d2c=self.config.train_d2c, c2d=self.config.train_c2d)[direction]
+    rows_of = dict(d2c=train_sft.d2c_rows, c2d=train_sft.c2d_rows)[direction]
+    rows = rows_of(self.pairs())
     write_jsonl(self.folder / f"train_{direction}.jsonl", rows)
     start = "base" if settings.start == "base" or not self.iteration else direction
-    return train_sft.train(rows, self.models / direction, self.model_path(start), settings, batch_seed(self.config.seed, f"train {direction}", str(self.iteration)) % 2**31,
-                           f"{direction} of iteration {self.iteration}", self.fingerprint(start), self.config.device)
+    seed = batch_seed(self.config.seed, f"train {direction}", str(self.iteration)) % 2**31
+    return train_sft.train(
+        rows, self.models / direction, self.model_path(start), settings, seed,
+        f"{direction} of iteration {self.iteration}", self.fingerprint(start), self.config.device,
+    )
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #6abedc70
 def measure(
@@ -165,20 +230,39 @@ def measure(
     config: Config,
 ) -> dict:  # pass@k with 95 % intervals
     "Sample solutions of problems, check them, and sum up; resumable"
-    settings, execution = config.evaluation, config.execution
-    limits, by_task = limits_of(execution), {p["task_id"]: p for p in problems}
-    drawn = run_batches(folder / f"samples_{name}.jsonl", humaneval.problem_batches(problems, settings.batch), lambda _, batch: humaneval.sample_batch(engine(), batch, settings, config.seed),
-                        dict(seed=config.seed, settings=asdict(settings)), dict(model=model, problems=content_id(problems)), f"sample {name}")
-    size = settings.batch * settings.n
-    batches = [(str(i), drawn[i:i + size]) for i in range(0, len(drawn), size)]
-    check = lambda _, batch: humaneval.check_samples([by_task[t] for t in dict.fromkeys(s["task_id"] for s in batch)], batch, limits, execution.workers, store=config.path("data/eval/verdicts.sqlite"))
-    results = run_batches(folder / f"results_{name}.jsonl", batches, check, {k: v for k, v in asdict(limits).items() if k != "engine"}, dict(samples=content_id(drawn)), f"check {name}")
+    settings, limits = config.evaluation, limits_of(config.execution)
+    def sample(_, batch): return humaneval.sample_batch(engine(), batch, settings, config.seed)
+    drawn = run_batches(
+        folder / f"samples_{name}.jsonl", humaneval.problem_batches(problems, settings.batch), sample,
+        dict(seed=config.seed, settings=asdict(settings)), dict(model=model, problems=content_id(problems)),
+        f"sample {name}",
+    )
+    results = _checked(folder, name, drawn, problems, limits, config)
     return humaneval.summarise(results, settings.ks, settings.bootstrap)
 
+# %% ../../nbs/pipeline/57_iteration.ipynb #1ff995ae
+def _checked(folder, name, drawn, problems, limits, config: Config) -> list[dict]:
+    "Run the solutions that were drawn against the tests of their problems"
+    size = config.evaluation.batch * config.evaluation.n
+    batches = [(str(i), drawn[i:i + size]) for i in range(0, len(drawn), size)]
+    by_task = {p["task_id"]: p for p in problems}
+    store = config.path("data/eval/verdicts.sqlite")
+    def check(_, batch):
+        tasks = [by_task[t] for t in dict.fromkeys(s["task_id"] for s in batch)]
+        return humaneval.check_samples(tasks, batch, limits, config.execution.workers, store=store)
+    known = {k: v for k, v in asdict(limits).items() if k != "engine"}
+    return run_batches(
+        folder / f"results_{name}.jsonl", batches, check, known, dict(samples=content_id(drawn)), f"check {name}"
+    )
+
+# %% ../../nbs/pipeline/57_iteration.ipynb #aefaa2f9
 @patch
 def evaluate(self: Study, split: str, model: str = "d2c!") -> dict:
     "Measure this iteration's D2C, or the base model, on the problems of a split"
-    return measure(self.folder, split if model == "d2c!" else f"base_{split}", lambda: self.engine(model), self.fingerprint(model), self.problems(split), self.config)
+    name = split if model == "d2c!" else f"base_{split}"
+    return measure(
+        self.folder, name, lambda: self.engine(model), self.fingerprint(model), self.problems(split), self.config
+    )
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #a606312b
 def evaluate_checkpoint(
@@ -189,10 +273,12 @@ def evaluate_checkpoint(
     "Measure any model on the problems of a split"
     if split not in ("test", "validation"): raise UserError(f"--split {split}: must be test or validation")
     path = resolve_checkpoint(config, checkpoint)
-    model, loaded = engine_fingerprint(path, config), []
-    def engine(): return loaded[0] if loaded else loaded.append(open_engine(path, config)) or loaded[0]
-    folder = config.path(config.paths.generated) / "evaluations" / content_id(model, split, asdict(config.evaluation), config.seed)
-    if not finished(folder / f"samples_{split}.jsonl"): engine()  # a model that cannot be loaded is told before anything is written
+    model = engine_fingerprint(path, config)
+    engine = cache(lambda: open_engine(path, config))  # opened once, when it is first asked for
+    mark = content_id(model, split, asdict(config.evaluation), config.seed)
+    folder = config.path(config.paths.generated) / "evaluations" / mark
+    # a model that cannot be loaded is told before anything is written
+    if not finished(folder / f"samples_{split}.jsonl"): engine()
     return measure(folder, split, engine, model, humaneval.load_problems(problem_file(config, split)), config), folder
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #5010cae4
@@ -204,9 +290,15 @@ def precision(self: Study) -> dict:
     known = [c for c in selected if c["description"] in truth]
     if not known: return {}
     codes = list(dict.fromkeys(truth[c["description"]] for c in known))
-    found = behaviours([(code, defined_function(code)) for code in codes], n_inputs=self.config.filter.inputs, limits=self.limits, workers=self.config.execution.workers, store=self.store)
+    found = behaviours(
+        [(code, defined_function(code)) for code in codes], n_inputs=self.config.filter.inputs, limits=self.limits,
+        workers=self.config.execution.workers, store=self.store,
+    )
     wanted = {code: b.fingerprint for code, b in zip(codes, found)}
-    right = {c["id"]: c["behaviour"]["fingerprint"] is not None and c["behaviour"]["fingerprint"] == wanted[truth[c["description"]]] for c in known}
+    def is_right(c):
+        fingerprint = c["behaviour"]["fingerprint"]
+        return fingerprint is not None and fingerprint == wanted[truth[c["description"]]]
+    right = {c["id"]: is_right(c) for c in known}
     write_jsonl(self.folder / "truth.jsonl", [dict(id=i, right=r) for i, r in right.items()])
     return filtering.selection_precision(known, right, self.config.select.share)
 
@@ -221,25 +313,37 @@ def decide(self: Study) -> dict:  # decision, best, difference
     difference = dict(to=self.best, mean=d.difference, low=d.low, high=d.high)
     if d.difference > 0: return dict(decision="best", best=True, difference_to_best=difference)
     failures = 1 + sum(m["iteration"] > self.best for m in self.history)
-    return dict(decision="stop" if failures >= self.config.iterate.patience else "worse", best=False, difference_to_best=difference)
+    decision = "stop" if failures >= self.config.iterate.patience else "worse"
+    return dict(decision=decision, best=False, difference_to_best=difference)
 
+# %% ../../nbs/pipeline/57_iteration.ipynb #0d213188
 @patch
 def seconds(self: Study) -> dict:
     "Collect the time that each stage took, over all interruptions"
-    stages = {p.name.removesuffix(".meta.json"): read_json(p)["seconds"] for p in sorted(self.folder.glob("*.meta.json"))}
-    return stages | {f"train_{p.parent.name}": read_json(p)["seconds"] for p in sorted(self.models.glob("*/training.json"))}
+    stages, trainings = sorted(self.folder.glob("*.meta.json")), sorted(self.models.glob("*/training.json"))
+    took = {p.name.removesuffix(".meta.json"): read_json(p)["seconds"] for p in stages}
+    return took | {f"train_{p.parent.name}": read_json(p)["seconds"] for p in trainings}
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #f83dc5e5
 @patch
 def finish(self: Study) -> dict:  # metrics
     "Measure, decide and write metrics.json, which marks the iteration as done"
     evaluation = {split: self.evaluate(split) for split in ("validation", "test")}
-    if not self.iteration: evaluation |= {f"base_{split}": self.evaluate(split, "base") for split in ("validation", "test")}
-    filtered, config = self.filtered() if self.iteration else [], self.config
+    if not self.iteration:
+        evaluation |= {f"base_{split}": self.evaluate(split, "base") for split in ("validation", "test")}
+    filtered = self.filtered() if self.iteration else []
     backward = self.backward() if self.iteration else []
-    counts = dict(pairs=len(self.pairs()), forward=sum(c["kept"] for c in filtered), reworded=sum(p["kept"] for p in (self.reworded() if filtered else [])), backward=sum(p["kept"] for p in backward), described=len(backward))
-    metrics = dict(iteration=self.iteration, teacher=self.best if self.iteration else None, evaluation=evaluation, **self.decide(), counts=counts,
-                   funnel=filtering.funnel(filtered, config.filter.gates) if filtered else [], precision=self.precision(), contamination=self.gate.states if self.iteration else {}, seconds=self.seconds())
+    pairs = self.pairs()
+    reworded = self.reworded() if filtered else []
+    counts = dict(
+        pairs=len(pairs), forward=sum(c["kept"] for c in filtered), reworded=sum(p["kept"] for p in reworded),
+        backward=sum(p["kept"] for p in backward), described=len(backward),
+    )
+    metrics = dict(
+        iteration=self.iteration, teacher=self.best if self.iteration else None, evaluation=evaluation, **self.decide(),
+        counts=counts, funnel=filtering.funnel(filtered, self.config.filter.gates) if filtered else [],
+        precision=self.precision(), contamination=self.gate.states if self.iteration else {}, seconds=self.seconds(),
+    )
     self.link_latest(self.iteration if metrics["best"] else self.best)
     write_json(self.folder / "metrics.json", metrics)
     return metrics

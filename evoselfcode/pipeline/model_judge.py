@@ -12,17 +12,38 @@ from ..prompts import d2c_prompt
 # %% ../../nbs/pipeline/52_model_judge.ipynb #aeb8509d
 JUDGE = dict(type="noul", instructions="Is the code above a correct implementation of the description in its comment?")
 
+# %% ../../nbs/pipeline/52_model_judge.ipynb #1ef1d032
 RATINGS = dict(
-    problem_design=dict(type="score", instructions="How well is the problem in the comment designed?",
-                        criteria=["No problem can be made out", "Trivial or contradictory", "Clear in part", "Clear and sensible", "Clear, sensible and instructive"]),
-    definition=dict(type="score", instructions="How well do name, arguments and types of the function fit the description?",
-                    criteria=["There is no function", "They mislead", "They fit in part", "They fit", "They fit exactly and say what is meant"]),
-    correctness=dict(type="score", instructions="How correct is the code?",
-                     criteria=["It cannot run", "Wrong for most inputs", "Right for usual inputs only", "Right but for rare inputs", "Right for all inputs"]),
-    efficiency=dict(type="score", instructions="How efficient is the code?",
-                    criteria=["It may never end", "Far slower than needed", "Some needless work", "Good", "As good as can be"]),
-    readability=dict(type="score", instructions="How readable is the code?",
-                     criteria=["Not readable", "Hard to follow", "Readable with effort", "Easy to read", "Clear at a glance"]))
+    problem_design=dict(
+        type="score", instructions="How well is the problem in the comment designed?",
+        criteria=[
+            "No problem can be made out", "Trivial or contradictory", "Clear in part", "Clear and sensible",
+            "Clear, sensible and instructive",
+        ],
+    ),
+    definition=dict(
+        type="score", instructions="How well do name, arguments and types of the function fit the description?",
+        criteria=[
+            "There is no function", "They mislead", "They fit in part", "They fit",
+            "They fit exactly and say what is meant",
+        ],
+    ),
+    correctness=dict(
+        type="score", instructions="How correct is the code?",
+        criteria=[
+            "It cannot run", "Wrong for most inputs", "Right for usual inputs only", "Right but for rare inputs",
+            "Right for all inputs",
+        ],
+    ),
+    efficiency=dict(
+        type="score", instructions="How efficient is the code?",
+        criteria=["It may never end", "Far slower than needed", "Some needless work", "Good", "As good as can be"],
+    ),
+    readability=dict(
+        type="score", instructions="How readable is the code?",
+        criteria=["Not readable", "Hard to follow", "Readable with effort", "Easy to read", "Clear at a glance"],
+    ),
+)
 
 # %% ../../nbs/pipeline/52_model_judge.ipynb #a10a62ef
 def opinions(
@@ -33,17 +54,28 @@ def opinions(
     "Ask a model about each record"
     questions = dict(judge=JUDGE) | (RATINGS if ratings else {})
     found = decide(engine, [dict(state=d2c_prompt(r["description"]) + r["code"], questions=questions) for r in records])
+    chance = lambda answer: None if answer is None else round(answer["noul"], 4)
     level = lambda answer: None if answer is None else round(answer["score"] + 1, 2)
-    return [dict(id=r["id"], judge=None if a["judge"] is None else round(a["judge"]["noul"], 4))
-            | (dict(ratings={name: level(a[name]) for name in RATINGS}) if ratings else {}) for r, a in zip(records, found)]
+    said = [dict(id=r["id"], judge=chance(answers["judge"])) for r, answers in zip(records, found)]
+    if not ratings: return said
+    return [s | dict(ratings={name: level(answers[name]) for name in RATINGS}) for s, answers in zip(said, found)]
 
+# %% ../../nbs/pipeline/52_model_judge.ipynb #5a72f489
 def with_opinions(
     records: list[dict],
     found: list[dict],  # by `opinions`, one per record
 ) -> list[dict]:  # records with scores.judge and, if asked for, ratings
     "Put opinions into the records they are about"
-    return [r | dict(scores=r.get("scores", {}) | dict(judge=o["judge"])) | {k: v for k, v in o.items() if k == "ratings"} for r, o in zip(records, found, strict=True)]
+    def told(record, opinion):
+        columns = dict(scores=record.get("scores", {}) | dict(judge=opinion["judge"]))
+        if "ratings" in opinion: columns["ratings"] = opinion["ratings"]
+        return record | columns
+    return [told(r, o) for r, o in zip(records, found, strict=True)]
 
-def judge(engine, records: list[dict], ratings: bool = False) -> list[dict]:  # as for `opinions`; gives the records with their columns
+def judge(
+    engine,  # as for `opinions`
+    records: list[dict],
+    ratings: bool = False,
+) -> list[dict]:  # the records with their columns
     "Add a model's opinions to records"
     return with_opinions(records, opinions(engine, records, ratings))

@@ -21,13 +21,20 @@ def sample(
     iteration: int = 0,
 ) -> list[dict]:  # candidates, n per description, in order
     "Draw `settings.n` candidates for each description"
-    drawn = engine.sample([d2c_prompt(d["description"]) for d in descriptions], n=settings.n, temperature=settings.temperature,
-                          top_p=settings.top_p, max_new_tokens=settings.max_new_tokens, seed=seed, stop=CODE_STOPS)
+    drawn = engine.sample(
+        [d2c_prompt(d["description"]) for d in descriptions], n=settings.n, temperature=settings.temperature,
+        top_p=settings.top_p, max_new_tokens=settings.max_new_tokens, seed=seed, stop=CODE_STOPS,
+    )
     return [candidate(d, cut_code(s.text), engine.name, iteration, index, settings, seed)
             for d, samples in zip(descriptions, drawn) for index, s in enumerate(samples)]
 
-def candidate(description: dict, code: str, model: str, iteration: int, index: int, settings: Sampling, seed: int) -> dict:
+def candidate(
+    description: dict, code: str, model: str, iteration: int, index: int, settings: Sampling, seed: int
+) -> dict:
     "Make one candidate record"
-    return dict(id=content_id(description["id"], code, iteration, index), description=description["description"], code=code,
-                entry_point=description.get("entry_point") or defined_function(code), source="forward", iteration=iteration, parents=[description["id"]],
-                model=model, sample_index=index, temperature=settings.temperature, top_p=settings.top_p, seed=seed)
+    return dict(
+        id=content_id(description["id"], code, iteration, index), description=description["description"], code=code,
+        entry_point=description.get("entry_point") or defined_function(code), source="forward", iteration=iteration,
+        parents=[description["id"]], model=model, sample_index=index, temperature=settings.temperature,
+        top_p=settings.top_p, seed=seed,
+    )

@@ -28,8 +28,10 @@ def behaviour_columns(
     store: str | None = None,  # a file that keeps what functions did
 ) -> list[dict]:  # status, fingerprint, errors, deterministic, detail
     "Run each record's function on generated inputs"
-    found = behaviours([(r["code"], r["entry_point"]) for r in records], n_inputs=inputs, limits=limits or Limits(), workers=workers, store=store)
-    return [dict(status=b.status, fingerprint=b.fingerprint, errors=b.errors, deterministic=b.deterministic, detail=b.detail) for b in found]
+    programs = [(r["code"], r["entry_point"]) for r in records]
+    found = behaviours(programs, n_inputs=inputs, limits=limits or Limits(), workers=workers, store=store)
+    columns = ("status", "fingerprint", "errors", "deterministic", "detail")
+    return [{name: getattr(b, name) for name in columns} for b in found]
 
 # %% ../../nbs/pipeline/51_scoring.ipynb #fa5adebd
 def score(
@@ -41,7 +43,8 @@ def score(
     store: str | None = None,
 ) -> list[dict]:  # candidates with scores and behaviour
     "Add scores and behaviour to candidates"
-    perplexity, behaviour = base_perplexity(base, candidates), behaviour_columns(candidates, inputs, limits, workers, store)
+    perplexity = base_perplexity(base, candidates)
+    behaviour = behaviour_columns(candidates, inputs, limits, workers, store)
     share = group_agreement([c["parents"][0] for c in candidates], [b["fingerprint"] for b in behaviour])
     return [c | dict(scores=dict(perplexity=round(float(p), 4), agreement=round(float(a), 4)), behaviour=b)
             for c, p, a, b in zip(candidates, perplexity, share, behaviour)]

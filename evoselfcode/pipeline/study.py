@@ -23,30 +23,34 @@ from ..io_utils import content_id, read_json, write_bytes
 from ..stages import batch_seed, difference, made_of, meta_path, run_batches, run_lock
 
 # %% ../../nbs/pipeline/56_study.ipynb #710dc11d
-_locks = {}  # folder: open lock; a kernel keeps its iteration until it ends
-
 class Study:
     "One iteration of one run: its settings, its folders and its stages"
-    def __init__(self, config: Config, iteration: int = 0, work: bool = True):  # work False: check the input only, neither lock nor write
-        if type(iteration) is not int or iteration < 0: raise UserError(f"iteration: must be a whole number from 0, not {iteration!r}")
-        self.config, self.iteration = config, iteration
-        self.root, self.run, self.checkpoints = config.path(".").resolve(), config.run_folder(), config.checkpoint_folder()
-        self.folder, self.models = self.run / f"iter-{iteration:03d}", self.checkpoints / f"iter-{iteration:03d}"
-        self.limits, self.store = limits_of(config.execution), config.path("data/eval/verdicts.sqlite")
+    _loaded = (None, None)  # path and engine of the one model that is held
+
+    def __init__(self,
+        config: Config,
+        iteration: int = 0,
+        work: bool = True,  # False: check the input only, neither lock nor write
+    ):
+        if type(iteration) is not int or iteration < 0:
+            raise UserError(f"iteration: must be a whole number from 0, not {iteration!r}")
+        self.config = config
+        self.iteration = iteration
+        self.root = config.path(".").resolve()
+        self.run = config.run_folder()
+        self.checkpoints = config.checkpoint_folder()
+        self.folder = self.run / f"iter-{iteration:03d}"
+        self.models = self.checkpoints / f"iter-{iteration:03d}"
+        self.limits = limits_of(config.execution)
+        self.store = config.path("data/eval/verdicts.sqlite")
         self.check()
-        if not work: return
-        if self.folder not in _locks:
-            _locks[self.folder] = ExitStack()
-            _locks[self.folder].enter_context(run_lock(self.folder, wait=20))  # a killed run's kernel may need a moment to go
-        write_bytes(self.run / "config.yaml", to_yaml(config).encode())
-        if config.threads:
-            import torch
-            torch.set_num_threads(config.threads)
+        if work: self._begin()
 
     def __repr__(self): return f"Study({self.config.run}, iteration {self.iteration})"
 
 # %% ../../nbs/pipeline/56_study.ipynb #86c103ca
-FREE = ("iterate.", "select.most", "paths.", "threads", "device", "execution.workers", "server.")  # settings that a run may change on its way
+# settings that a run may change on its way
+FREE = ("iterate.", "select.most", "paths.", "threads", "device", "execution.workers", "server.")
 
 @patch
 def check(self: Study):
@@ -54,32 +58,56 @@ def check(self: Study):
     import yaml
     self.given = read_inputs(self.config)
     for split in ("validation", "test"): self.same_problems(split)
-    for name in ("base", "judge")[:1 + (self.config.scoring.judge != "off")]: model_folder(self.model_path(name))
-    if not (self.run / "config.yaml").exists() or not any(self.run.glob("iter-*/metrics.json")): return
-    changed = [d for d in difference(with_defaults(yaml.safe_load((self.run / "config.yaml").read_text(encoding="utf-8"))), asdict(self.config)) if not d.startswith(FREE)]
-    if changed: raise UserError(f"{self.run}: was made with other settings ({'; '.join(changed)}); give the new one another run name (-o run=NAME)")
+    for name in ("base",) if self.config.scoring.judge == "off" else ("base", "judge"):
+        model_folder(self.model_path(name))
+    kept = self.run / "config.yaml"
+    if not kept.exists() or not any(self.run.glob("iter-*/metrics.json")): return
+    before = with_defaults(yaml.safe_load(kept.read_text(encoding="utf-8")))
+    changed = [d for d in difference(before, asdict(self.config)) if not d.startswith(FREE)]
+    if changed:
+        raise UserError(
+            f"{self.run}: was made with other settings ({'; '.join(changed)}); "
+            "give the new one another run name (-o run=NAME)"
+        )
+
+# %% ../../nbs/pipeline/56_study.ipynb #4e8b357d
+_locks = {}  # folder: open lock; a kernel keeps its iteration until it ends
+
+@patch
+def _begin(self: Study):
+    "Lock the iteration, and write down the settings of the run"
+    if self.folder not in _locks:
+        _locks[self.folder] = ExitStack()
+        # a killed run's kernel may need a moment to go
+        _locks[self.folder].enter_context(run_lock(self.folder, wait=20))
+    write_bytes(self.run / "config.yaml", to_yaml(self.config).encode())
+    if self.config.threads:
+        import torch
+        torch.set_num_threads(self.config.threads)
 
 # %% ../../nbs/pipeline/56_study.ipynb #5fc43b2b
 @patch
 def model_path(self: Study, name: str) -> str:  # for the engine
     "Find a model: `base` or `judge`, or `d2c` or `c2d` of this iteration's teacher; `d2c!` is this iteration's own"
-    given = dict(base=self.config.model, judge=self.config.scoring.judge_model or self.config.model).get(name)
-    if given: return str(self.config.path(given)) if self.config.path(given).is_dir() else given
+    config = self.config
+    given = dict(base=config.model, judge=config.scoring.judge_model or config.model).get(name)
+    if given: return str(config.path(given)) if config.path(given).is_dir() else given
     return str((self.models if name.endswith("!") else self.teacher) / name.rstrip("!"))
 
 @patch
 def engine(self: Study, name: str):
     "Load a model, and let go of the one before"
     path = self.model_path(name)
-    if getattr(self, "_loaded", (None, None))[0] != path:
-        if getattr(self, "_loaded", (None, None))[1]: self._loaded[1].close()
-        self._loaded = (None, None)
-        self._loaded = (path, open_engine(path, self.config, self.run / "server.log"))
-        if name not in ("base", "judge"): self._loaded[1].name = os.path.relpath(path, self.root)
+    if self._loaded[0] == path: return self._loaded[1]
+    if self._loaded[1]: self._loaded[1].close()
+    self._loaded = (None, None)  # before the next is loaded: two may not fit into memory
+    self._loaded = (path, open_engine(path, self.config, self.run / "server.log"))
+    if name not in ("base", "judge"): self._loaded[1].name = os.path.relpath(path, self.root)
     return self._loaded[1]
 
 @patch
-def fingerprint(self: Study, name: str) -> str: return engine_fingerprint(resolve_model(self.model_path(name)), self.config)
+def fingerprint(self: Study, name: str) -> str:
+    return engine_fingerprint(resolve_model(self.model_path(name)), self.config)
 
 # %% ../../nbs/pipeline/56_study.ipynb #0a7b8761
 @patch
@@ -95,15 +123,19 @@ def stage(
     "Run one resumable stage over batches of `records`"
     batches = [(f"{i // size}", records[i:i + size]) for i in range(0, len(records), size)]
     inputs = {"records": content_id(records)} | {m: self.fingerprint(m) for m in models}
-    seed = lambda key: batch_seed(self.config.seed, f"{self.iteration} {name}", key)
-    return run_batches(self.folder / f"{name}.jsonl", batches, lambda key, batch: work(batch, seed(key)), dict(seed=self.config.seed, settings=settings), inputs, note=name)
+    def work_on(key, batch): return work(batch, batch_seed(self.config.seed, f"{self.iteration} {name}", key))
+    return run_batches(
+        self.folder / f"{name}.jsonl", batches, work_on, dict(seed=self.config.seed, settings=settings), inputs,
+        note=name,
+    )
 
 # %% ../../nbs/pipeline/56_study.ipynb #fc9667bb
 @patch
 def metrics_of(self: Study, iteration: int) -> dict:
     "Read what an earlier iteration measured"
     path = self.run / f"iter-{iteration:03d}" / "metrics.json"
-    if not path.exists(): raise UserError(f"{path}: iteration {iteration} of run {self.config.run} is not finished; run it first")
+    if not path.exists():
+        raise UserError(f"{path}: iteration {iteration} of run {self.config.run} is not finished; run it first")
     return read_json(path)
 
 @patch(as_prop=True)
@@ -125,10 +157,15 @@ def teacher(self: Study) -> Path:
 @patch
 def same_problems(self: Study, split: str):
     "Refuse problems that are not those of the run's earlier iterations: no score could be compared"
-    measured = [meta_path(m.with_name(f"samples_{split}.jsonl")) for m in sorted(self.run.glob("iter-*/metrics.json"))]
-    problems, known = content_id(self.problems(split)), [path for path in measured if path.is_file()]
+    finished = sorted(self.run.glob("iter-*/metrics.json"))
+    measured = [meta_path(path.with_name(f"samples_{split}.jsonl")) for path in finished]
+    problems = content_id(self.problems(split))
+    known = [path for path in measured if path.is_file()]
     if known and made_of(known[-1])["inputs"].get("problems") != problems:
-        raise UserError(f"{problem_file(self.config, split)}: holds other problems than when {known[-1].parent} was measured; restore it, or give the new run another name (-o run=NAME)")
+        raise UserError(
+            f"{problem_file(self.config, split)}: holds other problems than when {known[-1].parent} was measured; "
+            "restore it, or give the new run another name (-o run=NAME)"
+        )
 
 @patch
 def problems(self: Study, split: str) -> list[dict]:

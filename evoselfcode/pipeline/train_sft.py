@@ -59,11 +59,15 @@ def training_arguments(settings: Train, folder: Path, n_rows: int, seed: int, cp
     from transformers import TrainingArguments
     steps = max(round(math.ceil(n_rows / settings.batch_size) * settings.epochs), settings.min_steps)
     return TrainingArguments(
-        output_dir=str(folder / "trainer"), max_steps=steps, per_device_train_batch_size=settings.batch_size, learning_rate=settings.learning_rate,
-        warmup_steps=round(settings.warmup * steps), weight_decay=settings.weight_decay, lr_scheduler_type="cosine", seed=seed, data_seed=seed,
-        train_sampling_strategy="group_by_length", save_strategy="steps" if settings.save_steps else "no", save_steps=settings.save_steps or 500,
-        save_total_limit=1, logging_steps=10, report_to=[], disable_tqdm=True, use_cpu=cpu, bf16=not cpu, dataloader_pin_memory=not cpu)
+        output_dir=str(folder / "trainer"), max_steps=steps, per_device_train_batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate, warmup_steps=round(settings.warmup * steps),
+        weight_decay=settings.weight_decay, lr_scheduler_type="cosine", seed=seed, data_seed=seed,
+        train_sampling_strategy="group_by_length", save_strategy="steps" if settings.save_steps else "no",
+        save_steps=settings.save_steps or 500, save_total_limit=1, logging_steps=10, report_to=[], disable_tqdm=True,
+        use_cpu=cpu, bf16=not cpu, dataloader_pin_memory=not cpu,
+    )
 
+# %% ../../nbs/pipeline/54_train_sft.ipynb #86706319
 def progress_callback(total: int, note: str):
     "Draw a progress bar on stdout, fed by the trainer"
     from transformers import TrainerCallback
@@ -80,7 +84,11 @@ def trainable(model, settings: Train):
     "Wrap `model` for LoRA, or return it as it is for full training"
     if settings.method == "full": return model
     from peft import LoraConfig, get_peft_model
-    return get_peft_model(model, LoraConfig(r=settings.lora_rank, lora_alpha=settings.lora_alpha, lora_dropout=0., target_modules="all-linear", task_type="CAUSAL_LM"))
+    adapter = LoraConfig(
+        r=settings.lora_rank, lora_alpha=settings.lora_alpha, lora_dropout=0.0, target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, adapter)
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #399ed54c
 def train(
@@ -94,57 +102,94 @@ def train(
     device: str = "auto",
 ) -> dict:  # steps, final loss, rows, rows cut, tokens learned
     "Fine-tune `base` on `rows` and save it; do nothing when that was done already"
-    folder, made_from = Path(folder), dict(rows=content_id(rows), base=base, origin=origin, settings=asdict(settings), seed=seed)
+    folder = Path(folder)
+    made_from = dict(rows=content_id(rows), base=base, origin=origin, settings=asdict(settings), seed=seed)
     if (folder / "training.json").exists():
-        if (done := training_record(folder / "training.json"))["made_from"] == made_from:
+        done = training_record(folder / "training.json")
+        if done["made_from"] == made_from:
             get_logger("train").info(f"{note}: reused {folder}")
             return done["summary"]
-        raise UserError(f"{folder}: holds a model made from other rows or settings; delete the folder or choose another run name")
-    if folder.exists(): raise UserError(f"{folder}: exists but has no training.json; delete it or choose another run name")
+        raise UserError(
+            f"{folder}: holds a model made from other rows or settings; delete the folder or choose another run name"
+        )
+    if folder.exists():
+        raise UserError(f"{folder}: exists but has no training.json; delete it or choose another run name")
     if not rows: raise UserError(f"{note}: there are no rows to train on")
-    try: summary = _fit(rows, folder.with_name(folder.name + ".partial"), base, settings, seed, note, device, made_from)
+    partial = folder.with_name(folder.name + ".partial")
+    try: summary = _fit(rows, partial, base, settings, seed, note, device, made_from)
     except Exception as error:  # safetensors and tokenizers have errors of their own for a full disk
         if os.strerror(errno.ENOSPC) not in str(error): raise
         raise UserError(f"{folder}: {REASONS[errno.ENOSPC]}") from None
-    os.replace(folder.with_name(folder.name + ".partial"), folder)
+    os.replace(partial, folder)
     return summary
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #ef0fd480
+def _examples(rows, tokenizer, settings: Train, note: str) -> tuple[list[dict], int, int]:  # as for `tokenise`
+    "Tokenise rows, and tell what was cut or left out"
+    log = get_logger("train")
+    examples, cut, left_out = tokenise(rows, tokenizer, settings.max_length)
+    if not examples:
+        raise UserError(
+            f"{note}: each of the {len(rows)} rows is too long for max_length = {settings.max_length} tokens, "
+            "or has nothing to learn"
+        )
+    long = f"of {len(rows)} rows are longer than {settings.max_length} tokens"
+    if cut: log.warning(f"{note}: {cut} {long}: the middle of their prompts was cut out")
+    if left_out:
+        log.warning(f"{note}: {left_out} {long} with half of their prompt, or have nothing to learn, and were left out")
+    return examples, cut, left_out
+
+# %% ../../nbs/pipeline/54_train_sft.ipynb #672a50ce
+def _trainer(model, tokenizer, examples: list[dict], settings: Train, folder: Path, seed: int, note: str):
+    "Set up transformers' Trainer, with our progress bar in place of its prints"
+    from transformers import DataCollatorForSeq2Seq, Trainer
+    from transformers.trainer_callback import PrinterCallback
+    arguments = training_arguments(settings, folder, len(examples), seed, cpu=model.device.type == "cpu")
+    trainer = Trainer(
+        trainable(model.train(), settings), arguments, train_dataset=examples,
+        data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-100),
+        callbacks=[progress_callback(arguments.max_steps, note)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+# %% ../../nbs/pipeline/54_train_sft.ipynb #557402ef
 def _fit(rows, folder, base, settings, seed, note, device, made_from) -> dict:
     "Train in `folder`, which the caller moves into place"
-    from transformers import DataCollatorForSeq2Seq, Trainer, set_seed
+    from transformers import set_seed
     from transformers.trainer_utils import get_last_checkpoint
-    start, started = time.perf_counter(), folder / "started.json"
-    if not (settings.save_steps and started.exists() and read_json(started) == made_from): shutil.rmtree(folder, ignore_errors=True)
+    start = time.perf_counter()
+    started = folder / "started.json"
+    if not (settings.save_steps and started.exists() and read_json(started) == made_from):
+        shutil.rmtree(folder, ignore_errors=True)
     write_json(started, made_from)
     set_seed(seed)
     model, tokenizer = load(base, device)
     tokenizer.padding_side = "right"
-    examples, cut, left_out = tokenise(rows, tokenizer, settings.max_length)
-    if not examples: raise UserError(f"{note}: each of the {len(rows)} rows is too long for max_length = {settings.max_length} tokens, or has nothing to learn")
-    long = f"of {len(rows)} rows are longer than {settings.max_length} tokens"
-    if cut: get_logger("train").warning(f"{note}: {cut} {long}: the middle of their prompts was cut out")
-    if left_out: get_logger("train").warning(f"{note}: {left_out} {long} with half of their prompt, or have nothing to learn, and were left out")
-    arguments = training_arguments(settings, folder, len(examples), seed, cpu=model.device.type == "cpu")
-    trainer = Trainer(trainable(model.train(), settings), arguments, train_dataset=examples, data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-100),
-                      callbacks=[progress_callback(arguments.max_steps, note)])
-    from transformers.trainer_callback import PrinterCallback
-    trainer.remove_callback(PrinterCallback)
+    examples, cut, left_out = _examples(rows, tokenizer, settings, note)
+    trainer = _trainer(model, tokenizer, examples, settings, folder, seed, note)
     last = get_last_checkpoint(folder / "trainer") if settings.save_steps and (folder / "trainer").exists() else None
     result = trainer.train(resume_from_checkpoint=last)
-    summary = dict(steps=result.global_step, loss=round(result.training_loss, 4), rows=len(examples), cut=cut, left_out=left_out, tokens=sum(l != -100 for e in examples for l in e["labels"]))
+    summary = dict(
+        steps=result.global_step, loss=round(result.training_loss, 4), rows=len(examples), cut=cut, left_out=left_out,
+        tokens=sum(l != -100 for e in examples for l in e["labels"]),
+    )
     with quiet():
         trainer.model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     shutil.rmtree(folder / "trainer", ignore_errors=True)
     started.unlink()
     write_bytes(folder / "README.md", model_card(note, base, settings, seed, summary).encode())
-    write_json(folder / "training.json", dict(made_from=made_from, summary=summary, seconds=round(time.perf_counter() - start, 1)))
+    took = round(time.perf_counter() - start, 1)
+    write_json(folder / "training.json", dict(made_from=made_from, summary=summary, seconds=took))
     return summary
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #4c827f01
 def model_card(note: str, base: str, settings: Train, seed: int, summary: dict) -> str:
     "Say in a model card what a checkpoint is and what it was made from"
-    return (f"---\nbase_model: {base}\nlibrary_name: transformers\ntags: [evoselfcode]\n---\n\n# {note}\n\n"
-            f"Fine-tuned from `{base}` by evoselfcode ({settings.method}, rate {settings.learning_rate}, seed {seed}) on {summary['rows']} rows in {summary['steps']} steps; "
-            f"mean training loss {summary['loss']}. The training rows lie in the run folder beside the records they came from.\n")
+    return (
+        f"---\nbase_model: {base}\nlibrary_name: transformers\ntags: [evoselfcode]\n---\n\n# {note}\n\n"
+        f"Fine-tuned from `{base}` by evoselfcode ({settings.method}, rate {settings.learning_rate}, seed {seed}) "
+        f"on {summary['rows']} rows in {summary['steps']} steps; mean training loss {summary['loss']}. "
+        "The training rows lie in the run folder beside the records they came from.\n"
+    )

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DOCSTRING_SHARE', 'COMMENT_SHARE', 'EOS', 'PREFIX', 'SUFFIX', 'MIDDLE', 'SPECIAL', 'PIECES', 'corpus',
-           'build_tokenizer', 'fill_in_the_middle', 'pretrain', 'model_card']
+           'build_tokenizer', 'fill_in_the_middle', 'new_model', 'turned', 'pretrain', 'model_card']
 
 # %% ../../nbs/pocket/62_base_model.ipynb #d79ac1b3
 import random
@@ -39,10 +39,20 @@ def build_tokenizer(texts: list[str], vocabulary: int = 1024):
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
     bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(PIECES), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    bpe.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(PIECES), "isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+    ])
     bpe.decoder = decoders.ByteLevel()
-    bpe.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=list(SPECIAL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
-    return PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token=EOS, pad_token=EOS, extra_special_tokens=[PREFIX, SUFFIX, MIDDLE], model_max_length=512)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary, special_tokens=list(SPECIAL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe, eos_token=EOS, pad_token=EOS, extra_special_tokens=[PREFIX, SUFFIX, MIDDLE],
+        model_max_length=512,
+    )
 
 # %% ../../nbs/pocket/62_base_model.ipynb #080c9162
 def fill_in_the_middle(text: str, rng: random.Random) -> str:
@@ -53,6 +63,22 @@ def fill_in_the_middle(text: str, rng: random.Random) -> str:
     return f"{PREFIX}{text[:a]}{SUFFIX}{text[b:]}{MIDDLE}{text[a:b]}"
 
 # %% ../../nbs/pocket/62_base_model.ipynb #ee266160
+def new_model(tokenizer, hidden: int):
+    "Make a Llama of 4 layers and 4 heads with random weights"
+    from transformers import LlamaConfig, LlamaForCausalLM
+    return LlamaForCausalLM(LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=hidden * 7 // 2, num_hidden_layers=4,
+        num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=512, tie_word_embeddings=True,
+        bos_token_id=None, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+    ))
+
+def turned(text: str, rng: random.Random) -> str:
+    "Turn a text without documentation around as often as makes it half of all texts"
+    share = .5 / (1 - DOCSTRING_SHARE - COMMENT_SHARE)
+    if '"""' in text or rng.random() >= share or "\n# " in text: return text
+    return fill_in_the_middle(text, rng)
+
+# %% ../../nbs/pocket/62_base_model.ipynb #346b57b6
 def pretrain(
     folder: str,  # where the model goes
     functions: int = 80_000,  # size of the corpus
@@ -62,19 +88,21 @@ def pretrain(
     learning_rate: float = 3e-3,
 ) -> Path:
     "Pre-train the pocket model from nothing and save it as a Hugging Face folder"
-    from transformers import DataCollatorForSeq2Seq, LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments, set_seed
+    from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments, set_seed
     set_seed(seed)
     rng, texts = random.Random(seed), corpus(functions, seed)
     tokenizer = build_tokenizer(texts)
-    turned = .5 / (1 - DOCSTRING_SHARE - COMMENT_SHARE)  # share of the undocumented texts, so that it is half of all
-    turn = lambda text: fill_in_the_middle(text, rng) if '"""' not in text and rng.random() < turned and "\n# " not in text else text
-    rows = [tokenizer(turn(t) + EOS).input_ids for _ in range(epochs) for t in rng.sample(texts, len(texts))]
+    rows = [tokenizer(turned(t, rng) + EOS).input_ids for _ in range(epochs) for t in rng.sample(texts, len(texts))]
     examples = [dict(input_ids=ids, labels=ids) for ids in rows]
-    model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=hidden * 7 // 2, num_hidden_layers=4, num_attention_heads=4,
-        num_key_value_heads=4, max_position_embeddings=512, tie_word_embeddings=True, bos_token_id=None, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id))
-    arguments = TrainingArguments(output_dir=str(folder), num_train_epochs=1, train_sampling_strategy="group_by_length", dataloader_pin_memory=False, per_device_train_batch_size=32, learning_rate=learning_rate, lr_scheduler_type="cosine",
-        warmup_steps=200, weight_decay=.01, logging_steps=200, save_strategy="no", report_to=[], seed=seed, disable_tqdm=True)
-    Trainer(model, arguments, train_dataset=examples, data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-100)).train()
+    model = new_model(tokenizer, hidden)
+    arguments = TrainingArguments(
+        output_dir=str(folder), num_train_epochs=1, train_sampling_strategy="group_by_length",
+        dataloader_pin_memory=False, per_device_train_batch_size=32, learning_rate=learning_rate,
+        lr_scheduler_type="cosine", warmup_steps=200, weight_decay=0.01, logging_steps=200, save_strategy="no",
+        report_to=[], seed=seed, disable_tqdm=True,
+    )
+    collator = DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-100)
+    Trainer(model, arguments, train_dataset=examples, data_collator=collator).train()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     Path(folder, "README.md").write_text(model_card(model.num_parameters(), functions, epochs, seed))
@@ -91,11 +119,16 @@ tags: [code, toy, fill-in-the-middle]
 
 # The pocket base model
 
-A Llama of {parameters:,} parameters with a byte-level vocabulary of its own and fill-in-the-middle tokens (prefix, suffix, middle). It comes with evoselfcode
-so that every stage of self-training is real without a download or a GPU. It knows nothing but the pocket world, and its scores mean nothing outside it.
+A Llama of {parameters:,} parameters with a byte-level vocabulary of its own and fill-in-the-middle tokens \
+(prefix, suffix, middle). It comes with evoselfcode
+so that every stage of self-training is real without a download or a GPU. \
+It knows nothing but the pocket world, and its scores mean nothing outside it.
 
-Pre-trained on {functions:,} functions of the grammar in `evoselfcode.pocket`, {epochs} epochs, seed {seed}, half of the texts as fill in the middle;
-{DOCSTRING_SHARE:.0%} of the functions have a docstring, {COMMENT_SHARE:.0%} a comment below, the rest no word of English. No function behaves like a problem of PocketEval or of its validation split.
+Pre-trained on {functions:,} functions of the grammar in `evoselfcode.pocket`, {epochs} epochs, seed {seed}, \
+half of the texts as fill in the middle;
+{DOCSTRING_SHARE:.0%} of the functions have a docstring, {COMMENT_SHARE:.0%} a comment below, \
+the rest no word of English. No function behaves like a problem of PocketEval or of its validation split.
 
-Rebuild it with `evoselfcode pocket build-model FOLDER`; prompts that end in a line break are cut where training texts were.
+Rebuild it with `evoselfcode pocket build-model FOLDER`; \
+prompts that end in a line break are cut where training texts were.
 """

@@ -35,98 +35,214 @@ def _add(key, types, kind, forms, nouns, clauses, **extra):
 
 # %% ../../nbs/pocket/60_operations.ipynb #f147668b
 for row in [
-    ("evens", "{v} % 2 == 0", "the even numbers in | the even elements of | the even values of", "keep the even numbers | drop the odd numbers | select the even values"),
-    ("odds", "{v} % 2 == 1 | {v} % 2 != 0", "the odd numbers in | the odd elements of | the odd values of", "keep the odd numbers | drop the even numbers | select the odd values"),
-    ("positives", "{v} > 0", "the positive numbers in | the numbers above zero in | the positive elements of", "keep the positive numbers | keep what is above zero | select the positive values"),
-    ("negatives", "{v} < 0", "the negative numbers in | the numbers below zero in | the negative elements of", "keep the negative numbers | keep what is below zero | select the negative values"),
-    ("threes", "{v} % 3 == 0", "the multiples of three in | the numbers divisible by 3 in", "keep the multiples of three | keep the numbers divisible by 3"),
-    ("large", "{v} > 10", "the numbers greater than ten in | the elements above 10 of", "keep the numbers greater than ten | keep what is above 10"),
+    ("evens", "{v} % 2 == 0", "the even numbers in | the even elements of | the even values of",
+     "keep the even numbers | drop the odd numbers | select the even values"),
+    ("odds", "{v} % 2 == 1 | {v} % 2 != 0", "the odd numbers in | the odd elements of | the odd values of",
+     "keep the odd numbers | drop the even numbers | select the odd values"),
+    ("positives", "{v} > 0", "the positive numbers in | the numbers above zero in | the positive elements of",
+     "keep the positive numbers | keep what is above zero | select the positive values"),
+    ("negatives", "{v} < 0", "the negative numbers in | the numbers below zero in | the negative elements of",
+     "keep the negative numbers | keep what is below zero | select the negative values"),
+    ("threes", "{v} % 3 == 0", "the multiples of three in | the numbers divisible by 3 in",
+     "keep the multiples of three | keep the numbers divisible by 3"),
+    ("large", "{v} > 10", "the numbers greater than ten in | the elements above 10 of",
+     "keep the numbers greater than ten | keep what is above 10"),
 ]: _add(row[0], "LL", "filter", *row[1:])
-_add("above", "LL", "filter", "{v} > n", "the numbers greater than n in | the elements above n of", "keep the numbers greater than n | keep what is above n", argument="n")
+_add(
+    "above", "LL", "filter", "{v} > n", "the numbers greater than n in | the elements above n of",
+    "keep the numbers greater than n | keep what is above n", argument="n",
+)
 
 # %% ../../nbs/pocket/60_operations.ipynb #27e97cc0
 for row in [
-    ("squares", "{v} * {v} | {v} ** 2", "the squares of | the squared values of | the second powers of", "square every number | square each of them | multiply each number by itself"),
-    ("doubled", "{v} * 2 | 2 * {v}", "the doubles of | twice the values of", "double every number | multiply each number by two"),
-    ("negated", "-{v}", "the negated values of | the opposites of", "negate every number | flip the sign of each number"),
-    ("incremented", "{v} + 1", "the successors of | one more than the values of", "add one to every number | increase each number by one"),
+    ("squares", "{v} * {v} | {v} ** 2", "the squares of | the squared values of | the second powers of",
+     "square every number | square each of them | multiply each number by itself"),
+    ("doubled", "{v} * 2 | 2 * {v}", "the doubles of | twice the values of",
+     "double every number | multiply each number by two"),
+    ("negated", "-{v}", "the negated values of | the opposites of",
+     "negate every number | flip the sign of each number"),
+    ("incremented", "{v} + 1", "the successors of | one more than the values of",
+     "add one to every number | increase each number by one"),
 ]: _add(row[0], "LL", "map", *row[1:])
-_add("scaled", "LL", "map", "{v} * n", "n times the values of | the multiples by n of", "multiply every number by n | scale each number by n", argument="n")
+_add(
+    "scaled", "LL", "map", "{v} * n", "n times the values of | the multiples by n of",
+    "multiply every number by n | scale each number by n", argument="n",
+)
 
 # %% ../../nbs/pocket/60_operations.ipynb #33caefe9
 for letter, many in (("L", "numbers"), ("W", "words")):
     tag = "" if letter == "L" else "_words"
     for row in [
-        ("sorted", "sorted({x})", f"the sorted {many} of | the {many} in ascending order of", f"sort the {many} | put the {many} in ascending order"),
-        ("descending", "sorted({x}, reverse=True) | sorted({x})[::-1]", f"the {many} in descending order of | the {many} sorted downwards of", f"sort the {many} in descending order | sort the {many} downwards"),
-        ("first_three", "{x}[:3]", f"the first three {many} of | the leading 3 {many} of", f"keep the first three {many} | take the leading 3 {many}"),
+        ("sorted", "sorted({x})",
+         f"the sorted {many} of | the {many} in ascending order of",
+         f"sort the {many} | put the {many} in ascending order"),
+        ("descending", "sorted({x}, reverse=True) | sorted({x})[::-1]",
+         f"the {many} in descending order of | the {many} sorted downwards of",
+         f"sort the {many} in descending order | sort the {many} downwards"),
+        ("first_three", "{x}[:3]",
+         f"the first three {many} of | the leading 3 {many} of",
+         f"keep the first three {many} | take the leading 3 {many}"),
     ]: _add(row[0] + tag, letter * 2, "whole", *row[1:])
-    _add("reversed" + tag, letter * 2, "whole", "{x}[::-1] | list(reversed({x}))", f"the reversed {many} of | the {many} backwards of", f"reverse the order of the {many} | turn the {many} around", loop=("backwards = []", "backwards.insert(0, {e})", "backwards"))
-    _add("unique" + tag, letter * 2, "whole", "list(dict.fromkeys({x}))", f"the distinct {many} of | the {many} without repeats of", f"drop repeated {many} | remove duplicates among the {many}", loop=("seen = []", "if {e} not in seen:\n    seen.append({e})", "seen"))
-    _add("leading" + tag, letter * 2, "whole", "{x}[:n]", f"the first n {many} of | the leading n {many} of", f"keep the first n {many} | take the leading n {many}", argument="n")
-_add("running_totals", "LL", "whole", "list(accumulate({x}))", "the running totals of | the cumulative sums of", "take the running totals | replace the numbers by their cumulative sums", imports="from itertools import accumulate", loop=("total = 0\ntotals = []", "total += {e}\ntotals.append(total)", "totals"))
+    _add(
+        "reversed" + tag, letter * 2, "whole", "{x}[::-1] | list(reversed({x}))",
+        f"the reversed {many} of | the {many} backwards of",
+        f"reverse the order of the {many} | turn the {many} around",
+        loop=("backwards = []", "backwards.insert(0, {e})", "backwards"),
+    )
+    _add(
+        "unique" + tag, letter * 2, "whole", "list(dict.fromkeys({x}))",
+        f"the distinct {many} of | the {many} without repeats of",
+        f"drop repeated {many} | remove duplicates among the {many}",
+        loop=("seen = []", "if {e} not in seen:\n    seen.append({e})", "seen"),
+    )
+    _add(
+        "leading" + tag, letter * 2, "whole", "{x}[:n]", f"the first n {many} of | the leading n {many} of",
+        f"keep the first n {many} | take the leading n {many}", argument="n",
+    )
+
+# %% ../../nbs/pocket/60_operations.ipynb #96b26e9e
+_add(
+    "running_totals", "LL", "whole", "list(accumulate({x}))", "the running totals of | the cumulative sums of",
+    "take the running totals | replace the numbers by their cumulative sums",
+    imports="from itertools import accumulate",
+    loop=("total = 0\ntotals = []", "total += {e}\ntotals.append(total)", "totals"),
+)
 
 # %% ../../nbs/pocket/60_operations.ipynb #509b7284
 for row in [
-    ("sum", "LI", "sum({x})", "the sum of | the total of", "add everything up | return the sum", dict(loop=("total = 0", "total += {e}", "total"))),
-    ("product", "LI", "prod({x})", "the product of | the result of multiplying", "multiply everything together | return the product", dict(imports="from math import prod", loop=("product = 1", "product *= {e}", "product"))),
-    ("maximum", "LI", "max({x}, default=0)", "the largest of | the maximum of", "return the largest number or 0 | return the maximum or 0", {}),
-    ("minimum", "LI", "min({x}, default=0)", "the smallest of | the minimum of", "return the smallest number or 0 | return the minimum or 0", {}),
-    ("count", "LI", "len({x})", "the count of | how many there are among", "return how many numbers remain | count the numbers", dict(loop=("count = 0", "count += 1", "count"))),
-    ("last", "LI", "{x}[-1] if {x} else 0", "the last of | the final element of", "return the last number or 0 | take the last number or 0", {}),
+    ("sum", "LI", "sum({x})", "the sum of | the total of",
+     "add everything up | return the sum", dict(loop=("total = 0", "total += {e}", "total"))),
+    ("product", "LI", "prod({x})", "the product of | the result of multiplying",
+     "multiply everything together | return the product",
+     dict(imports="from math import prod", loop=("product = 1", "product *= {e}", "product"))),
+    ("maximum", "LI", "max({x}, default=0)", "the largest of | the maximum of",
+     "return the largest number or 0 | return the maximum or 0", {}),
+    ("minimum", "LI", "min({x}, default=0)", "the smallest of | the minimum of",
+     "return the smallest number or 0 | return the minimum or 0", {}),
+    ("count", "LI", "len({x})", "the count of | how many there are among",
+     "return how many numbers remain | count the numbers", dict(loop=("count = 0", "count += 1", "count"))),
+    ("last", "LI", "{x}[-1] if {x} else 0", "the last of | the final element of",
+     "return the last number or 0 | take the last number or 0", {}),
 ]: _add(row[0], row[1], "whole", *row[2:5], **row[5])
 
 # %% ../../nbs/pocket/60_operations.ipynb #d0d283a1
 for row in [
-    ("vowels", '{v} in "aeiou"', "the lowercase vowels of | the small vowels in", "keep the lowercase vowels | keep only small vowels"),
-    ("without_vowels", '{v} not in "aeiou"', "all but the lowercase vowels of | everything except small vowels in", "remove the lowercase vowels | drop small vowels"),
-    ("digits", "{v}.isdigit()", "the digits of | the digit characters in", "keep the digits | keep digit characters only"),
-    ("letters", "{v}.isalpha()", "the letters of | the alphabetic characters in", "keep the letters | keep alphabetic characters only"),
-    ("capitals", "{v}.isupper()", "the capital letters of | the uppercase characters in", "keep the capital letters | keep uppercase characters only"),
-    ("without_spaces", '{v} != " "', "all but the spaces of | everything except spaces in", "remove the spaces | drop every space"),
+    ("vowels", '{v} in "aeiou"', "the lowercase vowels of | the small vowels in",
+     "keep the lowercase vowels | keep only small vowels"),
+    ("without_vowels", '{v} not in "aeiou"', "all but the lowercase vowels of | everything except small vowels in",
+     "remove the lowercase vowels | drop small vowels"),
+    ("digits", "{v}.isdigit()", "the digits of | the digit characters in",
+     "keep the digits | keep digit characters only"),
+    ("letters", "{v}.isalpha()", "the letters of | the alphabetic characters in",
+     "keep the letters | keep alphabetic characters only"),
+    ("capitals", "{v}.isupper()", "the capital letters of | the uppercase characters in",
+     "keep the capital letters | keep uppercase characters only"),
+    ("without_spaces", '{v} != " "', "all but the spaces of | everything except spaces in",
+     "remove the spaces | drop every space"),
 ]: _add(row[0], "SS", "filter", *row[1:])
+
+# %% ../../nbs/pocket/60_operations.ipynb #5b84bc01
 for row in [
-    ("uppercase", "SS", "{x}.upper()", "the uppercase form of | the upper case version of", "make it uppercase | convert it to upper case"),
-    ("lowercase", "SS", "{x}.lower()", "the lowercase form of | the lower case version of", "make it lowercase | convert it to lower case"),
-    ("mirrored", "SS", "{x}[::-1]", "the mirror image of | the backwards spelling of", "reverse the characters | spell it backwards"),
-    ("distinct_characters", "SS", '"".join(dict.fromkeys({x}))', "the distinct characters of | the characters without repeats of", "drop repeated characters | keep each character once"),
-    ("beginning", "SS", "{x}[:3]", "the first three characters of | the leading 3 characters of", "keep the first three characters | take the leading 3 characters"),
-    ("beginning_n", "SS", "{x}[:n]", "the first n characters of | the leading n characters of", "keep the first n characters | take the leading n characters"),
+    ("uppercase", "SS", "{x}.upper()",
+     "the uppercase form of | the upper case version of",
+     "make it uppercase | convert it to upper case"),
+    ("lowercase", "SS", "{x}.lower()",
+     "the lowercase form of | the lower case version of",
+     "make it lowercase | convert it to lower case"),
+    ("mirrored", "SS", "{x}[::-1]",
+     "the mirror image of | the backwards spelling of",
+     "reverse the characters | spell it backwards"),
+    ("distinct_characters", "SS", '"".join(dict.fromkeys({x}))',
+     "the distinct characters of | the characters without repeats of",
+     "drop repeated characters | keep each character once"),
+    ("beginning", "SS", "{x}[:3]",
+     "the first three characters of | the leading 3 characters of",
+     "keep the first three characters | take the leading 3 characters"),
+    ("beginning_n", "SS", "{x}[:n]",
+     "the first n characters of | the leading n characters of",
+     "keep the first n characters | take the leading n characters"),
 ]: _add(row[0], row[1], "whole", *row[2:], argument="n" if " n " in row[4] else "")
 
 # %% ../../nbs/pocket/60_operations.ipynb #4c7cb552
 for row in [
-    ("length", "SI", "len({x})", "the length of | the number of characters in", "return the length | count the characters", dict(loop=("count = 0", "count += 1", "count"))),
-    ("is_palindrome", "SB", "{x} == {x}[::-1]", "whether there is a palindrome in | whether reading backwards changes nothing in", "tell whether it is a palindrome | check that it reads the same backwards", {}),
-    ("words", "SW", "{x}.split()", "the words of | the space separated parts of", "split it into words | split it at spaces", {}),
-    ("character_counts", "SD", "dict(Counter({x}))", "the character counts of | how often each character occurs in", "count each character | map each character to its count", dict(imports="from collections import Counter", loop=("counts = {}", "counts[{e}] = counts.get({e}, 0) + 1", "counts"))),
+    ("length", "SI", "len({x})",
+     "the length of | the number of characters in",
+     "return the length | count the characters", dict(loop=("count = 0", "count += 1", "count"))),
+    ("is_palindrome", "SB", "{x} == {x}[::-1]",
+     "whether there is a palindrome in | whether reading backwards changes nothing in",
+     "tell whether it is a palindrome | check that it reads the same backwards", {}),
+    ("words", "SW", "{x}.split()",
+     "the words of | the space separated parts of",
+     "split it into words | split it at spaces", {}),
+    ("character_counts", "SD", "dict(Counter({x}))",
+     "the character counts of | how often each character occurs in",
+     "count each character | map each character to its count",
+     dict(imports="from collections import Counter",
+          loop=("counts = {}", "counts[{e}] = counts.get({e}, 0) + 1", "counts"))),
 ]: _add(row[0], row[1], "whole", *row[2:5], **row[5])
 
 # %% ../../nbs/pocket/60_operations.ipynb #e09baf82
 for row in [
-    ("long_words", "filter", "len({v}) > 3", "the words longer than three letters in | the words with more than 3 characters in", "keep the words longer than three letters | drop words of up to 3 characters"),
-    ("capitalised", "filter", "{v}[:1].isupper()", "the capitalised words in | the words that begin with a capital in", "keep the capitalised words | keep words that begin with a capital"),
-    ("vowel_words", "filter", '{v}[:1] in "aeiou"', "the words that begin with a vowel in | the words starting with a small vowel in", "keep the words that begin with a vowel | keep words starting with a small vowel"),
-    ("uppercased_words", "map", "{v}.upper()", "the uppercased words of | the words in capitals of", "uppercase every word | write each word in capitals"),
-    ("initials", "map", "{v}[:1]", "the initials of | the first letters of", "take the initial of every word | keep each first letter"),
+    ("long_words", "filter", "len({v}) > 3",
+     "the words longer than three letters in | the words with more than 3 characters in",
+     "keep the words longer than three letters | drop words of up to 3 characters"),
+    ("capitalised", "filter", "{v}[:1].isupper()",
+     "the capitalised words in | the words that begin with a capital in",
+     "keep the capitalised words | keep words that begin with a capital"),
+    ("vowel_words", "filter", '{v}[:1] in "aeiou"',
+     "the words that begin with a vowel in | the words starting with a small vowel in",
+     "keep the words that begin with a vowel | keep words starting with a small vowel"),
+    ("uppercased_words", "map", "{v}.upper()",
+     "the uppercased words of | the words in capitals of",
+     "uppercase every word | write each word in capitals"),
+    ("initials", "map", "{v}[:1]",
+     "the initials of | the first letters of",
+     "take the initial of every word | keep each first letter"),
 ]: _add(row[0], "WW", *row[1:])
-_add("by_length", "WW", "whole", "sorted({x}, key=len)", "the words ordered by length of | the words from short to long of", "sort the words by length | order the words from short to long")
-_add("lengths", "WL", "map", "len({v})", "the word lengths of | the letter counts of", "replace each word by its length | take the length of every word")
+_add(
+    "by_length", "WW", "whole", "sorted({x}, key=len)",
+    "the words ordered by length of | the words from short to long of",
+    "sort the words by length | order the words from short to long",
+)
+_add(
+    "lengths", "WL", "map", "len({v})", "the word lengths of | the letter counts of",
+    "replace each word by its length | take the length of every word",
+)
+
+# %% ../../nbs/pocket/60_operations.ipynb #df5050f5
 for row in [
-    ("spaced", "WS", '" ".join({x})', "the text with spaces between | the space joined text of", "join the words with spaces | put spaces between the words", {}),
-    ("longest", "WS", 'max({x}, key=len, default="")', "the longest of | the first longest of", "return the longest word | pick the longest word", {}),
-    ("word_count", "WI", "len({x})", "the number of words among | how many words there are in", "return how many words remain | count the words", dict(loop=("count = 0", "count += 1", "count"))),
-    ("word_counts", "WD", "dict(Counter({x}))", "the word counts of | how often each word occurs in", "count each word | map each word to its count", dict(imports="from collections import Counter", loop=("counts = {}", "counts[{e}] = counts.get({e}, 0) + 1", "counts"))),
+    ("spaced", "WS", '" ".join({x})', "the text with spaces between | the space joined text of",
+     "join the words with spaces | put spaces between the words", {}),
+    ("longest", "WS", 'max({x}, key=len, default="")', "the longest of | the first longest of",
+     "return the longest word | pick the longest word", {}),
+    ("word_count", "WI", "len({x})", "the number of words among | how many words there are in",
+     "return how many words remain | count the words", dict(loop=("count = 0", "count += 1", "count"))),
+    ("word_counts", "WD", "dict(Counter({x}))", "the word counts of | how often each word occurs in",
+     "count each word | map each word to its count",
+     dict(imports="from collections import Counter",
+          loop=("counts = {}", "counts[{e}] = counts.get({e}, 0) + 1", "counts"))),
 ]: _add(row[0], row[1], "whole", *row[2:5], **row[5])
 
 # %% ../../nbs/pocket/60_operations.ipynb #46e57318
 for row in [
-    ("even_entries", "DD", "{key: value for key, value in {x}.items() if value % 2 == 0}", "the entries with even value of | the items whose value is even in", "keep the entries with even value | drop items whose value is odd"),
-    ("entries_above", "DD", "{key: value for key, value in {x}.items() if value > n}", "the entries above n of | the items whose value exceeds n in", "keep the entries above n | drop items whose value is at most n"),
-    ("keys", "DW", "list({x}) | list({x}.keys())", "the keys of | the key list of", "return the keys | list the keys"),
-    ("values", "DL", "list({x}.values())", "the values of | the value list of", "take the values | list the values"),
-    ("top_key", "DS", '"" if not {x} else max({x}, key={x}.get) | max({x}, key={x}.get, default="")', "the key with the highest value of | the top key of", "return the key with the highest value | pick the top key"),
-    ("size", "DI", "len({x})", "the number of entries in | the size of", "count the entries | return the size"),
+    ("even_entries", "DD", "{key: value for key, value in {x}.items() if value % 2 == 0}",
+     "the entries with even value of | the items whose value is even in",
+     "keep the entries with even value | drop items whose value is odd"),
+    ("entries_above", "DD", "{key: value for key, value in {x}.items() if value > n}",
+     "the entries above n of | the items whose value exceeds n in",
+     "keep the entries above n | drop items whose value is at most n"),
+    ("keys", "DW", "list({x}) | list({x}.keys())",
+     "the keys of | the key list of",
+     "return the keys | list the keys"),
+    ("values", "DL", "list({x}.values())",
+     "the values of | the value list of",
+     "take the values | list the values"),
+    ("top_key", "DS", '"" if not {x} else max({x}, key={x}.get) | max({x}, key={x}.get, default="")',
+     "the key with the highest value of | the top key of",
+     "return the key with the highest value | pick the top key"),
+    ("size", "DI", "len({x})",
+     "the number of entries in | the size of",
+     "count the entries | return the size"),
 ]: _add(row[0], row[1], "whole", *row[2:], argument="n" if " n " in row[4] else "")
 
 # %% ../../nbs/pocket/60_operations.ipynb #0413670e
@@ -137,11 +253,18 @@ PARAMETERS = {  # type letter: (parameter names, how a description calls the val
     "D": (("table", "scores", "mapping"), ("the dictionary", "a dictionary", "the given table", "the input")),
 }
 PAIRS = [  # key, type letter, parameters, templates, phrases
-    ("pair_sums", "L", ("xs", "ys"), ("[a + b for a, b in zip(xs, ys)]",), ("the pairwise sums of xs and ys", "the sums of matching elements of xs and ys")),
-    ("pair_products", "L", ("xs", "ys"), ("[a * b for a, b in zip(xs, ys)]",), ("the pairwise products of xs and ys", "the products of matching elements of xs and ys")),
-    ("shared", "L", ("xs", "ys"), ("[x for x in xs if x in ys]",), ("the elements of xs that are in ys", "the members of xs shared with ys")),
-    ("exclusive", "L", ("xs", "ys"), ("[x for x in xs if x not in ys]",), ("the elements of xs that are not in ys", "the members of xs missing from ys")),
-    ("together", "L", ("xs", "ys"), ("xs + ys", "[*xs, *ys]"), ("xs followed by ys", "xs and ys put together")),
-    ("merged", "S", ("s", "t"), ("s + t",), ("s followed by t", "s and t put together")),
-    ("common", "S", ("s", "t"), ('"".join(c for c in s if c in t)',), ("the characters of s that occur in t", "the characters of s shared with t")),
+    ("pair_sums", "L", ("xs", "ys"), ("[a + b for a, b in zip(xs, ys)]",),
+     ("the pairwise sums of xs and ys", "the sums of matching elements of xs and ys")),
+    ("pair_products", "L", ("xs", "ys"), ("[a * b for a, b in zip(xs, ys)]",),
+     ("the pairwise products of xs and ys", "the products of matching elements of xs and ys")),
+    ("shared", "L", ("xs", "ys"), ("[x for x in xs if x in ys]",),
+     ("the elements of xs that are in ys", "the members of xs shared with ys")),
+    ("exclusive", "L", ("xs", "ys"), ("[x for x in xs if x not in ys]",),
+     ("the elements of xs that are not in ys", "the members of xs missing from ys")),
+    ("together", "L", ("xs", "ys"), ("xs + ys", "[*xs, *ys]"),
+     ("xs followed by ys", "xs and ys put together")),
+    ("merged", "S", ("s", "t"), ("s + t",),
+     ("s followed by t", "s and t put together")),
+    ("common", "S", ("s", "t"), ('"".join(c for c in s if c in t)',),
+     ("the characters of s that occur in t", "the characters of s shared with t")),
 ]

@@ -52,20 +52,25 @@ def describe(
 # %% ../../nbs/pocket/61_world.ipynb #b06918d4
 def is_atomic(expression: str) -> bool:
     "Say whether an expression can stand inside another one without brackets"
-    return isinstance(ast.parse(expression, mode="eval").body, (ast.Name, ast.Call, ast.Subscript, ast.List, ast.ListComp, ast.DictComp))
+    kinds = (ast.Name, ast.Call, ast.Subscript, ast.List, ast.ListComp, ast.DictComp)
+    return isinstance(ast.parse(expression, mode="eval").body, kinds)
 
 STYLES = ("comprehension", "comprehension", "builtins", "steps", "loop")
 _ELEMENT = {"L": ("x", "v", "num"), "S": ("c", "ch"), "W": ("w", "word")}
 
+# %% ../../nbs/pocket/61_world.ipynb #9263dfcd
 class Writer:
     "Write the body of one function, operation by operation"
     def __init__(self, style: str, rng: random.Random, taken: tuple):
-        self.style, self.rng, self.lines, self.imports, self.taken = style, rng, [], [], set(taken)
+        self.style, self.rng = style, rng
+        self.lines, self.imports = [], []
+        self.taken = set(taken)  # names
         self.pending = None  # (iterable, variable, element, conditions, type letter of the result)
 
     def name(self, wanted):
         "Give a variable name that is still free"
-        name = next(n for n in (wanted, "result", "out", "final", wanted + "_2", wanted + "_3") if n not in self.taken and not hasattr(builtins, n))
+        names = (wanted, "result", "out", "final", wanted + "_2", wanted + "_3")
+        name = next(n for n in names if n not in self.taken and not hasattr(builtins, n))
         self.taken.add(name)
         return name
 
@@ -108,12 +113,16 @@ def _settle(self, brackets=True):
     inside = f"{element} for {v} in {it}" + (f" if {' and '.join(conditions)}" if conditions else "")
     return f'"".join({inside})' if kind == "S" else f"[{inside}]" if brackets else inside
 
+Writer.settle = _settle
+
+# %% ../../nbs/pocket/61_world.ipynb #e4656961
 def _loop(self, pending, start=None, step=None, result=None):
     "Write the pending part as a loop; by default it collects its elements"
     it, v, element, conditions, kind = pending
     if start is None:
         result = self.name("text" if kind == "S" else "result")
-        start, step = (f'{result} = ""', f"{result} += {{e}}") if kind == "S" else (f"{result} = []", f"{result}.append({{e}})")
+        if kind == "S": start, step = f'{result} = ""', f"{result} += {{e}}"
+        else: start, step = f"{result} = []", f"{result}.append({{e}})"
     lines = start.split("\n") + [f"for {v} in {it}:"]
     if conditions: lines.append("    if " + " and ".join(conditions) + ":")
     indent = "        " if conditions else "    "
@@ -121,16 +130,19 @@ def _loop(self, pending, start=None, step=None, result=None):
     self.lines += lines + [indent + line for line in step.replace("{e}", element).split("\n")]
     return result
 
-Writer.settle, Writer.loop = _settle, _loop
+Writer.loop = _loop
 
 # %% ../../nbs/pocket/61_world.ipynb #b09a1d2a
-_TAKES_ITERATOR = ("sum(", "max(", "min(", "sorted(", "set(", "prod(", "dict(Counter(", "list(accumulate(", "list(dict.fromkeys(")
+_TAKES_ITERATOR = (
+    "sum(", "max(", "min(", "sorted(", "set(", "prod(", "dict(Counter(", "list(accumulate(", "list(dict.fromkeys(",
+)
 
 def _whole(self, o, x):
     "Apply the whole-value operation `o` to the pending part or to `x`; return the new expression"
     if self.style == "loop" and o.loop and not set(re.findall(r"^(\w+) =", o.loop[0], re.M)) & self.taken:
         v = self.rng.choice([n for n in _ELEMENT[o.source] if n not in self.taken])
-        if self.pending and o.source == "S" and self.pending[1] != self.pending[2]: x = self.settle()  # an element may be several characters
+        # an element may be several characters
+        if self.pending and o.source == "S" and self.pending[1] != self.pending[2]: x = self.settle()
         if not self.pending and not is_atomic(x): x = self.bind(x)
         pending, self.pending = self.pending or (x, v, v, [], o.source), None
         self.taken |= set(re.findall(r"^(\w+) =", o.loop[0], re.M))
@@ -138,8 +150,10 @@ def _whole(self, o, x):
     form = self.rng.choice(o.forms)
     if o.imports and form == o.forms[0]: self.imports.append(o.imports)
     if self.pending:
-        bare = self.style != "loop" and self.pending[4] != "S" and form.startswith(_TAKES_ITERATOR) and form.count("{x}") == 1 and "]" not in form
-        alone = form.endswith("({x})") and self.style != "builtins"  # a generator may stand without brackets only as a sole argument
+        iterates = form.startswith(_TAKES_ITERATOR) and form.count("{x}") == 1 and "]" not in form
+        bare = iterates and self.style != "loop" and self.pending[4] != "S"
+        # a generator may stand without brackets only as a sole argument
+        alone = form.endswith("({x})") and self.style != "builtins"
         x = self.settle(brackets=not bare or not (alone or self.style == "builtins"))
     elif not is_atomic(x): x = self.bind(x)
     if form.count("{x}") > 1: x = self.bind(x, self.rng.choice(("values", "items", "part")))
@@ -190,20 +204,26 @@ def write(
     return f"{head}def {name or function_name(spec, rng)}({hints}) -> {TYPES[spec.target]}:\n{body}"
 
 # %% ../../nbs/pocket/61_world.ipynb #57ad0a09
-def _phrases(text):
-    "All (start, operation keys) that a noun phrase could mean, as a list"
-    found = [(start, ()) for start, said in _STARTS if said == text]
-    for noun, o in _NOUNS:
-        if text.startswith(noun + " "):
-            found += [(start, keys + (o.key,)) for start, keys in _phrases(text[len(noun) + 1:]) if Spec(start, keys).target == o.source]
-    return found
-
-_STARTS = [(k, said) for k, (_, saids) in PARAMETERS.items() for said in saids] + [(p[0], said) for p in PAIRS for said in p[4]]
+_STARTS = [(k, said) for k, (_, saids) in PARAMETERS.items() for said in saids]
+_STARTS += [(p[0], said) for p in PAIRS for said in p[4]]
 _NOUNS = [(noun, o) for o in OPERATIONS for noun in o.nouns]
 _CLAUSES = {}
 for o in OPERATIONS:
     for clause in o.clauses: _CLAUSES.setdefault(clause, []).append(o)
 
+def _extended(readings, operations):
+    "Append each operation to each reading, a (start, operation keys), whose value it takes"
+    return [(start, keys + (o.key,)) for start, keys in readings for o in operations
+            if Spec(start, keys).target == o.source]
+
+def _phrases(text):
+    "All (start, operation keys) that a noun phrase could mean, as a list"
+    found = [(start, ()) for start, said in _STARTS if said == text]
+    for noun, o in _NOUNS:
+        if text.startswith(noun + " "): found += _extended(_phrases(text[len(noun) + 1:]), [o])
+    return found
+
+# %% ../../nbs/pocket/61_world.ipynb #8b51d0ee
 def parse(description: str) -> list[Spec]:  # every reading; empty when it is not a sentence of the world
     "Read a description back into specifications"
     for frame in FRAMES:
@@ -213,8 +233,7 @@ def parse(description: str) -> list[Spec]:  # every reading; empty when it is no
     given = re.fullmatch(r"Given (.*?), (.*)\.", description)
     if not given: return []
     readings = [(start, ()) for start, said in _STARTS if said == given[1]]
-    for clause in given[2].split(", then "):
-        readings = [(start, keys + (o.key,)) for start, keys in readings for o in _CLAUSES.get(clause, []) if Spec(start, keys).target == o.source]
+    for clause in given[2].split(", then "): readings = _extended(readings, _CLAUSES.get(clause, []))
     return [Spec(*reading) for reading in readings]
 
 # %% ../../nbs/pocket/61_world.ipynb #5315a2d3
@@ -242,23 +261,27 @@ def spec_types(spec: Spec) -> tuple[str, ...]:
 
 # %% ../../nbs/pocket/61_world.ipynb #c173427a
 def chains(start: str, depth: int) -> list[Spec]:
-    "List chains of up to `depth` operations from `start`, with at most one second parameter; of the longest, every second"
+    "List chains of up to `depth` operations, with at most one second parameter; of the longest, every second"
+    def may_follow(s, o):
+        if o.source != s.target or o.key in s.keys: return False
+        return not (o.argument and (s.argument or start in _PAIRS))
     found, layer = [], [Spec(start, ())]
     for _ in range(depth):
-        layer = [Spec(start, s.keys + (o.key,)) for s in layer for o in OPERATIONS
-                 if o.source == s.target and o.key not in s.keys and not (o.argument and (s.argument or start in _PAIRS))]
+        layer = [Spec(start, s.keys + (o.key,)) for s in layer for o in OPERATIONS if may_follow(s, o)]
         found += layer
     return [s for s in found if len(s.keys) < 3 or crc32(" ".join(s.keys).encode()) % 2 == 0]
 
 @lru_cache
 def all_specs() -> tuple[Spec, ...]:
     "List one specification per behaviour: every pair and chain of up to three operations, shortest first"
-    specs = [s for start in PARAMETERS for s in chains(start, 3)] + [s for p in PAIRS for s in [Spec(p[0], ())] + chains(p[0], 2)]
+    specs = [s for start in PARAMETERS for s in chains(start, 3)]
+    for p in PAIRS: specs += [Spec(p[0], ()), *chains(p[0], 2)]
     seen = {}
     for s in sorted(specs, key=lambda s: len(s.keys)):
         types = spec_types(s)
         got = outputs(write(s, random.Random(0), name="f", style="comprehension"), types)
-        if len(set(got)) >= (2 if s.target == "B" else 5) and not any(o.startswith("'!") for o in got): seen.setdefault((types, got), s)
+        if len(set(got)) >= (2 if s.target == "B" else 5) and not any(o.startswith("'!") for o in got):
+            seen.setdefault((types, got), s)
     return tuple(seen.values())
 
 # %% ../../nbs/pocket/61_world.ipynb #fb28ca6f
@@ -267,13 +290,18 @@ def true_descriptions(
 ) -> list[bool]:
     "Say of each pair whether its description, read by the grammar, behaves like its code"
     read = [[write(s, random.Random(0), name="f") for s in parse(p["description"])] for p in pairs]
-    programs = list(dict.fromkeys([(p["code"], p["entry_point"]) for p in pairs] + [(code, "f") for codes in read for code in codes]))
+    programs = [(p["code"], p["entry_point"]) for p in pairs] + [(code, "f") for codes in read for code in codes]
+    programs = list(dict.fromkeys(programs))
     found = {program: b.fingerprint for program, b in zip(programs, behaviours(programs))}
-    return [(own := found[p["code"], p["entry_point"]]) is not None and any(found[code, "f"] == own for code in codes) for p, codes in zip(pairs, read)]
+    def is_true(pair, codes):
+        own = found[pair["code"], pair["entry_point"]]
+        return own is not None and any(found[code, "f"] == own for code in codes)
+    return [is_true(p, codes) for p, codes in zip(pairs, read)]
 
 # %% ../../nbs/pocket/61_world.ipynb #f32a1efc
 HELD_OUT = dict(test=240, validation=160)  # problems, all of two or three operations
-TRAINING = dict(seed=200, descriptions=1200, unlabelled=1400)  # records; pre-training draws from the whole training pool
+# records; pre-training draws from the whole training pool
+TRAINING = dict(seed=200, descriptions=1200, unlabelled=1400)
 _SHARE = {"L": .30, "S": .18, "W": .20, "D": .14, "pair": .18}
 _DEPTH = {0: .02, 1: .30, 2: .53, 3: .15}
 
@@ -292,7 +320,8 @@ def draw(specs: list[Spec], size: int, rng: random.Random) -> list[Spec]:
 @lru_cache
 def splits(seed: int = 2026) -> dict[str, list[Spec]]:
     "Hold out the behaviours of the benchmarks, and draw the training files from the others"
-    rng, pool, dealt = random.Random(seed), list(all_specs()), {}
+    rng, pool = random.Random(seed), list(all_specs())
+    dealt = {}
     for name, size in HELD_OUT.items():
         dealt[name] = draw([s for s in pool if len(s.keys) > 1], size, rng)
         pool = [s for s in pool if s not in set(dealt[name])]
@@ -309,11 +338,15 @@ def problem(
     name = rng.choice(PLAIN_NAMES)
     code = write(spec, rng, name=name, local_imports=True)
     head, body = re.fullmatch(r"(def .*?:\n)(.*)", code, re.S).groups()
-    types, scope = spec_types(spec), {}
+    scope = {}
     exec(code, scope)
-    tests = [f"    assert candidate({', '.join(map(repr, args))}) == {scope[name](*args)!r}\n" for args in inputs_for(types, n_tests)]
+    def line(args): return f"    assert candidate({', '.join(map(repr, args))}) == {scope[name](*args)!r}\n"
+    tests = [line(args) for args in inputs_for(spec_types(spec), n_tests)]
     prompt = f'{head}    """{describe(spec, rng)}"""\n'
-    return dict(task_id=task_id, prompt=prompt, entry_point=name, canonical_solution=body, test="def check(candidate):\n" + "".join(tests))
+    return dict(
+        task_id=task_id, prompt=prompt, entry_point=name, canonical_solution=body,
+        test="def check(candidate):\n" + "".join(tests),
+    )
 
 # %% ../../nbs/pocket/61_world.ipynb #6553d769
 def raw_files(seed: int = 2026) -> dict[str, list[dict]]:  # path below the project root: records
@@ -321,7 +354,8 @@ def raw_files(seed: int = 2026) -> dict[str, list[dict]]:  # path below the proj
     parts, files = splits(seed), {}
     def each(name): return ((i, s, random.Random(f"{seed} {name} {i}")) for i, s in enumerate(parts[name]))
     files["data/eval/pocket_eval.jsonl"] = [problem(s, f"PocketEval/{i}", r) for i, s, r in each("test")]
-    files["data/eval/pocket_validation.jsonl"] = [problem(s, f"PocketValidation/{i}", r) for i, s, r in each("validation")]
+    validation = [problem(s, f"PocketValidation/{i}", r) for i, s, r in each("validation")]
+    files["data/eval/pocket_validation.jsonl"] = validation
     files["data/raw/seed_pairs.jsonl"] = [dict(prompt=describe(s, r), code=write(s, r)) for _, s, r in each("seed")]
     truth = [dict(description=describe(s, r), code=write(s, r)) for _, s, r in each("descriptions")]
     files["data/raw/descriptions.jsonl"] = [dict(description=t["description"]) for t in truth]

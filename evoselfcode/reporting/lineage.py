@@ -36,29 +36,44 @@ def find(
     if id in index: return index[id]
     found = [key for key in index if id and key.startswith(id)]
     if len(found) == 1: return index[found[0]]
-    if found: raise UserError(f"{id}: begins {len(found)} ids: {', '.join(sorted(found)[:5])}{' ...' if len(found) > 5 else ''}")
-    raise UserError(f"{id}: no such id among the {len(index)} records of this run; take one from the `id` fields of its files")
+    if found:
+        more = " ..." if len(found) > 5 else ""
+        raise UserError(f"{id}: begins {len(found)} ids: {', '.join(sorted(found)[:5])}{more}")
+    raise UserError(
+        f"{id}: no such id among the {len(index)} records of this run; take one from the `id` fields of its files"
+    )
 
 # %% ../../nbs/reporting/70_lineage.ipynb #36cfa95b
 def history(
     run_folder: str | Path,  # data/generated/RUN
     id: str,                 # an id, or its beginning
-) -> list[dict]:             # the record and its ancestors: depth, id, source, iteration, kept, entry_point, description, file
+) -> list[dict]:             # it and its ancestors: depth, id, source, iteration, kept, entry_point, description, file
     "List a sample and everything it came from."
     index = record_index(run_folder)
-    rows, level, depth, seen = [], [find(index, id)["id"]], 0, set()
+    level, depth = [find(index, id)["id"]], 0
+    rows, seen = [], set()
     while level:
         for key in level:
             r = index.get(key, {})
-            rows.append(dict(depth=depth, id=key, source=r.get("source", ""), iteration=r.get("iteration"), kept=r.get("kept"),
-                             entry_point=r.get("entry_point", ""), description=r.get("description", ""),
-                             file=r["files"][-1] if r else "not in this run"))
+            rows.append(dict(
+                depth=depth, id=key, source=r.get("source", ""), iteration=r.get("iteration"), kept=r.get("kept"),
+                entry_point=r.get("entry_point", ""), description=r.get("description", ""),
+                file=r["files"][-1] if r else "not in this run",
+            ))
         seen.update(level)
         above = [p for key in level for p in index.get(key, {}).get("parents") or []]
         level, depth = [p for p in dict.fromkeys(above) if p not in seen], depth + 1
     return rows
 
 # %% ../../nbs/reporting/70_lineage.ipynb #33f4fba1
+def _verdict(r: dict) -> str:
+    "Say whether a record was kept, or by what it was dropped, and why; nothing where that is not decided."
+    if r.get("kept") is None: return ""
+    by = f" by {r['dropped_by']}" if r.get("dropped_by") else ""
+    verdict = "kept" if r["kept"] else f"dropped{by}"
+    return f"{verdict}: {r['reason']}" if r.get("reason") else verdict
+
+# %% ../../nbs/reporting/70_lineage.ipynb #1c223245
 def story(
     r: dict,  # one record of the index
 ) -> list[str]:
@@ -66,12 +81,14 @@ def story(
     number = lambda x: f"{x:.4g}" if isinstance(x, float) else str(x)
     pairs = lambda d: ", ".join(f"{k} {number(v)}" for k, v in d.items())
     drawn = {k: r[k] for k in ("model", "sample_index", "temperature", "top_p", "seed") if r.get(k) not in (None, "")}
-    gates = [f"{gate} {v['status']}" + (f" ({v['detail']})" if v.get("detail") else "") for gate, v in (r.get("verdicts") or {}).items()]
-    end = "" if r.get("kept") is None else "kept" if r["kept"] else "dropped" + (f" by {r['dropped_by']}" if r.get("dropped_by") else "")
-    reason = f": {r['reason']}" if end and r.get("reason") else ""
-    facts = dict(source=r.get("source", ""), round=r.get("iteration", ""), drawn=pairs(drawn), scores=pairs(r.get("scores") or {}),
-                 gates=", ".join(gates), verdict=end + reason, files=", ".join(r["files"]))
-    text = [f"# {line}" for line in str(r.get("description", "")).splitlines()] + lines_of(str(r.get("code", "")).rstrip())
+    detail = lambda verdict: f" ({verdict['detail']})" if verdict.get("detail") else ""
+    gates = [f"{gate} {v['status']}{detail(v)}" for gate, v in (r.get("verdicts") or {}).items()]
+    facts = dict(
+        source=r.get("source", ""), round=r.get("iteration", ""), drawn=pairs(drawn),
+        scores=pairs(r.get("scores") or {}), gates=", ".join(gates), verdict=_verdict(r), files=", ".join(r["files"]),
+    )
+    description = [f"# {line}" for line in str(r.get("description", "")).splitlines()]
+    text = description + lines_of(str(r.get("code", "")).rstrip())
     return [f"{r['id']} {r.get('entry_point', '')}".rstrip(), *(f"    {line}" for line in text),
             *(f"  {name:8} {fact}" for name, fact in facts.items() if str(fact))]
 
@@ -85,6 +102,7 @@ def why(
     for row in history(run_folder, id):
         record = index.get(row["id"])
         block = story(record) if record else [f"{row['id']}  (not in this run: given data, or another run)"]
-        if row["depth"]: block = ["", "made from:" if row["depth"] == 1 else f"made from, {row['depth']} steps back:", *block]
+        if row["depth"]:
+            block = ["", "made from:" if row["depth"] == 1 else f"made from, {row['depth']} steps back:", *block]
         lines += block
     return "\n".join(lines)

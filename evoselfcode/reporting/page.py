@@ -1,4 +1,7 @@
-"How a report looks: the plot style, cards for samples, and one HTML page that needs nothing else. Plain module; see nbs/73_report.ipynb."
+"""How a report looks: the plot style, cards for samples, and one HTML page that needs nothing else.
+
+A plain module; see nbs/reporting/73_report.ipynb.
+"""
 import html
 import io
 import re
@@ -9,15 +12,33 @@ import numpy as np
 from ..errors import UserError
 from ..io_utils import write_bytes
 
-__all__ = ["BLUE", "ORANGE", "GREEN", "PURPLE", "COLORS", "STYLE", "Plot", "plot", "apart", "Cards", "Checks", "Note", "Text", "shown", "write_html"]
+__all__ = [
+    "BLUE", "ORANGE", "GREEN", "PURPLE", "COLORS", "STYLE", "Plot", "plot", "apart", "Cards", "Checks", "Note", "Text",
+    "shown", "write_html",
+]
 
-BLUE, ORANGE, GREEN, PURPLE, RED = "#0072B2", "#D55E00", "#009E73", "#AA4499", "#C00000"   # after Okabe and Ito: apart for colour-blind readers too
+# after Okabe and Ito: apart for colour-blind readers too
+BLUE, ORANGE, GREEN, PURPLE, RED = "#0072B2", "#D55E00", "#009E73", "#AA4499", "#C00000"
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, "#555555", "#0A7E8C", "#B8860B", "#333399")   # of lines, in this order
 STYLE = {
-    "figure.dpi": 110, "figure.facecolor": "white", "figure.constrained_layout.use": True, "font.size": 9, "lines.linewidth": 1.8,
-    "axes.titlesize": 10, "axes.titlelocation": "left", "axes.titlepad": 8, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.edgecolor": "#999999", "axes.labelcolor": "#333333", "xtick.color": "#555555", "ytick.color": "#555555",
-    "axes.grid": True, "axes.grid.axis": "y", "grid.color": "#E8E8E8", "axes.axisbelow": True,
+    "figure.dpi": 110,
+    "figure.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "font.size": 9,
+    "lines.linewidth": 1.8,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#999999",
+    "axes.labelcolor": "#333333",
+    "xtick.color": "#555555",
+    "ytick.color": "#555555",
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": "#E8E8E8",
+    "axes.axisbelow": True,
 }
 
 
@@ -63,7 +84,9 @@ def apart(
     for _ in range(100):
         for low, high in zip(order, order[1:]):
             short = gap - (placed[high] - placed[low])
-            if short > 1e-9: placed[low] -= short / 2; placed[high] += short / 2
+            if short > 1e-9:
+                placed[low] -= short / 2
+                placed[high] += short / 2
     return placed.round(6).tolist()
 
 
@@ -91,9 +114,13 @@ class Cards:
 
     def _repr_html_(self) -> str:
         escape = lambda text: html.escape(str(text))
-        cards = [f'<div style="border-left:3px solid #ccc;padding-left:.8em;margin:0 0 1.2em"><div>{escape(row["description"])}</div>'
-                 f'<pre style="margin:.3em 0;overflow-x:auto">{escape(str(row["code"]).rstrip())}</pre>'
-                 f'<small style="color:#666">{escape(facts_line(row))}</small></div>' for row in self.rows]
+        cards = [
+            '<div style="border-left:3px solid #ccc;padding-left:.8em;margin:0 0 1.2em">'
+            f'<div>{escape(row["description"])}</div>'
+            f'<pre style="margin:.3em 0;overflow-x:auto">{escape(str(row["code"]).rstrip())}</pre>'
+            f'<small style="color:#666">{escape(facts_line(row))}</small></div>'
+            for row in self.rows
+        ]
         return "".join(cards)
 
 
@@ -104,7 +131,10 @@ class Checks:
 
     def _repr_html_(self) -> str:
         styles = {True: f' style="color:{RED};font-weight:600"', False: ""}
-        rows = [f"<li{styles[state.startswith('not done')]}>{html.escape(f'{name}: {state}')}</li>" for name, state in self.states.items()]
+        rows = [
+            f"<li{styles[state.startswith('not done')]}>{html.escape(f'{name}: {state}')}</li>"
+            for name, state in self.states.items()
+        ]
         return f"<ul>{''.join(rows)}</ul>"
 
 
@@ -129,14 +159,17 @@ def shown(
 
 
 CSS = """
-body { font: 17px/1.6 Charter, "Bitstream Charter", "Sitka Text", Cambria, Georgia, serif; color: #222; max-width: 50rem; margin: 3rem auto 6rem; padding: 0 1.2rem; }
+body { font: 17px/1.6 Charter, "Bitstream Charter", "Sitka Text", Cambria, Georgia, serif; color: #222;
+  max-width: 50rem; margin: 3rem auto 6rem; padding: 0 1.2rem; }
 h1, h2, h3, table, small { font-family: system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .3rem; }
 h2 { font-size: 1.25rem; margin: 3rem 0 .5rem; padding-top: .8rem; border-top: 1px solid #ddd; }
 blockquote { margin: 0 0 1.5rem; color: #666; font-style: italic; }
 img { max-width: 100%; height: auto; display: block; margin: .8rem 0; }
-table { border-collapse: collapse; font-size: 14px; line-height: 1.4; font-variant-numeric: tabular-nums; margin: .8rem 0; border: 0; }
-th, td { padding: .3rem .8rem .3rem 0; text-align: right; vertical-align: top; border: 0; border-bottom: 1px solid #eee; }
+table { border-collapse: collapse; font-size: 14px; line-height: 1.4; font-variant-numeric: tabular-nums;
+  margin: .8rem 0; border: 0; }
+th, td { padding: .3rem .8rem .3rem 0; text-align: right; vertical-align: top;
+  border: 0; border-bottom: 1px solid #eee; }
 th { font-weight: 600; color: #555; }
 thead th { border-bottom: 1px solid #999; }
 tbody th { text-align: left; white-space: nowrap; }
@@ -144,9 +177,12 @@ tbody td:not(:last-child) { white-space: nowrap; }
 tbody th + td:last-child, thead th:last-child:nth-child(2) { text-align: left; }
 code, pre { font: 14px/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 .output_subarea, .jp-OutputArea-output { overflow-x: auto; }
-.output_subarea, .jp-OutputArea-output { background: linear-gradient(90deg, #fff 40%, #fff0) 0/3rem 100% no-repeat local,
-  linear-gradient(270deg, #fff 40%, #fff0) 100%/3rem 100% no-repeat local, linear-gradient(90deg, #0003, #0000) 0/.8rem 100% no-repeat scroll,
-  linear-gradient(270deg, #0003, #0000) 100%/.8rem 100% no-repeat scroll; } /* a shadow where there is more to the side */
+/* a shadow where there is more to the side */
+.output_subarea, .jp-OutputArea-output { background:
+  linear-gradient(90deg, #fff 40%, #fff0) 0/3rem 100% no-repeat local,
+  linear-gradient(270deg, #fff 40%, #fff0) 100%/3rem 100% no-repeat local,
+  linear-gradient(90deg, #0003, #0000) 0/.8rem 100% no-repeat scroll,
+  linear-gradient(270deg, #0003, #0000) 100%/.8rem 100% no-repeat scroll; }
 @media (max-width: 40rem) { img { width: 34rem; max-width: none; } }
 """
 PAGE = """<!DOCTYPE html>
@@ -158,7 +194,7 @@ PAGE = """<!DOCTYPE html>
 
 
 def templates() -> list[str]:
-    "Where nbconvert's own files say that its templates lie; Jupyter's data folders may be those of another environment."
+    "Where nbconvert's own files say its templates lie; Jupyter's data folders may be another environment's."
     from importlib.metadata import files
     found = [Path(file.locate()) for file in files("nbconvert") or () if file.parts[-2:] == ("basic", "conf.json")]
     return [str(path.parents[1]) for path in found if path.is_file()]
@@ -166,7 +202,9 @@ def templates() -> list[str]:
 
 def is_progress(output) -> bool:
     "Whether an output is what a stage says on its way, which is for who waits."
-    return output.output_type == "stream" and (output.name == "stderr" or "%|" in output.text or " reused" in output.text)
+    return output.output_type == "stream" and (
+        output.name == "stderr" or "%|" in output.text or " reused" in output.text
+    )
 
 
 def write_html(
@@ -181,7 +219,10 @@ def write_html(
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code": cell.outputs = [output for output in cell.outputs if not is_progress(output)]
-    exporter = HTMLExporter(template_name="basic", extra_template_basedirs=templates(), extra_template_paths=templates(), exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True, exclude_anchor_links=True)
+    exporter = HTMLExporter(
+        template_name="basic", extra_template_basedirs=templates(), extra_template_paths=templates(),
+        exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True, exclude_anchor_links=True,
+    )
     body, _ = exporter.from_notebook_node(notebook)
     body = re.sub(r"<script\b.*?</script>|<style scoped\b.*?</style>", "", body, flags=re.DOTALL | re.IGNORECASE)
     headings = (re.match(r"# (.+)", cell.source) for cell in notebook.cells if cell.cell_type == "markdown")

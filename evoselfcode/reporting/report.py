@@ -15,9 +15,9 @@ from ..evaluation.humaneval import compare
 from ..evaluation.selection import chance_lower, lower_within, told
 from ..stages import difference
 from .page import BLUE, ORANGE, Cards, Checks, Note, Text, plot, shown, write_html
-from .run_folder import (ARMS, HIGH, Run, candidates, examples, examples_note, load_arms, load_run, nothing,
-                                    precision, round_name, scores, selection, separation, true_share, unknown,
-                                    written_descriptions)
+from .run_folder import ARMS, HIGH, Run, candidates, examples, examples_note, load_arms, load_run
+from .run_folder import nothing, precision, round_name, scores, selection, separation, true_share
+from .run_folder import unknown, written_descriptions
 from .scoreboard import draw_curves
 
 # %% ../../nbs/reporting/73_report.ipynb #76513420
@@ -38,7 +38,7 @@ def overview(
     table = pd.DataFrame.from_dict(rows, orient="index").round(1)
     return table[[column for column in table if column not in OUTCOME] + list(OUTCOME)]
 
-
+# %% ../../nbs/reporting/73_report.ipynb #5521257f
 def _scores(run: Run, evaluation: dict, split: str, who: str = "") -> dict:
     "Give a model's row its scores: those of the split, and the one on validation that goes with the decision."
     row = {}
@@ -92,7 +92,8 @@ def verdict(
     split: str = "test",   # or `validation`
 ) -> str:                  # some sentences
     "Say in words whether the kept round beats Model0, and how Model0 and the kept round stand beside the base model."
-    k, best, table = k or run.ks[0], round_name(run.best["iteration"]), gains(run, k, split)
+    k = k or run.ks[0]
+    best, table = round_name(run.best["iteration"]), gains(run, k, split)
     if not run.rounds: first = "No round of self-training is finished, so Model0 was kept."
     elif not run.best["iteration"]:
         first = "No round was better than Model0 on the validation problems, which decide, so Model0 was kept."
@@ -102,8 +103,9 @@ def verdict(
         first = f"The validation problems chose {best}; whether it beats Model0 nobody can say: {missing}."
     else:
         row = table.loc[best]
-        effect = "Self-training helped" if row.low > 0 else "Self-training made it worse" if row.high < 0 else \
-                 "We cannot tell whether self-training helped"
+        effect = "We cannot tell whether self-training helped"
+        if row.low > 0: effect = "Self-training helped"
+        elif row.high < 0: effect = "Self-training made it worse"
         first = f"{effect}: pass@{k} of {best}, which the validation problems chose, {_lies(row, 'Model0')}."
     models = {it["iteration"]: it for it in (run.iterations[0], run.best)}
     return " ".join([first, *(_beside_base(run, it, k, split) for it in models.values())]).strip()
@@ -160,11 +162,11 @@ def measures(run: Run) -> str:  # some sentences
 
 def reach(run: Run) -> str:  # some sentences
     "Say how far the numbers reach."
-    pocket = run.settings.get("model") == "pocket"
-    own = ("The model is the packaged toy, pocket: its scores are about a toy world of small functions that it was made for, "
-           "mean nothing outside that world, and cannot be set beside those of any other model. "
-           "What carries over is whether the machinery works.") if pocket else \
-          "The numbers are about this model, these problems and this seed."
+    own = "The numbers are about this model, these problems and this seed."
+    if run.settings.get("model") == "pocket":
+        own = ("The model is the packaged toy, pocket: its scores are about a toy world of small functions that it was "
+               "made for, mean nothing outside that world, and cannot be set beside those of any other model. "
+               "What carries over is whether the machinery works.")
     return (f"{own} One run is one run: another seed moves every number here, also by an amount that the intervals, "
             "which only cover the choice of problems, do not show.")
 
@@ -177,7 +179,10 @@ def curve(
     import pandas as pd
     rows = []
     for it in run.iterations:
-        for x, step, scores in ((-1, "base", it["evaluation"].get(f"base_{split}")), (it["iteration"], round_name(it["iteration"]), it["evaluation"].get(split))):
+        for x, step, scores in (
+            (-1, "base", it["evaluation"].get(f"base_{split}")),
+            (it["iteration"], round_name(it["iteration"]), it["evaluation"].get(split)),
+        ):
             for metric, value in (scores or {}).items():
                 if metric.startswith("pass@"): rows.append(dict(x=x, step=step, metric=metric, **value))
     return pd.DataFrame(rows, columns=["x", "step", "metric", "mean", "low", "high"])
@@ -240,7 +245,11 @@ def arm_changes(
 def funnel(run: Run):  # DataFrame: a row per step, a column per round, number of candidates
     "Count the candidates left after each step."
     import pandas as pd
-    columns = {round_name(it["iteration"]): {row["step"]: row["left"] for row in it["funnel"]} for it in run.iterations if it.get("funnel")}
+    columns = {
+        round_name(it["iteration"]): {row["step"]: row["left"] for row in it["funnel"]}
+        for it in run.iterations
+        if it.get("funnel")
+    }
     steps = list(dict.fromkeys(step for column in columns.values() for step in column))
     return pd.DataFrame(columns, index=steps).astype("Int64")
 
@@ -252,9 +261,11 @@ def plot_funnel(run: Run):  # Plot, or None where no round has a funnel
     left = table.iloc[:, -1].dropna().astype(int)
     def draw(axes):
         bars = axes[0].barh([step.replace("_", " ") for step in left.index], left, color=BLUE, height=0.68)
-        axes[0].bar_label(bars, [f"{n:,}  ({100 * n / max(left.iloc[0], 1):.0f} %)" for n in left], padding=4, color="#333333")
+        counts = [f"{n:,}  ({100 * n / max(left.iloc[0], 1):.0f} %)" for n in left]
+        axes[0].bar_label(bars, counts, padding=4, color="#333333")
         axes[0].invert_yaxis()
-        axes[0].set(title=f"Candidates left after each step, {table.columns[-1]}", xlabel="candidates", xlim=(0, left.max() * 1.18))
+        axes[0].set(title=f"Candidates left after each step, {table.columns[-1]}", xlabel="candidates",
+                    xlim=(0, left.max() * 1.18))
         axes[0].grid(False)
         axes[0].tick_params(axis="y", length=0)
     return plot(draw, 6.4, 0.55 + 0.33 * (len(left) + 1))
@@ -266,8 +277,10 @@ def contamination(run: Run):  # Checks; None for a run that says nothing about i
     for it in run.iterations:
         for name, state in (it.get("contamination") or {}).items():
             missing = state.startswith("not done")
-            if missing and not states.get(name, "").startswith("not done"): states[name] = f"{state} ({round_name(it['iteration'])})"
-            else: states.setdefault(name, state)
+            if missing and not states.get(name, "").startswith("not done"):
+                states[name] = f"{state} ({round_name(it['iteration'])})"
+            else:
+                states.setdefault(name, state)
     return Checks(states) if states else None
 
 # %% ../../nbs/reporting/73_report.ipynb #98111989
@@ -294,7 +307,7 @@ def plot_scores(
         axes[0].legend(frameon=False, labelcolor="linecolor")  # where it hides least
     return plot(draw, 6.4, 3.1)
 
-
+# %% ../../nbs/reporting/73_report.ipynb #b86f5be6
 def _title(table, score: str) -> str:
     "Say in a picture's title how often the right one of two has the better score."
     word, signed = ("higher", -table[score]) if score in HIGH else ("lower", table[score])
@@ -303,7 +316,7 @@ def _title(table, score: str) -> str:
     pooled = 100 * chance_lower(signed[table.right], signed[~table.right])
     return f"The right one of two scores {word} in {pooled:.0f} % of all pairs"
 
-# %% ../../nbs/reporting/73_report.ipynb #b86f5be6
+
 def _plain_ticks(axis, edges, logarithmic: bool):
     "Write the ticks of a short logarithmic axis as plain numbers."
     if not logarithmic: return
@@ -346,5 +359,7 @@ def facts(run: Run):  # DataFrame: one row per fact
     for name, section in run.settings.items():
         if isinstance(section, dict): rows[name] = ", ".join(f"{key} {value}" for key, value in section.items())
     written = next((it["state"]["versions"] for it in run.iterations if it["state"].get("versions")), None)
-    rows["versions" if written else "versions (of this report)"] = ", ".join(f"{name} {number}" for name, number in (written or versions()).items())
+    rows["versions" if written else "versions (of this report)"] = ", ".join(
+        f"{name} {number}" for name, number in (written or versions()).items()
+    )
     return pd.DataFrame({"": rows | {name: str(value) for name, value in plain.items()}})

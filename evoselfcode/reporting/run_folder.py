@@ -62,19 +62,24 @@ def load_run(
     import yaml
     folder = Path(folder)
     if not folder.is_dir(): raise UserError(f"{folder}: no such run folder; `pipeline iterate` makes one")
-    iterations, unfinished, config = [], [], folder / "config.yaml"
+    iterations, unfinished = [], []
     places = [place for place in folder.glob("iter-*") if re.fullmatch(r"iter-\d+", place.name)]
     for place in sorted(places, key=lambda p: int(p.name.partition("-")[2])):
         state = read_json(place / "run.json") if (place / "run.json").is_file() else {}
         if (place / "metrics.json").is_file():
             metrics = read_json(place / "metrics.json")
-            if not isinstance(metrics, dict) or not {"iteration", "evaluation"} <= metrics.keys(): raise UserError(f"{place / 'metrics.json'}: is not what an iteration writes")
+            if not isinstance(metrics, dict) or not {"iteration", "evaluation"} <= metrics.keys():
+                raise UserError(f"{place / 'metrics.json'}: is not what an iteration writes")
             iterations.append(metrics | dict(folder=place, state=state))
         else: unfinished.append(f"{place.name}: {state.get('error') or state.get('status') or 'not finished'}")
     if not iterations: raise UserError(f"{folder}: no iteration is finished yet, so there is nothing to report")
-    try: settings = yaml.safe_load(config.read_text(encoding="utf-8")) or {} if config.is_file() else {}
-    except yaml.YAMLError as error: raise UserError(f"{config}: not YAML ({' '.join(str(error).split())[:200]})") from None
-    if not isinstance(settings, dict) or not isinstance(settings.get("iterate", {}), dict): raise UserError(f"{config}: is not what a run writes")
+    config = folder / "config.yaml"
+    try:
+        settings = yaml.safe_load(config.read_text(encoding="utf-8")) or {} if config.is_file() else {}
+    except yaml.YAMLError as error:
+        raise UserError(f"{config}: not YAML ({' '.join(str(error).split())[:200]})") from None
+    if not isinstance(settings, dict) or not isinstance(settings.get("iterate", {}), dict):
+        raise UserError(f"{config}: is not what a run writes")
     done, wanted = len(iterations) - 1, settings.get("iterate", {}).get("rounds", 0)
     if not unfinished and done < wanted and iterations[-1].get("decision") != "stop":
         unfinished.append(f"{done} of {wanted} rounds were run")

@@ -44,8 +44,10 @@ def plot_problems(
     shares = [per_problem(rows) for rows in results.values()]
     tasks = sorted(shares[0], key=lambda t: -sum(s.get(t, 0) for s in shares))
     def draw(axes):
-        picture = axes[0].imshow([[100 * s.get(t, np.nan) for t in tasks] for s in shares], aspect="auto", cmap="Blues", vmin=0, vmax=100, interpolation="nearest")
-        axes[0].set(title=title, yticks=range(len(shares)), yticklabels=list(results), xlabel=f"{len(tasks)} problems, the easiest first")
+        percent = [[100 * s.get(t, np.nan) for t in tasks] for s in shares]
+        picture = axes[0].imshow(percent, aspect="auto", cmap="Blues", vmin=0, vmax=100, interpolation="nearest")
+        axes[0].set(title=title, yticks=range(len(shares)), yticklabels=list(results),
+                    xlabel=f"{len(tasks)} problems, the easiest first")
         axes[0].grid(False)
         axes[0].figure.colorbar(picture, ax=axes[0], label="passed, %", pad=0.02)
     return plot(draw, 7.6, 0.9 + 0.34 * len(shares))
@@ -88,8 +90,10 @@ def draw_curves(
         axis.vlines(x, 100 * c.low, 100 * c.high, color=color, linewidth=bar, alpha=alpha)
         ends[name] = (float(mean.iloc[-1]), color)
         if place: continue
-        axis.plot(x[c.x == kept], mean[c.x == kept], "o", color=color, markersize=11, fillstyle="none", markeredgewidth=1.2)
-    last, (bottom, top) = max(c.x.max() for c in curves.values()), axis.get_ylim()
+        ringed = c.x == kept
+        axis.plot(x[ringed], mean[ringed], "o", color=color, markersize=11, fillstyle="none", markeredgewidth=1.2)
+    last = max(c.x.max() for c in curves.values())
+    bottom, top = axis.get_ylim()
     for (name, (_, color)), height in zip(ends.items(), apart([y for y, _ in ends.values()], (top - bottom) * 0.075)):
         place = (last + 0.07 * (len(curves) - 1), height)
         axis.annotate(name if len(curves) > 1 else "", place, (8, 0), textcoords="offset points",

@@ -1,13 +1,16 @@
 """What an attack is, which verdicts are right, and the lines that many attacks share.
 
-`failed` is right wherever the kernel merely refuses a call, since the refusal is an exception in the candidate; `violation` wherever it kills.
-A harmful program answers rightly only if its harm succeeded, so `passed` would prove the harm; what `trace` names would be found outside as well.
+`failed` is right wherever the kernel merely refuses a call, since the refusal is an exception in the candidate;
+`violation` wherever it kills. A harmful program answers rightly only if its harm succeeded, so `passed` would prove the
+harm; what `trace` names would be found outside as well.
 """
 import platform
 import textwrap
 from dataclasses import dataclass
 
-PASSED, FAILED, TIMEOUT, CRASHED, MEMORY, VIOLATION, UNSUPPORTED = "passed", "failed", "timeout", "crashed", "memory", "violation", "unsupported"
+PASSED, FAILED, TIMEOUT, CRASHED, MEMORY, VIOLATION, UNSUPPORTED = (
+    "passed", "failed", "timeout", "crashed", "memory", "violation", "unsupported",
+)
 REFUSED = (FAILED, VIOLATION)                  # the kernel said no, or killed
 DIED = (CRASHED, FAILED)                       # the candidate's process ended itself
 BROKEN = (FAILED, CRASHED, UNSUPPORTED)        # it spoiled the conversation

@@ -8,7 +8,11 @@ from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, check, read_bytes
 from evoselfcode.evaluation.humaneval import load_humaneval
 
 DATA = Path(__file__).resolve().parents[3]/"shared"/"benchmarks"
-pytestmark = [pytest.mark.conformance, pytest.mark.skipif(not DATA.is_dir(), reason="needs the benchmark files beside the project"), pytest.mark.timeout(1200)]
+pytestmark = [
+    pytest.mark.conformance,
+    pytest.mark.skipif(not DATA.is_dir(), reason="needs the benchmark files beside the project"),
+    pytest.mark.timeout(1200),
+]
 FILES = sorted((DATA/"verdicts"/"humaneval").glob("*.jsonl.gz"))
 OLDER_PYTHON = "'type' object is not subscriptable"  # recorded under 3.7 and 3.8, which do not know `list[int]`
 
@@ -28,8 +32,16 @@ def test_recorded_verdicts(humaneval, path):
     official, split = (check(humaneval, rows, checker) for checker in (OFFICIAL, SPLIT))
     old = [OLDER_PYTHON in row["result"] for row in rows]
     parser = ["(<string>, line " in row["result"] for row in rows]  # a parser's words change from version to version
-    assert [(r["task_id"], r["result"], row["result"]) for r, row, o, p in zip(official, rows, old, parser) if r["result"] != row["result"] and not (o or p)] == []
-    assert [(r["task_id"], r["result"], row["result"]) for r, row, o in [*zip(official, rows, old), *zip(split, rows, old)] if r["passed"] != row["passed"] and not o] == []
+    assert [
+        (r["task_id"], r["result"], row["result"])
+        for r, row, o, p in zip(official, rows, old, parser)
+        if r["result"] != row["result"] and not (o or p)
+    ] == []
+    assert [
+        (r["task_id"], r["result"], row["result"])
+        for r, row, o in [*zip(official, rows, old), *zip(split, rows, old)]
+        if r["passed"] != row["passed"] and not o
+    ] == []
     assert sum(old) <= 2
 
 

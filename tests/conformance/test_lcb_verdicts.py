@@ -1,4 +1,5 @@
-"""LiveCodeBench against o1-mini's programs and the result lists of the official code, at two commits, on problems whose hidden tests are rebuilt as far as they are known."""
+"""LiveCodeBench against o1-mini's programs and the result lists of the official code, at two commits, on problems whose
+hidden tests are rebuilt as far as they are known."""
 import gzip, json
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,9 @@ from evoselfcode.evaluation.lcb import fenced, load
 
 FOLDER = Path(__file__).resolve().parents[3]/"shared"/"benchmarks"
 VERDICTS = FOLDER/"verdicts"/"lcb"
-pytestmark = [pytest.mark.conformance, pytest.mark.skipif(not FOLDER.is_dir(), reason="the recorded verdicts are not here")]
+pytestmark = [
+    pytest.mark.conformance, pytest.mark.skipif(not FOLDER.is_dir(), reason="the recorded verdicts are not here"),
+]
 EXPECTED = {"lcb@28fef95": "res_head", "lcb@051d813": "res_old"}
 # Where `official` equals the record and `split` does not pass what that passes: none is known.
 OTHERWISE_SPLIT: dict[str, str] = {}
@@ -26,21 +29,25 @@ def expected():
 
 @pytest.fixture(scope="module")
 def samples(expected, tmp_path_factory):
-    path = tmp_path_factory.mktemp("lcb")/"samples.json"  # the recorded file covers one problem more than can be rebuilt
-    recorded = gzip.decompress((VERDICTS/"o1mini_codegeneration_eval_all.jsonl.gz").read_bytes())
-    records = json.loads(recorded) if recorded.lstrip()[:1] == b"[" else lines(VERDICTS/"o1mini_codegeneration_eval_all.jsonl.gz")
+    # the recorded file covers one problem more than can be rebuilt
+    path = tmp_path_factory.mktemp("lcb")/"samples.json"
+    source = VERDICTS/"o1mini_codegeneration_eval_all.jsonl.gz"
+    recorded = gzip.decompress(source.read_bytes())
+    records = json.loads(recorded) if recorded.lstrip()[:1] == b"[" else lines(source)
     path.write_text(json.dumps([r for r in records if r["question_id"] in expected]))
     return read_samples(path, load([VERDICTS], "lcb_v5_reconstructed.jsonl.gz"), partial=True)
 
 
 def judge(name, checker, samples, unlike):
-    "Results; those that ran out of time and shall not have are judged again, alone and with four times as much: a busy machine is no difference."
+    """Results; those that ran out of time and shall not have are judged again, alone and with four times as much: a
+    busy machine is no difference."""
     benchmark = load([VERDICTS], "lcb_v5_reconstructed.jsonl.gz", profile=name)
     rows = check(benchmark, samples, checker, workers=2)
     late = [i for i, row in enumerate(rows) if row["status"] == "timeout" and unlike(row)]
     assert len(late) <= 10, [rows[i]["task_id"] for i in late]
     benchmark.profile = replace(benchmark.profile, seconds=4 * benchmark.profile.seconds)
-    for i, again in zip(late, check(benchmark, [samples[i] for i in late], checker, workers=1) if late else []): rows[i] = again
+    for i, again in zip(late, check(benchmark, [samples[i] for i in late], checker, workers=1) if late else []):
+        rows[i] = again
     return rows
 
 
@@ -62,14 +69,19 @@ def test_split_passes_the_same_programs(name, samples, expected):
 
 
 def test_the_standard_input_of_may_2025_costs_five_programs(expected):
-    passed = {name: {q for q, row in expected.items() if all(r is True for r in row[key])} for name, key in EXPECTED.items()}
-    assert sorted(passed["lcb@051d813"] - passed["lcb@28fef95"]) == ["abc303_d", "abc338_d", "abc344_b", "abc359_d", "abc380_c"]
+    passed = {
+        name: {q for q, row in expected.items() if all(r is True for r in row[key])} for name, key in EXPECTED.items()
+    }
+    five = ["abc303_d", "abc338_d", "abc344_b", "abc359_d", "abc380_c"]
+    assert sorted(passed["lcb@051d813"] - passed["lcb@28fef95"]) == five
 
 
 def test_programs_are_taken_from_answers_as_the_harness_does():
     records = lines(VERDICTS/"o1mini_codegeneration_eval_all.jsonl.gz")
     records = records[0] if len(records) == 1 else records
-    assert all(fenced(text) == code for record in records for text, code in zip(record["output_list"], record["code_list"]))
+    assert all(
+        fenced(text) == code for record in records for text, code in zip(record["output_list"], record["code_list"])
+    )
 
 
 def test_the_genuine_record_is_read():
@@ -77,9 +89,12 @@ def test_the_genuine_record_is_read():
     assert genuine.prompt_name() == "lcb, base, example of lcb"  # func.json and stdin.json lie beside it
     (problem,) = genuine.problems
     good = "for _ in range(int(input())): print('NO' if input() in ('bca', 'cab') else 'YES')"
-    for checker in genuine.checkers: assert check(genuine, [dict(task_id="1873_A", solution=good)], checker, workers=1)[0]["result"] == [True] * 5
+    for checker in genuine.checkers:
+        assert check(genuine, [dict(task_id="1873_A", solution=good)], checker, workers=1)[0]["result"] == [True] * 5
     assert genuine.prompt(problem).count("### Question\n") == 2
 
 
 def test_public_tests_alone_are_a_file_too():
-    assert len(load([FOLDER], "lcb_v5_public_only.jsonl.gz", cutoff="2024-08").problems) < len(load([FOLDER], "lcb_v5_public_only.jsonl.gz").problems) == 879
+    late = load([FOLDER], "lcb_v5_public_only.jsonl.gz", cutoff="2024-08")
+    every = load([FOLDER], "lcb_v5_public_only.jsonl.gz")
+    assert len(late.problems) < len(every.problems) == 879

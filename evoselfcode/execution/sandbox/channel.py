@@ -2,7 +2,7 @@
 import json, os, select, struct, time
 from kinds import MAX_MESSAGE, Broken
 
-MAX_PARTS = 5 << 20     # of a message: values and containers, each of which takes some fifty bytes once it is read
+MAX_PARTS = 5 << 20  # of a message: values and containers, each of which takes some fifty bytes once it is read
 
 
 class Late(Exception):
@@ -15,16 +15,15 @@ class TooLarge(Exception):
 
 LENGTH = struct.Struct('>I')
 SCAN = json.JSONDecoder().scan_once
-
-
 QUOTE = json.encoder.encode_basestring_ascii
 WRITE = json.encoder.c_make_encoder(None, None, QUOTE, None, ': ', ', ', False, False, True)
 
 
-def too_many_parts(data): return len(data) > MAX_PARTS and sum(map(data.count, (b',', b'[', b'{'))) > MAX_PARTS
+def too_many_parts(data: bytes) -> bool:
+    return len(data) > MAX_PARTS and sum(map(data.count, (b',', b'[', b'{'))) > MAX_PARTS
 
 
-def framed(message, dumps=WRITE, pack=LENGTH.pack):
+def framed(message, dumps=WRITE, pack=LENGTH.pack) -> bytes:
     "A message as bytes: its length in four bytes, and JSON; or a text, as `as_bytes` gives it, if that is expected."
     data = message if type(message) is bytes else ''.join(dumps(message, 0)).encode()
     if len(data) > MAX_MESSAGE: raise TooLarge(f'{len(data):,} bytes, of {MAX_MESSAGE:,} that can cross')
@@ -34,18 +33,24 @@ def framed(message, dumps=WRITE, pack=LENGTH.pack):
 
 class Channel:
     "Exchange messages over a stream socket, one at a time: who has asked waits for the answer."
-    def __init__(self, fd, trusted=False):  # trusted: what comes may have any number of parts
-        self.fd, self.inbox, self.framed, self.trusted = fd, b'', framed, trusted
-        self.parse, self.read, self.write, self.unpack = SCAN, os.read, os.write, LENGTH.unpack
+    def __init__(self, fd: int, trusted: bool = False):  # trusted: what comes may have any number of parts
+        self.fd = fd
+        self.inbox = b''
+        self.framed = framed
+        self.trusted = trusted
+        self.parse = SCAN
+        self.read = os.read
+        self.write = os.write
+        self.unpack = LENGTH.unpack
 
-    def send(self, message):
+    def send(self, message) -> None:
         "Send a message. Raises TooLarge, and EOFError when the other side has hung up."
         data = self.framed(message)
         try:
             while (sent := self.write(self.fd, data)) < len(data): data = memoryview(data)[sent:]
         except (BrokenPipeError, ConnectionResetError): raise EOFError from None
 
-    def receive(self, text=False, until=None):
+    def receive(self, text: bool = False, until: float | None = None):
         """Wait for a message, JSON or a `text`; `until`: a time of the monotonic clock.
 
         Raises EOFError when the other side has hung up, `Broken` for no message, `Late` for one not whole by then."""

@@ -18,7 +18,9 @@ PATIENCE = 6  # times that a refused thread is asked for again, after 1, 2, 4 ..
 
 
 def capture():
-    "Give a process an empty standard input, patience with threads, and have what it prints kept; in the server, for all its children."
+    """Give a process an empty standard input and patience with threads, and have what it prints kept.
+
+    In the server, for all its children."""
     captured = Captured()
     sys.stdin = open(0, closefd=False)
     for name in ('stdout', 'stderr'):
@@ -32,7 +34,9 @@ def serving(channel, captured):
     "What a child does, with all that it needs made in the server: a function that never returns."
     candidate = Candidate(captured)
     # before foreign code can replace them:
-    leave, receive, send, answer = os._exit, channel.receive, channel.send, candidate.answer
+    leave = os._exit
+    receive, send = channel.receive, channel.send
+    answer = candidate.answer
     def serve():
         "Load the program that the judge sends, then do what it asks for until it hangs up."
         try:
@@ -72,7 +76,8 @@ class Candidate:
         entry, code = text.split('\n', 1)
         try: load(code, self.space)
         except BaseException as error: return self.told(self.described(error))
-        shadowed = [name for name in self.space if name in PUBLIC_BUILTINS]  # the other way round would touch many pages
+        # to look up each builtin in the space would touch many pages
+        shadowed = [name for name in self.space if name in PUBLIC_BUILTINS]
         return self.told(dict(loaded=self.kind(entry)) | (dict(shadowed=shadowed) if shadowed else {}))
 
     def answer(self, name, arguments=None):
@@ -189,7 +194,9 @@ def load(code, space):
 
 
 def patient(start):
-    "Start a thread as `start` does. One that is refused is asked for again: the program before may not be taken down yet."
+    """Start a thread as `start` does.
+
+    One that is refused is asked for again: the program before may not be taken down yet."""
     def start_new_thread(*args, **kwargs):
         for attempt in range(PATIENCE):
             try: return start(*args, **kwargs)
@@ -200,7 +207,11 @@ def patient(start):
 
 class Captured:
     "What was printed, up to a limit, until it is taken; the rest is swallowed."
-    def __init__(self): self.limit, self.kept, self.size, self.news = 0, [], 0, False
+    def __init__(self):
+        self.limit = 0
+        self.kept = []
+        self.size = 0
+        self.news = False
 
     def keep(self, name, data):
         part = data[:self.limit - self.size]
@@ -212,7 +223,8 @@ class Captured:
         self.news = True
 
     def taken(self):
-        kept, self.kept, self.news = self.kept, [], False
+        kept, self.kept = self.kept, []
+        self.news = False
         return [[name, bytes(data).decode('utf-8', 'replace')] for name, data in kept]
 
 

@@ -13,33 +13,38 @@ from itertools import islice
 
 if __package__:  # the caller's; beside hostile code all modules of this folder have plain names
     from .kinds import (
-        BY_IDENTITY, Broken, CHANGEABLE, DICTS, Far, ITERATORS, Iterates, LARGE, LIBRARY, MANY, MAX_DEPTH,
-        MAX_MESSAGE, PAIR, PLAIN, SCALARS, LEAST, TYPES, Unsupported, VIEWS, as_bytes, far_name, flattened, is_named, moment,
-        number_of, numpy_number, overridden, text_of)
+        BY_IDENTITY, Broken, CHANGEABLE, DICTS, Far, ITERATORS, Iterates, LARGE, LIBRARY, MANY, MAX_DEPTH, MAX_MESSAGE,
+        PAIR, PLAIN, SCALARS, LEAST, TYPES, Unsupported, VIEWS, as_bytes, far_name, flattened, is_named, moment,
+        number_of, numpy_number, overridden, text_of,
+    )
     from .reading import READERS, dict_of, fill
 else:
     from kinds import (
-        BY_IDENTITY, Broken, CHANGEABLE, DICTS, Far, ITERATORS, Iterates, LARGE, LIBRARY, MANY, MAX_DEPTH,
-        MAX_MESSAGE, PAIR, PLAIN, SCALARS, LEAST, TYPES, Unsupported, VIEWS, as_bytes, far_name, flattened, is_named, moment,
-        number_of, numpy_number, overridden, text_of)
+        BY_IDENTITY, Broken, CHANGEABLE, DICTS, Far, ITERATORS, Iterates, LARGE, LIBRARY, MANY, MAX_DEPTH, MAX_MESSAGE,
+        PAIR, PLAIN, SCALARS, LEAST, TYPES, Unsupported, VIEWS, as_bytes, far_name, flattened, is_named, moment,
+        number_of, numpy_number, overridden, text_of,
+    )
     from reading import READERS, dict_of, fill
 
 
 class Shelf:
     "What this side and the other know by the same numbers; writes and reads values that mention it."
 
-    def __init__(self, strict=False, far=None, most=0, in_order=False, ordered=True):
-        self.things, self.numbers, self.agreed, self.count = {}, {}, {}, 0
+    def __init__(self, strict: bool = False, far=None, most: int = 0, in_order: bool = False, ordered: bool = True):
+        self.things = {}  # by their numbers
+        self.numbers = {}  # by the ids of the things
+        self.agreed = {}  # what the changeable things hold, as the other side knows it
+        self.count = 0
         self.strict = strict  # an instance of a subclass is no plain data: its methods would be missed
         self.far, self.fars = far, {}  # finds what a name stands for; what was found, to be written by its name again
-        self.most = most      # items of an iterator that are written, and not more; 0: an iterator is no data
-        self.nans = False         # whether a container crossed that holds one: equal to itself only while it is the same
-        self.named = {}           # classes of named tuples that were written: what comes back is one again
-        self.unordered = False    # whether a set was read whose order could not be made
-        self.ordered = ordered    # sets that are read shall have their items in the order that is written
+        self.most = most  # items of an iterator that are written, and not more; 0: an iterator is no data
+        self.nans = False  # whether a container with a nan crossed: equal to itself only while it is the same
+        self.named = {}  # classes of named tuples that were written: what comes back is one again
+        self.unordered = False  # whether a set was read whose order could not be made
+        self.ordered = ordered  # sets that are read shall have their items in the order that is written
         self.in_order = in_order  # sets are written in an order that is the same in every process, not in their own
 
-    def put(self, thing):
+    def put(self, thing) -> None:
         self.things[self.count] = thing
         self.numbers[id(thing)] = self.count
         self.count += 1
@@ -57,7 +62,7 @@ class Shelf:
             self.count = before
             raise
 
-    def encode(self, value, depth=MAX_DEPTH):
+    def encode(self, value, depth: int = MAX_DEPTH):
         "Turn a value into what JSON can hold."
         kind = type(value)
         if kind in PLAIN: return value
@@ -65,12 +70,18 @@ class Shelf:
         if kind is str: return value if value.isascii() or not PAIR.search(value) else {'text': as_bytes(value).hex()}
         if (number := self.numbers.get(id(value))) is not None: return {'same': number}
         if not depth: raise Unsupported(f'data nested deeper than {MAX_DEPTH}')
-        if kind is list: self.put(value); return self.items(value, depth)
-        if kind is tuple: self.put(value); return {'tuple': self.items(value, depth)}
-        if kind is dict: self.put(value); return {'dict': self.content(value, depth)}
+        if kind is list:
+            self.put(value)
+            return self.items(value, depth)
+        if kind is tuple:
+            self.put(value)
+            return {'tuple': self.items(value, depth)}
+        if kind is dict:
+            self.put(value)
+            return {'dict': self.content(value, depth)}
         return self.encode_other(value, kind, depth)
 
-    def items(self, values, depth=MAX_DEPTH):
+    def items(self, values: list | tuple, depth: int = MAX_DEPTH) -> list:
         "The items of a list or tuple; most are alike, and stand for themselves."
         kinds = set(map(type, values))
         if float in kinds and holds_nan(values): self.nans = True
@@ -78,7 +89,7 @@ class Shelf:
         if kinds == {str} and all(map(str.isascii, values)): return list(values)
         return [self.encode(value, depth - 1) for value in values]
 
-    def encode_other(self, value, kind, depth):
+    def encode_other(self, value, kind: type, depth: int):
         if isinstance(value, Far): return {'far': far_name(value)}
         if id(value) in self.fars: return {'far': self.fars[id(value)][0]}
         if kind.__module__ == 'numpy' and (found := numpy_number(value, kind)): return found
@@ -98,16 +109,18 @@ class Shelf:
         if isinstance(value, tuple) and kind.__bases__ == (tuple,) and is_named(kind):
             self.put(value)
             self.named[kind.__name__, kind._fields] = kind
-            return {'named': [kind.__name__, list(kind._fields), [self.encode(item, depth - 1) for item in value],
-                              self.encode(dict(kind._field_defaults), depth - 1)]}
+            items = [self.encode(item, depth - 1) for item in value]
+            defaults = self.encode(dict(kind._field_defaults), depth - 1)
+            return {'named': [kind.__name__, list(kind._fields), items, defaults]}
         if flat := flattened(value):
-            if own := overridden(kind): raise Unsupported(f"an instance of {kind.__name__[:60]}, which has its own {own}", kind.__name__[:60])
+            if own := overridden(kind):
+                raise Unsupported(f"an instance of {kind.__name__[:60]}, which has its own {own}", kind.__name__[:60])
             if self.strict: raise Unsupported(f'an instance of a class of its own, {kind.__name__[:60]}', kind.__name__)
             return self.encode_flat(value, flat(value), depth)
         if hasattr(kind, '__next__') and kind.__module__ in ITERATORS: return self.encode_iterator(value, depth)
         raise Unsupported(f'a value of type {str(kind.__name__)[:60]} is not plain data', str(kind.__name__)[:60])
 
-    def encode_flat(self, value, flat, depth):
+    def encode_flat(self, value, flat, depth: int):
         "Write an instance of a subclass as the builtin that it extends; the number is the instance's own."
         number = self.count
         written = self.encode(flat, depth)
@@ -116,14 +129,14 @@ class Shelf:
             self.things[number], self.numbers[id(value)] = value, number
         return {'flat': [type(value).__name__[:60], written]} if self.far else written
 
-    def factory_name(self, value):
+    def factory_name(self, value: defaultdict) -> str | None:
         "A defaultdict's factory: the name of a type, None, or `?` for one that does not cross."
         factory = value.default_factory
         if factory is None or type(factory) is type and factory in TYPES.values(): return factory and factory.__name__
         if self.strict: raise Unsupported('a defaultdict with a default factory of its own')
         return '?'
 
-    def encode_library(self, value, name):
+    def encode_library(self, value, name: str) -> dict:
         if name == 'Fraction': return {name: [self.encode(value.numerator), self.encode(value.denominator)]}
         if name == 'timedelta': return {name: [value.days, value.seconds, value.microseconds]}
         if name == 'Decimal': return {name: str(value)}
@@ -131,12 +144,12 @@ class Shelf:
         if repr(moment(type(value), *said)) == repr(value): return {name: said}
         raise Unsupported(f'a {name} with a name for its time zone', name)
 
-    def encode_iterator(self, value, depth):
+    def encode_iterator(self, value, depth: int) -> dict:
         "Write out an iterator, which is then through; whoever reads it has one of its own."
         if not self.most: raise Iterates('an iterator is not plain data', type(value).__name__)
         return {'iterator': [self.encode(item, depth - 1) for item in islice(value, self.most)]}
 
-    def content(self, thing, depth=MAX_DEPTH):
+    def content(self, thing, depth: int = MAX_DEPTH) -> str | list:
         "What a changeable thing holds now, in its own order."
         if isinstance(thing, bytearray): return bytearray.hex(thing)
         if isinstance(thing, dict):
@@ -159,7 +172,7 @@ class Shelf:
         except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, IndexError):
             raise Broken(f'no such value: {str(value)[:80]}') from None
 
-    def values(self, items):
+    def values(self, items: list) -> list:
         "Items, decoded; a loop, which an alarm can end."
         if type(items) is not list: raise TypeError
         kinds = set(map(type, items))
@@ -168,23 +181,23 @@ class Shelf:
 
     # ------------------------------------------------------------ what both sides hold
 
-    def agree(self):
+    def agree(self) -> None:
         "Note what the changeable things hold, as the other side knows it, too."
         changeable = [(number, thing) for number, thing in self.things.items() if isinstance(thing, CHANGEABLE)]
         self.agreed = {number: stamp(self.content(thing)) for number, thing in changeable}
 
-    def changes(self):
+    def changes(self) -> list:
         "What changed since: [number, content] each."
         return self.undone(self.changed)
 
-    def changed(self):
+    def changed(self) -> list:
         found = []
         for number, before in self.agreed.items():
             content = self.content(self.things[number])
             if stamp(content) != before: found.append([number, content])
         return found
 
-    def change(self, changes):
+    def change(self, changes: list | tuple) -> None:
         "Change things in place, as the other side did."
         read = []
         for number, content in changes:
@@ -204,7 +217,7 @@ class Shelf:
                     fill(thing, new)
                     if self.ordered and [*thing] != new: self.unordered = True
 
-    def held(self):
+    def held(self) -> list:
         "Numbers of the changeable things that somebody here still holds, other than this shelf and what lies on it."
         if not self.things: return []
         inside = Counter()
@@ -214,7 +227,7 @@ class Shelf:
         mine = [n for n, thing in self.things.items() if counts[n] - inside[id(thing)] > ALONE]
         return self.reached(mine) if mine else mine
 
-    def reached(self, numbers):
+    def reached(self, numbers: list) -> list:
         "These, and all on the shelf that they lead to."
         found, waiting = set(), [*numbers]
         while waiting:
@@ -224,12 +237,12 @@ class Shelf:
         if len(found) > MANY: found = {number for number in found if isinstance(self.things[number], CHANGEABLE)}
         return sorted(found)
 
-    def forget(self, numbers):
+    def forget(self, numbers) -> None:
         for number in numbers:
             self.numbers.pop(id(self.things.pop(number)), None)
             self.agreed.pop(number, None)
 
-    def keep(self, numbers):
+    def keep(self, numbers) -> None:
         "Forget all but these."
         self.things = {number: self.things[number] for number in set(map(number_of, numbers))}
         self.numbers = {id(thing): number for number, thing in self.things.items()}
@@ -238,16 +251,16 @@ class Shelf:
 HOLDERS = (list, tuple, set, frozenset, deque)
 
 
-def stamp(content): return marshal.dumps(content, 2)  # tells True from 1, which are equal
+def stamp(content) -> bytes: return marshal.dumps(content, 2)  # tells True from 1, which are equal
 
 
-def holds_nan(values): return any(type(value) is float and value != value for value in values)
+def holds_nan(values) -> bool: return any(type(value) is float and value != value for value in values)
 
 
-def keys_of(thing): return [*(OrderedDict if isinstance(thing, OrderedDict) else dict).__iter__(thing)]
+def keys_of(thing: dict) -> list: return [*(OrderedDict if isinstance(thing, OrderedDict) else dict).__iter__(thing)]
 
 
-def own_items(thing):
+def own_items(thing) -> list:
     "What a container holds, whatever its class says of that."
     return [*next(kind for kind in HOLDERS if isinstance(thing, kind)).__iter__(thing)]
 
@@ -260,7 +273,7 @@ def parts_of(thing):
     return () if SCALARS.issuperset(map(type, thing)) else thing
 
 
-def references(things): return {number: sys.getrefcount(thing) for number, thing in things.items()}
+def references(things: dict) -> dict: return {number: sys.getrefcount(thing) for number, thing in things.items()}
 
 
 ALONE = references({0: []})[0]  # of a thing that nobody else holds

@@ -17,7 +17,8 @@ def names_of_tests(job): return names_used(job['context']) | names_used(job['tes
 
 def otherwise_in_one(questions):
     "Why tests could come out otherwise, whether they passed or not: they change what the program uses."
-    job, code, space = questions.job, questions.job['code'], questions.space
+    job, space = questions.job, questions.space
+    code = job['code']
     if not job['trusted'] or not job['tests'] or job.get('inside') or is_ours(job): return ''
     if patches(job['tests']): return 'the tests change or look at what the program uses, which does not cross'
     for name, thing in [*space.items()]:

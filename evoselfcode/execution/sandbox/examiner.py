@@ -11,6 +11,7 @@ from kinds import EXCEPTIONS, Unsupported, as_bytes
 from observe import ITEMS, canonical, shortened
 from questions import STAND_INS, Interrupted, Items, Questions, inside, refuse
 
+
 def program_of(job):
     "A program as it is sent to its process: the name that its tests are about, and its text."
     return as_bytes(f"{job['entry'] if job['entry'].isidentifier() else ''}\n{job['code']}")
@@ -31,7 +32,9 @@ def deliver(channel, work=None):
 def within(seconds, work):
     "Do some work for at most so long: (its result or None, whether time ran out)."
     rung = []
-    def ring(*_): rung.append(True); raise Interrupted
+    def ring(*_):
+        rung.append(True)
+        raise Interrupted
     signal.signal(signal.SIGALRM, ring)
     result = None
     try:
@@ -93,7 +96,8 @@ def observed(questions, order):
     Which kind, the outputs as text, how many are exceptions, whether all are data."""
     best = None
     for kind, inputs in enumerate(order['cases']):
-        outputs, errors, opaque = [], 0, 0
+        outputs = []
+        errors = opaque = 0
         for given in inputs:
             text = output(questions, order['entry'], given, order['seconds'])
             outputs.append(text)
@@ -148,7 +152,9 @@ def run(questions):
 
 
 def enter_shadowed(questions):
-    "Give tests that name no other function of the program's those which have a name of Python's; else these are Python's."
+    """Give tests the functions of the program that have a name of Python's, if they name no other function of it.
+
+    Else these names are Python's."""
     job = questions.job
     used = names_of_tests(job) - questions.space.keys()
     about_others = job['entry'] or used - vars(builtins).keys()

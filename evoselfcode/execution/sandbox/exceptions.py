@@ -59,8 +59,11 @@ def message_of(error):
 class Exceptions:
     "Make exceptions of what is said of the candidate's; raises what comes of reading where that has no sound form."
     def __init__(self, own, text, read):
-        self.own, self.text, self.read = own, text, read  # names of the context, the tests' text, what decodes
-        self.made, self.name = {}, ''  # classes; what the class of the last exception is called
+        self.own = own  # names of the context
+        self.text = text  # of the tests
+        self.read = read  # what decodes
+        self.made = {}  # classes
+        self.name = ''  # what the class of the last exception is called
 
     def raised(self, said, causes=CAUSES):
         "The exception that the candidate's became."
@@ -143,5 +146,7 @@ def carried(name, bases, mine=Carried):
 def classes_in(said):
     "Names of classes as an answer gives them, checked."
     if type(said) is not list or not said: raise TypeError
-    return [(text_of(module)[:LONGEST_NAME], text_of(name)[:LONGEST_NAME], number_of(number))
-            for module, name, number in said[:NAMES]]
+    return [
+        (text_of(module)[:LONGEST_NAME], text_of(name)[:LONGEST_NAME], number_of(number))
+        for module, name, number in said[:NAMES]
+    ]

@@ -110,12 +110,11 @@ def patches(text):
     imported = modules_in(nodes)
     parts = [node for node in nodes if isinstance(node, (ast.Attribute, ast.Subscript))]
     names = {node.id for node in nodes if isinstance(node, ast.Name)} | {getattr(node, 'attr', '') for node in parts}
-    return bool(names & CHANGING) or any(stays(node, imported) for node in parts if getattr(node, 'attr', '') not in STREAMS)
+    if names & CHANGING: return True
+    return any(stays(node, imported) for node in parts if getattr(node, 'attr', '') not in STREAMS)
 
 
 STREAMS = 'stdout', 'stderr'  # what the program prints is printed there
-
-
 DEFINITIONS = ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef, ast.Import, ast.ImportFrom
 
 
@@ -124,7 +123,8 @@ def looked_at(text):
     "Names that are used other than by calling them, or passing them to what neither tests nor Python define."
     nodes = nodes_of(text)
     own = {name for node in nodes for name in bound_by(node)} | vars(builtins).keys()
-    calls = [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id not in own]
+    named = [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    calls = [call for call in named if call.func.id not in own]
     spared = {id(call.func) for call in calls} | {id(part) for call in calls for part in passed_to(call)}
     return {node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in spared}
 
@@ -134,7 +134,8 @@ def passed_to(call):
     waiting = [*call.args, *(keyword.value for keyword in call.keywords)]
     while waiting:
         yield (part := waiting.pop())
-        if isinstance(part, (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Starred)): waiting += ast.iter_child_nodes(part)
+        if isinstance(part, (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Starred)):
+            waiting += ast.iter_child_nodes(part)
 
 
 # ---------------------------------------------------------------- what tests do that looks past a stand-in
@@ -143,9 +144,9 @@ LOOKS = frozenset(['type', 'id', 'callable'])
 
 
 def with_looks(text, own=frozenset()):
-    """Tests in which `type`, `id` and `callable`, called or handed on, ask the stand-in: Python's look past it. As a tree.
+    """Tests in which `type`, `id` and `callable`, called or handed on, ask the stand-in: Python's look past it.
 
-    The text itself where there are none. own: names that mean something else to these tests."""
+    As a tree; the text itself where there are none. own: names that mean something else to these tests."""
     if not any(look in text for look in LOOKS): return text
     tree = ast.parse(text)  # its own: others read the kept one
     nodes = [*ast.walk(tree)]
@@ -178,4 +179,5 @@ def handed_on(node):
 def names_used(text):
     "Names that tests use and give no meaning."
     nodes = nodes_of(text)
-    return {node.id for node in nodes if isinstance(node, ast.Name)} - {name for node in nodes for name in bound_by(node)}
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
+    return used - {name for node in nodes for name in bound_by(node)}

@@ -1,7 +1,8 @@
 """Put what the server's children share into huge pages: one entry of the page table where there were 512.
 
-A fork copies that table, the end of a child takes it down, and where code lies in a file, a child meets a page fault for each 16 pages that it
-runs. None of this changes what a program sees, and nothing depends on it: where the kernel or a policy refuses, all stays as it was.
+A fork copies that table, the end of a child takes it down, and where code lies in a file, a child meets a page fault
+for each 16 pages that it runs. None of this changes what a program sees, and nothing depends on it: where the kernel or
+a policy refuses, all stays as it was.
 
 Standard library only, and no other module of this package: a fork server imports it by its plain name.
 """
@@ -9,13 +10,16 @@ import ctypes, os
 
 HUGE = 2 << 20  # bytes of a huge page
 READ, WRITE, EXECUTE = 1, 2, 4
-PRIVATE, ANONYMOUS, FAILED = 2, 32, ctypes.c_void_p(-1).value
+PRIVATE, ANONYMOUS = 2, 32
+FAILED = ctypes.c_void_p(-1).value
 MAY_MOVE, TO_HERE = 1, 2
 ADVICE = 14  # to use huge pages when this memory is filled
 
 libc = ctypes.CDLL(None, use_errno=True)
-libc.mmap.argtypes, libc.mmap.restype = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long], ctypes.c_void_p
-libc.mremap.argtypes, libc.mremap.restype = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+libc.mmap.restype = ctypes.c_void_p
+libc.mremap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p]
+libc.mremap.restype = ctypes.c_void_p
 libc.madvise.argtypes = libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 
@@ -30,11 +34,16 @@ def mappings():
 
 
 def code_of_interpreter():
-    "Where its code and constants begin and end: parts of one file that lie in memory side by side, as they lie there, and are never written."
+    """Where its code and constants begin and end.
+
+    They are parts of one file that lie in memory side by side, as they lie in the file, and are never written."""
     within = ctypes.cast(ctypes.pythonapi.Py_Initialize, ctypes.c_void_p).value
     rows = list(mappings())
-    start, end, base, file = next((start, end, start - offset, path) for start, end, _, offset, path in rows if start <= within < end)
-    parts = [(first, last) for first, last, permissions, offset, path in rows if path == file and first - offset == base and permissions in ('r--p', 'r-xp')]
+    start, end, _, offset, file = next(row for row in rows if row[0] <= within < row[1])
+    base = start - offset
+    parts = []
+    for first, last, permissions, offset, path in rows:
+        if path == file and first - offset == base and permissions in ('r--p', 'r-xp'): parts.append((first, last))
     before, after = {last: first for first, last in parts}, dict(parts)
     while start in before: start = before[start]
     while end in after: end = after[end]
@@ -42,7 +51,9 @@ def code_of_interpreter():
 
 
 def move_code(start, end):
-    "Put a copy of this memory in its place, filled into huge pages; False where that is refused, or was not tried yet: other machines than x86_64."
+    """Put a copy of this memory in its place, filled into huge pages; False where that is refused.
+
+    Also False on other machines than x86_64, where it was not tried yet."""
     if os.uname().machine != 'x86_64': return False
     size = end - start
     room = libc.mmap(None, size + 2 * HUGE, READ | WRITE, PRIVATE | ANONYMOUS, -1, 0)
@@ -50,8 +61,11 @@ def move_code(start, end):
     copy = -(-room // HUGE) * HUGE + start % HUGE  # huge pages of the copy must be such in its place, too
     libc.madvise(room, size + 2 * HUGE, ADVICE)
     ctypes.memmove(copy, start, size)
-    moved = not libc.mprotect(copy, size, READ | EXECUTE) and libc.mremap(copy, size, size, MAY_MOVE | TO_HERE, start) == start
-    for at, until in ((room, copy), (copy + size, room + size + 2 * HUGE)) if moved else ((room, room + size + 2 * HUGE),): libc.munmap(at, until - at)
+    protected = not libc.mprotect(copy, size, READ | EXECUTE)
+    moved = protected and libc.mremap(copy, size, size, MAY_MOVE | TO_HERE, start) == start
+    left = [(room, room + size + 2 * HUGE)]
+    if moved: left = [(room, copy), (copy + size, room + size + 2 * HUGE)]
+    for at, until in left: libc.munmap(at, until - at)
     return moved
 
 
@@ -60,8 +74,8 @@ def move_code(start, end):
 def keep_private(shared):
     """Have `mmap.mmap` without a file give memory that is bounded: the filter of system calls refuses what it asks for.
 
-    Private memory is as good where there are no other processes. shared: there may be, and a file without a name, in the
-    private folder, takes its place."""
+    Private memory is as good where there are no other processes. shared: there may be, and a file without a name, in
+    the private folder, takes its place."""
     import mmap
     class Memory(mmap.mmap):
         def __new__(cls, fileno, length, flags=mmap.MAP_SHARED, prot=READ | WRITE, access=mmap.ACCESS_DEFAULT, **more):

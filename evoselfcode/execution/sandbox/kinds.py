@@ -115,7 +115,8 @@ def overridden(kind):
 
 SAID = set('''__new__ __init__ __repr__ __str__ __format__ __hash__ __dir__ __reduce__ __reduce_ex__ __missing__
     __bool__ __lt__ __le__ __gt__ __ge__'''.split())
-USED = {name for kind in (int, float, str, list, tuple, dict, set, bytes, complex) for name in vars(kind)} | {'__call__', '__enter__'}
+USED = {name for kind in (int, float, str, list, tuple, dict, set, bytes, complex) for name in vars(kind)}
+USED |= {'__call__', '__enter__'}
 USED -= {'__doc__', '__getattribute__', '__class_getitem__', '__getnewargs__', '__sizeof__', '__getattr__'}
 
 
@@ -126,7 +127,8 @@ def is_named(kind):
     return all(map(is_identifier, [kind.__name__, *fields]))
 
 
-NAMED = set(collections.namedtuple('Named', '').__dict__) | {'__orig_bases__', '__annotations__', '__annotate_func__', '__getattr__'}
+NAMED = set(collections.namedtuple('Named', '').__dict__)
+NAMED |= {'__orig_bases__', '__annotations__', '__annotate_func__', '__getattr__'}
 
 
 INTEGERS = {f'{sign}int{bits}': (0 if sign else -1 << bits - 1, 1 << (bits if sign else bits - 1))

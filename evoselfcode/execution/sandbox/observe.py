@@ -20,7 +20,9 @@ def slow(*_): raise Slow
 @contextmanager
 def timed(seconds):
     "Bound the processor time of what is done within; 0: not at all."
-    if not seconds: yield; return
+    if not seconds:
+        yield
+        return
     signal.signal(signal.SIGPROF, slow)
     signal.setitimer(signal.ITIMER_PROF, seconds, 0.02)
     try: yield

@@ -64,12 +64,13 @@ class Match(Opaque):
     def __bool__(self): return True
 
 
-ITERATORS = map, filter, zip, enumerate, reversed, GeneratorType, *map(type, map(iter, ([], (), {}, set(), '', b'', range(0))))
+EMPTY = [], (), {}, set(), '', b'', range(0)
+ITERATORS = map, filter, zip, enumerate, reversed, GeneratorType, *map(type, map(iter, EMPTY))
 ITERATORS = {kind.__name__: kind for kind in ITERATORS}
 
 
 class Items(Far):
-    "An iterator of the candidate's, asked for its items as they are wanted; what else it may be asked for does not cross."
+    "An iterator of the candidate's, asked for its items as they are wanted; what else it could do does not cross."
     def __init__(self, questions, name, what, callable=False, kind=''):
         super().__init__(name)
         for key, value in dict(questions=questions, what=what, callable=callable, kind=kind).items():
@@ -149,25 +150,33 @@ LOOKS = dict(__type__=Type, __id__=look(id), __callable__=is_callable)
 class Questions:
     "Put questions to the candidate; remember for good when something went wrong, whatever the tests make of that."
     def __init__(self, channel, job):
-        self.channel, self.job, self.wrong = channel, job, None
-        self.error = None       # the last exception that was the candidate's
-        self.late = None        # seconds that the call had which took too long
-        self.doubtful = ''      # what an exception may come from, though the program is right
-        self.room, self.output, self.streams = job['output'], [], (sys.stdin, sys.stdout, sys.stderr)
-        self.shelf, self.lock = Shelf(strict=True, far=self.meant), threading.RLock()
-        self.space, self.results, self.names = {'__name__': 'tests', '__builtins__': Names(self.found)}, {}, {}
-        self.own = {}           # names of the context
+        self.channel, self.job = channel, job
+        self.wrong = None  # the status and detail that stand for good
+        self.error = None  # the last exception that was the candidate's
+        self.late = None  # seconds that the call had which took too long
+        self.doubtful = ''  # what an exception may come from, though the program is right
+        self.room = job['output']  # characters of output that may still be kept
+        self.output = []
+        self.streams = sys.stdin, sys.stdout, sys.stderr
+        self.shelf = Shelf(strict=True, far=self.meant)
+        self.lock = threading.RLock()
+        self.space = {'__name__': 'tests', '__builtins__': Names(self.found)}
+        self.results = {}  # what stands for results that are no data, by the names that the candidate gave
+        self.names = {}  # what stands for names of the program
+        self.own = {}  # names of the context
         self.unordered = False  # whether the order of a set did not cross
-        self.shadowed = ()      # names of Python's that the program gives another meaning
-        self.writing = False    # whether arguments are being written, which may run an iterator of the tests
-        self.ahead = NOTHING    # what a name stands for, told with the program; true until something is asked
+        self.shadowed = ()  # names of Python's that the program gives another meaning
+        self.writing = False  # whether arguments are being written, which may run an iterator of the tests
+        self.ahead = NOTHING  # what a name stands for, told with the program; true until something is asked
         self.exceptions = Exceptions(self.own, job['context'] + job['tests'], self.shelf.decode)
         kinds.missing = lambda what: self.fail('unsupported', f'{what} does not cross')
 
     def loaded(self):
         "Wait until the program is loaded; raises the exception that ended it."
         self.understood(said := self.received())
-        if type(said) is dict: self.ahead, self.shadowed = {self.job['entry']: said.get('loaded')}, said.get('shadowed', ())
+        if type(said) is dict:
+            self.ahead = {self.job['entry']: said.get('loaded')}
+            self.shadowed = said.get('shadowed', ())
 
     def fail(self, status, detail=''):
         "End the tests with this outcome, once and for all: what they catch must not count."
@@ -198,7 +207,8 @@ class Questions:
                 raise Unsupported('an iterator that does not end')
             if len(shelf.things) > MOST_SHARED: raise Unsupported('more than can be followed of what both sides hold')
         except Unsupported as error: self.fail('unsupported', f'the tests give it more than data: {error}')
-        except Exception as error: self.fail('unsupported', f'the tests give it an iterator that raises {type(error).__name__}')
+        except Exception as error:
+            self.fail('unsupported', f'the tests give it an iterator that raises {type(error).__name__}')
         return self.understood(self.exchange(order, until=until), args)
 
     def each(self, name, calls, seconds=None):
@@ -208,7 +218,9 @@ class Questions:
                 simple = not self.shelf.things and are_scalars(args)
                 if simple: yield self.understood(self.exchange(name, args, until=until), args)
                 else: yield self.ask_fully(name, args, {}, back=False, until=until)
-            except Late: self.late = seconds; self.fail('timeout', f'no answer within {seconds:g} s')
+            except Late:
+                self.late = seconds
+                self.fail('timeout', f'no answer within {seconds:g} s')
 
     def exchange(self, *asked, until=None):
         "Put one question; its answer."
@@ -250,7 +262,9 @@ class Questions:
             if 'unordered' in said or self.shelf.unordered: self.unordered = True
         except MemoryError: self.fail('unsupported', 'its answer is too large to be read')
         except FORGED: self.fail('failed', f'{TAMPERED}: not an answer to the question')
-        if error is not None: self.error = error; raise error
+        if error is not None:
+            self.error = error
+            raise error
         return value
 
     def kept(self, said):

@@ -51,8 +51,8 @@ ALLOWED = dict(libs={'start a process', 'run a program'}, files=set(), pure=set(
 def attack(in_child, profile, canary, caller, thorough=False):
     """Try every attack that the profile must withstand: {name: (held off, what the kernel said, by which wall)}.
 
-    `in_child` does work in a child behind the walls. thorough: each in a child of its own, and again without the filter of system calls,
-    to learn which wall it is that holds."""
+    `in_child` does work in a child behind the walls. thorough: each in a child of its own, and again without the filter
+    of system calls, to learn which wall it is that holds."""
     def attempt(name):
         try: ATTACKS[name](canary, caller)
         except OSError as error: return errno.errorcode.get(error.errno, str(error.errno))
@@ -62,4 +62,7 @@ def attack(in_child, profile, canary, caller, thorough=False):
     else: answers = {name: in_child(lambda: attempt(name)) or '' for name in wanted}
     held = {name: (bool(answers.get(name)), answers.get(name, 'nothing')) for name in wanted}
     if not thorough: return held
-    return {name: (*held[name], 'user, mounts, Landlock' if in_child(lambda: attempt(name), False) else 'seccomp' if held[name][0] else 'none') for name in wanted}
+    def wall(name):
+        if in_child(lambda: attempt(name), False): return 'user, mounts, Landlock'
+        return 'seccomp' if held[name][0] else 'none'
+    return {name: (*held[name], wall(name)) for name in wanted}

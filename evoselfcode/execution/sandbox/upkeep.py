@@ -1,4 +1,4 @@
-"""What the processes of a worker do for each other: start, watch, load ahead, look what a child takes, clear up after it.
+"""What the processes of a worker do for each other: start, watch, load ahead, see what a child takes, clear up.
 
 Standard library only, and no other module of this package: a fork server imports it by its plain name.
 """
@@ -61,7 +61,7 @@ def load_libraries(folders):
 # ---------------------------------------------------------------- how they ended, what they take
 
 def ending(status):
-    "How a process ended: a signal's name, or an exit code. Real-time signals are told by their distance from the first."
+    "How a process ended: a signal's name (a real-time one by its distance from the first), or an exit code."
     if not os.WIFSIGNALED(status): return os.waitstatus_to_exitcode(status)
     number = os.WTERMSIG(status)
     try: return signal.Signals(number).name

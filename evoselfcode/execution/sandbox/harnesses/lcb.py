@@ -1,8 +1,10 @@
-"""What LiveCodeBench's checker does with a program (LiveCodeBench at 28fef95, and at 051d813, before it had a standard input of its own).
+"""What LiveCodeBench's checker does with a program.
 
-Three places use this module. The caller writes a program's text (`text_of`), parsing and never executing it. The locked child loads the text and answers
-one test after the other (`prepared`). The comparison (`compare`) is made in the judge where the verdict counts, and for the official way in the
-child itself (`run`), where the program could forge it. Each result is True, False or -2 (wrong), -3 (out of time) or -4 (an exception).
+LiveCodeBench as of 28fef95, and as of 051d813, before it had a standard input of its own. Three places use this
+module. The caller writes a program's text (`text_of`), parsing and never executing it. The locked child loads the text
+and answers one test after the other (`prepared`). The comparison (`compare`) is made in the judge where the verdict
+counts, and for the official way in the child itself (`run`), where the program could forge it. Each result is True,
+False or -2 (wrong), -3 (out of time) or -4 (an exception).
 Standard library only; what a child rarely needs is imported where it is used.
 """
 import builtins, io, json, re, signal, sys, time
@@ -13,12 +15,14 @@ from .guard import Guard, plain
 import datetime, decimal, fractions, numbers, statistics, threading  # noqa: F401
 
 WRONG_VALUE, WRONG_TEXT, LATE, BROKEN = False, -2, -3, -4
-STARRED = 'string re datetime collections heapq bisect copy math random statistics itertools functools operator io sys json builtins typing'.split()
+STARRED = '''string re datetime collections heapq bisect copy math random statistics itertools functools operator io sys
+    json builtins typing'''.split()
 NAMED = STARRED[:-2]  # these again as modules, so that `copy` is the module and not its function
-DYNAMIC = set('globals locals vars dir eval exec __globals__ f_globals f_locals __dict__'.split())  # with these a program may find names that it does not write
+# with these a program may find names that it does not write
+DYNAMIC = set('globals locals vars dir eval exec __globals__ f_globals f_locals __dict__'.split())
 DEEP, DIGITS = 50_000, 50_000
-LONGEST_OUTPUT = 8 << 20   # characters of printed text; no problem asks for as much
-LARGEST = 512 << 20        # bytes that packed tests may unpack to
+LONGEST_OUTPUT = 8 << 20  # characters of printed text; no problem asks for as much
+LARGEST = 512 << 20  # bytes that packed tests may unpack to
 
 
 # ---------------------------------------------------------------- tests, as the data files hold them
@@ -29,11 +33,14 @@ def tests_of(data):
 
 
 def unpack(text):
-    "Tests, [{input, output, testtype}], from JSON, or from base64 of zlib of a pickle of one string of JSON. ValueError says what is wrong."
+    """Tests, [{input, output, testtype}], from JSON, or from base64 of zlib of a pickle of one string of JSON.
+
+    ValueError says what is wrong."""
     if not text.lstrip().startswith('['): text = unpickled(inflated(text))
     tests = json.loads(text)
-    whole = isinstance(tests, list) and all(isinstance(test, dict) and isinstance(test.get('input'), str) and isinstance(test.get('output'), str) for test in tests)
-    if not whole: raise ValueError('tests must be a list of objects with the texts `input` and `output`')
+    def is_test(row): return isinstance(row, dict) and all(isinstance(row.get(key), str) for key in ('input', 'output'))
+    if not isinstance(tests, list) or not all(map(is_test, tests)):
+        raise ValueError('tests must be a list of objects with the texts `input` and `output`')
     return tests
 
 
@@ -46,7 +53,8 @@ def inflated(text):
     try: found = unpacker.decompress(data, LARGEST)
     except zlib.error as error: raise ValueError(f'not zlib data ({error})') from None
     if unpacker.unconsumed_tail: raise ValueError(f'unpacks to more than {LARGEST >> 20} MB')
-    if not unpacker.eof or unpacker.unused_data: raise ValueError('zlib data that is cut off, or followed by something else')
+    if not unpacker.eof or unpacker.unused_data:
+        raise ValueError('zlib data that is cut off, or followed by something else')
     return found
 
 
@@ -56,7 +64,7 @@ def unpickled(data):
     def expected(what): return ValueError(f'a pickle of more than one text: {what} expected at byte {at}')
     at = 2
     if data[:1] != b'\x80' or not 2 <= data[1] <= 5: raise ValueError('not a pickle of protocol 2 to 5')
-    if data[at:at + 1] == b'\x95':                          # FRAME
+    if data[at:at + 1] == b'\x95':  # FRAME
         at += 1
         if number(8) != len(data) - at - 8: raise expected('a frame as long as the rest')
         at += 8
@@ -66,15 +74,18 @@ def unpickled(data):
     length = number(width)
     at += width
     text, at = data[at:at + length], at + length
-    rest = bytes(data[at:at + 8])                           # MEMOIZE or BINPUT 0, and STOP
-    if len(text) < length or at + len(rest) != len(data) or rest not in (b'.', b'\x94.', b'q\0.'): raise expected('the end')
+    rest = bytes(data[at:at + 8])  # MEMOIZE or BINPUT 0, and STOP
+    if len(text) < length or at + len(rest) != len(data) or rest not in (b'.', b'\x94.', b'q\0.'):
+        raise expected('the end')
     return text.decode('utf-8', 'surrogatepass')
 
 
 # ---------------------------------------------------------------- in the caller: text in, text out
 
 def text_of(code, functional):
-    "The text that is executed for a program: imports that it may count on, and it, as it stands or as the body of a function."
+    """The text that is executed for a program.
+
+    These are imports that it may count on, and it, as it stands or as the body of a function."""
     return prelude(code) + '\n' + code if functional else wrapped(without_guard(code))
 
 
@@ -83,13 +94,16 @@ def without_guard(code):
     import ast
     try:
         *before, last = ast.parse(code).body
-        if isinstance(last, ast.If) and ast.unparse(last.test).strip() == "__name__ == '__main__'": return ast.unparse(before) + '\n' + ast.unparse(last.body)
+        if isinstance(last, ast.If) and ast.unparse(last.test).strip() == "__name__ == '__main__'":
+            return ast.unparse(before) + '\n' + ast.unparse(last.body)
     except Exception: pass
     return code
 
 
 def wrapped(code):
-    "A program as a function, its imports before it. So what it calls global is a name of the function, and `from __future__` comes too late: that is how it is judged."
+    """A program as a function, its imports before it.
+
+    So what it calls global is a name of the function, and `from __future__` comes too late: it is judged so."""
     import ast
     try:
         body = ast.parse(code).body
@@ -102,7 +116,9 @@ def wrapped(code):
 
 
 def prelude(code):
-    "The imports that the harness puts before a program, of them those whose names it could use: what it does not mention it cannot miss."
+    """The imports that the harness puts before a program, of them those whose names it could use.
+
+    What it does not mention it cannot miss."""
     words = set(re.findall(r'\w+', code))
     if not code.isascii():
         import unicodedata
@@ -116,7 +132,9 @@ FULL = ''.join([*(f'from {name} import *\n' for name in STARRED), *(f'import {na
 
 @lru_cache(1)
 def origins():
-    "For each name that the full prelude gives, the last module that gives it; '' for the modules themselves. Builtins are there anyway, but `open` is bound early."
+    """For each name that the full prelude gives, the last module that gives it; '' for the modules themselves.
+
+    Builtins are there anyway, but `open` is bound early."""
     found = {}
     for name in STARRED:
         module = __import__(name)
@@ -133,7 +151,8 @@ def mentionable(): return frozenset(origins())
 def lean_prelude(words):
     wanted = {}
     for word in sorted(words): wanted.setdefault(origins()[word], []).append(word)
-    lines = [f'from {name} import {"*" if name == "sys" else ", ".join(wanted[name])}\n' for name in STARRED if name in wanted]  # of sys all: it differs between processes
+    if 'sys' in wanted: wanted['sys'] = ['*']  # of sys all: it differs between processes
+    lines = [f'from {name} import {", ".join(wanted[name])}\n' for name in STARRED if name in wanted]
     return ''.join([*lines, *(f'import {name}\n' for name in wanted.get('', ())), END])
 
 
@@ -165,10 +184,10 @@ def leave(code=None):
 
 
 def prepared(text, name, seconds, mock, folders):
-    """Load a program: a function from a test's input to [True, what came] or [-3 or -4, why, seconds of processor time].
+    """Load a program: a function from a test's input to [True, what came] or [-3 or -4, why, processor seconds].
 
-    name: of the function or method to call; None = the program reads standard input. mock: with the harness's own standard input.
-    folders: of installed packages."""
+    name: of the function or method to call; None = the program reads standard input. mock: with the harness's own
+    standard input. folders: of installed packages."""
     sys.path += folders
     take_away()
     signal.signal(signal.SIGALRM, ring)
@@ -191,7 +210,8 @@ def load(text, name, seconds):
 
 def call(method, seconds, given):
     "A function's value for arguments given as lines of JSON; a tuple becomes a list."
-    arguments, start = [json.loads(line) for line in given.split('\n')], time.process_time()
+    arguments = [json.loads(line) for line in given.split('\n')]
+    start = time.process_time()
     signal.alarm(seconds)
     try:
         value = method(*arguments)
@@ -205,7 +225,8 @@ def call(method, seconds, given):
 
 def feed(method, seconds, mock, given):
     "What a program prints, given this as its input."
-    printed, before, start = io.StringIO(), sys.stdout, time.process_time()
+    printed, before = io.StringIO(), sys.stdout
+    start = time.process_time()
     printed.close = lambda _: None
     signal.alarm(seconds)
     sys.stdout = printed
@@ -222,9 +243,14 @@ def feed(method, seconds, mock, given):
 
 
 def with_input(method, mock, given):
-    "Call a function while `sys.stdin` gives the input. What was there before gives it as well, by three of its methods: a program may have imported that one."
-    outer, opened, lines = sys.stdin, builtins.open, iter(given.split('\n'))
-    outer.read, outer.readlines, outer.readline = lambda *_: given, lambda *_: given.split('\n'), lambda *_: next(lines)
+    """Call a function while `sys.stdin` gives the input.
+
+    What was there before gives it as well, by three of its methods: a program may have imported that one."""
+    outer, opened = sys.stdin, builtins.open
+    lines = iter(given.split('\n'))
+    outer.read = lambda *_: given
+    outer.readlines = lambda *_: given.split('\n')
+    outer.readline = lambda *_: next(lines)
     sys.stdin, builtins.open = Input(given) if mock else io.StringIO(given), Opened(given)
     try: method()
     except SystemExit: pass
@@ -234,8 +260,12 @@ def with_input(method, mock, given):
 
 
 class Input:
-    "The harness's standard input since May 2025: `read` gives everything every time, `readlines` drops the ends of lines, and no `for` can run over it."
-    def __init__(self, text): self.text, self.lines, self.buffer = text, io.StringIO(text), Buffer(text)
+    """The harness's standard input since May 2025.
+
+    `read` gives everything every time, `readlines` drops the ends of lines, and no `for` can run over it."""
+    def __init__(self, text):
+        self.text, self.lines = text, io.StringIO(text)
+        self.buffer = Buffer(text)
     def read(self, *_): return self.text
     def readline(self, *size): return self.lines.readline(*size)
     def readlines(self, *_): return self.text.split('\n')
@@ -254,7 +284,8 @@ class Opened:
     def __init__(self, text): self.text, self.mock = text, None
     def __call__(self, *args, **kwargs):
         if self.mock is None:
-            from unittest.mock import mock_open  # dear, and hardly any program comes here: its own `open` was bound before
+            # dear, and hardly any program comes here: its own `open` was bound before
+            from unittest.mock import mock_open
             self.mock = mock_open(read_data=self.text)
         return self.mock(*args, **kwargs)
 
@@ -271,7 +302,7 @@ def words_of(error):
 def short(text, most=100): return text if len(text) <= most else f'{text[:most]}...'
 
 
-# ---------------------------------------------------------------- in the judge, or officially in the child: right or wrong
+# ---------------------------------------------------------------- right or wrong: in the judge, officially in the child
 
 UNSAYABLE = 'a value that has no text, such as a number of very many digits'
 
@@ -292,7 +323,8 @@ def compare_texts(printed, expected):
     mine, wanted = ([line.strip() for line in text.strip().split('\n')] for text in (printed, expected))
     if len(mine) != len(wanted): return WRONG_TEXT, f'{len(mine)} lines, not {len(wanted)}'
     for number, (a, b) in enumerate(zip(mine, wanted), 1):
-        if a != b and not same_numbers(a.split(), b.split()): return WRONG_TEXT, f'line {number} is {short(a)!r}, not {short(b)!r}'
+        if a != b and not same_numbers(a.split(), b.split()):
+            return WRONG_TEXT, f'line {number} is {short(a)!r}, not {short(b)!r}'
     return True, ''
 
 
@@ -305,18 +337,22 @@ def same_numbers(mine, wanted):
 
 
 def run(text, name, seconds, mock, folders, data):
-    "The harness's own way, all of it in the program's process: [the results up to the first that is not True, why that one]."
+    """The harness's own way, all of it in the program's process.
+
+    Gives [the results up to the first that is not True, why that one]."""
     answer, results = prepared(text, name, seconds, mock, folders), []
     for test in tests_of(data):
         try:
             result, value, *_ = answer(test['input'])
             came = value
             if result is True: result, value = compare(came, test['output'], bool(name))
-            if result == BROKEN and hasattr(came, 'shape'):  # an array is compared item by item; the first is noted, too
+            if result == BROKEN and hasattr(came, 'shape'):
+                # an array is compared item by item; the first is noted, too
                 results.append(bool((came == json.loads(test['output'])).item(0)))
         except Exception as error: return [[BROKEN], words_of(error)]
         results.append(result)
-        if value == UNSAYABLE and result is WRONG_VALUE: results.append(BROKEN)  # the harness fails to say what is wrong, and counts that too
+        # the harness fails to say what is wrong, and counts that too
+        if value == UNSAYABLE and result is WRONG_VALUE: results.append(BROKEN)
         if result is not True: return [results, value]
     return [results, '']
 
@@ -329,7 +365,8 @@ class ProgramError(AssertionError): "A test that ended in an exception."
 def judge(answer, data, functional, seconds):
     "Ask a program in another process for its answer to each test, and compare it here."
     from kinds import Far
-    tests, number, before = tests_of(data), 0, sys.get_int_max_str_digits()
+    tests, number = tests_of(data), 0
+    before = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(DIGITS)
     try:
         for number, test in enumerate(tests, 1):
@@ -337,7 +374,8 @@ def judge(answer, data, functional, seconds):
             if isinstance(reply, Far): repr(reply)  # no data, which ends the tests
             result, why = judged(reply, test['output'], functional)
             if result is True: continue
-            if result == LATE and reply[2] < seconds / 2: answer.questions.fail('timeout', f'{why}, the machine was busy')  # it is run again, alone
+            if result == LATE and reply[2] < seconds / 2:  # it is run again, alone
+                answer.questions.fail('timeout', f'{why}, the machine was busy')
             why = f'test {number} of {len(tests)}: {why}'
             raise {LATE: OutOfTime, BROKEN: ProgramError}.get(result, WrongAnswer)(why)
     finally:
@@ -350,8 +388,10 @@ def judge(answer, data, functional, seconds):
 def judged(reply, expected, functional):
     "Whether a reply is right; a program may have answered anything."
     if type(reply) is not list or not reply: return WRONG_VALUE, 'it is no plain data'
-    if reply[0] is True and len(reply) == 2 and (functional or type(reply[1]) is str): return compare(reply[1], expected, functional)
-    if reply[0] in (LATE, BROKEN) and len(reply) == 3 and type(reply[0]) is int and type(reply[2]) in (int, float): return reply[0], short(str(reply[1]))
+    if reply[0] is True and len(reply) == 2 and (functional or type(reply[1]) is str):
+        return compare(reply[1], expected, functional)
+    if reply[0] in (LATE, BROKEN) and len(reply) == 3 and type(reply[0]) is int and type(reply[2]) in (int, float):
+        return reply[0], short(str(reply[1]))
     return WRONG_VALUE, 'not an answer to the question'
 
 
@@ -360,7 +400,9 @@ def groups(tests, most):
     group, size = [], 0
     for test in tests:
         more = len(test['input']) + len(test['output'])
-        if group and size + more > most: yield group; group, size = [], 0
+        if group and size + more > most:
+            yield group
+            group, size = [], 0
         group.append(test)
         size += more
     if group: yield group

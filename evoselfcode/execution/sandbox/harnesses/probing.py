@@ -1,8 +1,9 @@
 """What a benchmark's own tests ask a function, and whether another function gives the same answers.
 
-`record` runs a reference solution under its tests and notes the calls; `agreeing` asks functions of somebody else the calls of many problems and tells
-which problems' answers they give; `expect` judges in the same way, from outside. The first two run in a locked child, behind our walls. What `agreeing` says
-a program could forge: it only chooses the pairs that are worth running the tests for, which then happens where nothing can be forged.
+`record` runs a reference solution under its tests and notes the calls; `agreeing` asks functions of somebody else the
+calls of many problems and tells which problems' answers they give; `expect` judges in the same way, from outside. The
+first two run in a locked child, behind our walls. What `agreeing` says a program could forge: it only chooses the pairs
+that are worth running the tests for, which then happens where nothing can be forged.
 """
 import json, signal, sys, time, types
 from codec import decode, encode
@@ -35,8 +36,12 @@ def outcome(function, given):
 
 
 def record(program, entry, context, tests, inputs, most):
-    "Note what tests, or given inputs, ask a function and what it answers: a JSON list of [arguments, answer], each encoded."
-    function, quick, late = load(program)[entry], {}, {}
+    """Note what tests, or given inputs, ask a function and what it answers.
+
+    Gives JSON, [whether the calls are quick, [[arguments, answer], ...]], each encoded, or in words why there is
+    none."""
+    function = load(program)[entry]
+    quick, late = {}, {}
     def note(given, kwargs):
         asked, began = None, time.process_time()
         if not kwargs:
@@ -46,13 +51,15 @@ def record(program, entry, context, tests, inputs, most):
         result = function(*given)
         try: answer = encode(result) if result is not None else {'left': encode(list(given))}
         except Unsupported: return result
-        if answer != {'left': json.loads(asked)}: (quick if time.process_time() - began < QUICK else late)[asked] = answer
+        if answer != {'left': json.loads(asked)}:
+            (quick if time.process_time() - began < QUICK else late)[asked] = answer
         if len(quick) >= most: raise Enough
         return result
     def wrapper(*given, **kwargs): return note(given, kwargs)
     space = {'__name__': 'tests'}
     try:
-        if inputs: [note(decode(given), {}) for given in inputs]
+        if inputs:
+            for given in inputs: note(decode(given), {})
         else:
             exec(compile(context, '<context>', 'exec'), space)
             space[entry] = wrapper
@@ -67,22 +74,24 @@ def record(program, entry, context, tests, inputs, most):
 def agreeing(programs, probes):
     """Find the problems whose probes the functions of programs answer.
 
-    `programs`: [text, [[function, [number of arguments, ...]], ...]] each. `probes`: [number of arguments, JSON of [[problem, patience, [[arguments, answer], ...]], ...]] each.
-    Gives for each program [[function, problem], ...], or in words why it cannot be asked.
-    """
+    `programs`: [text, [[function, [number of arguments, ...]], ...]] each.
+    `probes`: [number of arguments, JSON of [[problem, patience, [[arguments, answer], ...]], ...]] each.
+    Gives for each program [[function, problem], ...], or in words why it cannot be asked."""
     tables = {count: json.loads(text) for count, text in probes}
     signal.signal(signal.SIGPROF, slow)
     return [answered(*program, tables) for program in programs]
 
 
 def answered(program, functions, tables):
-    found, hung, space = [], 0, timed(LOADING, loaded, program)
+    found, hung = [], 0
+    space = timed(LOADING, loaded, program)
     if not isinstance(space, dict): return space or 'it does not end when it is loaded'
     for name, counts in functions:
         function = timed(LOADING, reach, space, name)
         if not function: continue
         for problem, patience, calls in (row for count in counts for row in tables[count]):
-            said = timed(max(patience / 2 ** min(hung, 20), LEAST), agrees, function, calls)  # who hangs often gets little time
+            # who hangs often gets little time
+            said = timed(max(patience / 2 ** min(hung, 20), LEAST), agrees, function, calls)
             if said is None: hung += 1
             elif said: found.append([name, problem])
             if hung >= HANGS: return 'it hangs on most inputs'
@@ -117,12 +126,17 @@ def agrees(function, calls):
 def same(answer, wanted, near=NEAR):
     "Whether two encoded answers may count as one: numbers that are close, a list for a tuple, true for 1."
     if answer == wanted: return True
-    if isinstance(answer, (int, float)) and isinstance(wanted, (int, float)): return abs(answer - wanted) <= near * max(1, abs(wanted))
+    if isinstance(answer, (int, float)) and isinstance(wanted, (int, float)):
+        return abs(answer - wanted) <= near * max(1, abs(wanted))
     if isinstance(answer, dict) and isinstance(wanted, dict):
         if 'dict' in answer and 'dict' in wanted: return same_dict(answer['dict'], wanted['dict'], near)
         if answer.keys() == wanted.keys(): return all(same(answer[tag], wanted[tag], near) for tag in wanted)
-    answer, wanted = (value['tuple'] if isinstance(value, dict) and 'tuple' in value else value for value in (answer, wanted))
-    return isinstance(answer, list) and isinstance(wanted, list) and len(answer) == len(wanted) and all(same(a, w, near) for a, w in zip(answer, wanted))
+    answer, wanted = untupled(answer), untupled(wanted)
+    if not isinstance(answer, list) or not isinstance(wanted, list) or len(answer) != len(wanted): return False
+    return all(same(a, w, near) for a, w in zip(answer, wanted))
+
+
+def untupled(value): return value['tuple'] if isinstance(value, dict) and 'tuple' in value else value
 
 
 def same_dict(answer, wanted, near):
@@ -132,10 +146,13 @@ def same_dict(answer, wanted, near):
 
 
 def expect(function, text):
-    "Hold a function against answers that are known: the tests of a problem that comes with inputs alone. Runs in the judge."
+    """Hold a function against answers that are known: the tests of a problem that comes with inputs alone.
+
+    Runs in the judge."""
     plain, in_place = [], []
     for call in json.loads(text): (in_place if isinstance(call[1], dict) and 'left' in call[1] else plain).append(call)
-    for (_, wanted), answer in zip(plain, function.each(decode(asked) for asked, _ in plain)): hold(encode(answer), wanted)
+    for (_, wanted), answer in zip(plain, function.each(decode(asked) for asked, _ in plain)):
+        hold(encode(answer), wanted)
     for asked, wanted in in_place:
         given = decode(asked)
         result = function(*given)
