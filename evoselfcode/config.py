@@ -130,19 +130,29 @@ class Select:
 @dataclass
 class Train:
     "Fine-tuning one direction."
-    method: str = key("full", choices=("full", "lora"))  # all weights, or a low-rank adapter
-    learning_rate: float = key(1e-3, above=0, high=1)    # peak rate; LoRA likes about ten times that of full training
+    method: str = key("lora", choices=("lora", "full"))  # a low-rank adapter, or all weights
+    learning_rate: float = key(2e-4, above=0, high=1)    # peak rate; full training of a large model wants 1e-5 to 2e-5
     epochs: float = key(3.0, above=0)                    # passes over the training rows
     min_steps: int = key(100, low=0)                     # optimiser steps at least, however few the rows
-    batch_size: int = key(32, low=1)                     # rows per optimiser step
+    batch_size: int = key(32, low=1)                     # rows per optimiser step, whatever fits into memory at a time
+    micro_batch: str = key(  # rows computed at a time: what fits into memory (auto), or a number
+        "auto", pattern=r"auto|[1-9][0-9]{0,5}", form="auto or a number of rows")
+    gradient_checkpointing: str = key(  # less memory, a third more time; auto: where not one row fits without
+        "auto", choices=("auto", "on", "off"))
     max_length: int = key(512, low=8)                    # longest row, in tokens; longer ones are cut and counted
     warmup: float = key(0.05, low=0, high=1)             # share of the steps in which the rate rises
     weight_decay: float = key(0.01, low=0)               # AdamW's weight decay
+    optimizer: str = key("adamw", choices=("adamw", "adamw_8bit"))  # the second needs a GPU and bitsandbytes
     lora_rank: int = key(16, low=1)                      # rank of the adapter
     lora_alpha: int = key(32, low=1)                     # scale of the adapter
+    lora_dropout: float = key(0.0, low=0, high=0.9)      # share of the adapter's inputs that a step leaves out
+    lora_targets: str = key(  # layers that get an adapter: all-linear, or names such as q_proj,v_proj
+        "all-linear", pattern=r"[\w.-]+(,[\w.-]+)*", form="all-linear, or names of layers with commas between")
+    lora_rslora: bool = False                            # scale by alpha / sqrt(rank) in place of alpha / rank
     start: str = key("base", choices=("base", "previous"))  # each round trains from the base model, or goes on
     save_steps: int = key(0, low=0)                      # steps between checkpoints to resume from; 0 = none
 
+# %% ../nbs/03_config.ipynb #d5195c5c
 @dataclass
 class Dual:
     "The two cycles of one round."

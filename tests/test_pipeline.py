@@ -20,6 +20,7 @@ from evoselfcode.pipeline.filtering import selection_precision
 from evoselfcode.engine.loading import model_fingerprint
 from evoselfcode.pipeline.iteration import Study, window
 
+FULL = dict(method="full", learning_rate=1e-3)  # as configs/pocket.yaml trains the embedded model
 TASKS = [
     dict(id="1", description="Return the sum of the given numbers."),
     dict(id="2", description="Return the length of the string."),
@@ -295,7 +296,7 @@ def test_a_training_without_anything_to_learn_is_an_error(pocket, tmp_path):
     rows = [dict(prompt="# Return x.\n", completion="def f(x):\n    return x\n" * 20)] * 3
     words = "c2d of iteration 1: each of the 3 rows is too long for max_length = 16 tokens"
     with pytest.raises(UserError, match=words):
-        train_sft.train(rows, tmp_path / "c2d", "pocket", Train(max_length=16), note="c2d of iteration 1")
+        train_sft.train(rows, tmp_path / "c2d", "pocket", Train(**FULL, max_length=16), note="c2d of iteration 1")
     assert not (tmp_path / "c2d").exists()
 
 
@@ -321,8 +322,8 @@ def test_grouping_by_length_changes_no_row(pocket, pairs, tmp_path):
     "The batches that training really makes hold every row once per epoch, and neighbours in length stay together."
     from transformers import DataCollatorForSeq2Seq, Trainer
     examples, *_ = train_sft.tokenise(rows(pairs[:64]), pocket.tokenizer, 512)
-    settings = Train(batch_size=8, epochs=1, min_steps=0)
-    arguments = train_sft.training_arguments(settings, tmp_path, len(examples), 3, cpu=True)
+    settings = Train(**FULL, batch_size=8, epochs=1, min_steps=0)
+    arguments = train_sft.training_arguments(settings, tmp_path, len(examples), 3, torch.device("cpu"))
     collate = DataCollatorForSeq2Seq(pocket.tokenizer, label_pad_token_id=-100)
     trainer = Trainer(pocket.model, arguments, train_dataset=examples, data_collator=collate)
     seen = [
@@ -337,7 +338,7 @@ def test_grouping_by_length_changes_no_row(pocket, pairs, tmp_path):
 
 
 def test_a_seed_fixes_the_weights(pairs, tmp_path):
-    settings = Train(min_steps=6, epochs=1, batch_size=4)
+    settings = Train(**FULL, min_steps=6, epochs=1, batch_size=4)
     losses = [
         train_sft.train(rows(pairs[:16]), tmp_path / name, "pocket", settings, seed, device="cpu")["loss"]
         for name, seed in (("a", 1), ("b", 1), ("c", 2))
@@ -361,7 +362,7 @@ def test_an_adapter_from_one_key(pocket, pairs, tmp_path):
 
 
 def test_another_start_is_not_taken_for_a_finished_model(pairs, tmp_path, message):
-    settings = Train(min_steps=2, epochs=1, batch_size=4)
+    settings = Train(**FULL, min_steps=2, epochs=1, batch_size=4)
     def call(group, **changes):
         return train_sft.train(rows(group), tmp_path / "d2c", "pocket", replace(settings, **changes), 1, device="cpu")
     first = call(pairs[:4])
@@ -383,7 +384,8 @@ def trip_at(step: int):
 
 @pytest.mark.parametrize("save_steps", [0, 4])
 def test_a_training_that_broke_off_ends_with_the_same_weights(pairs, tmp_path, monkeypatch, save_steps):
-    settings, whole = Train(min_steps=10, epochs=1, batch_size=4, save_steps=save_steps), train_sft.progress_callback
+    settings = Train(**FULL, min_steps=10, epochs=1, batch_size=4, save_steps=save_steps)
+    whole = train_sft.progress_callback
     train_sft.train(rows(pairs[:16]), tmp_path / "whole", "pocket", settings, 1, device="cpu")
     monkeypatch.setattr(train_sft, "progress_callback", lambda *_: trip_at(6))
     with pytest.raises(KeyboardInterrupt):
@@ -398,7 +400,7 @@ def test_a_training_that_broke_off_ends_with_the_same_weights(pairs, tmp_path, m
 def test_what_a_broken_training_left_is_not_mixed_with_other_settings(pairs, tmp_path, monkeypatch):
     """A half-written adapter must not make the next, full model look like an adapter; a checkpoint of one rate must not
     be gone on from with another."""
-    plain = Train(min_steps=10, epochs=1, batch_size=4, save_steps=4)
+    plain = Train(**FULL, min_steps=10, epochs=1, batch_size=4, save_steps=4)
     def call(name, **changes):
         settings = replace(plain, **changes)
         train_sft.train(rows(pairs[:16]), tmp_path / name, "pocket", settings, 1, device="cpu")
