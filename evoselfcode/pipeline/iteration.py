@@ -23,13 +23,14 @@ from ..execution.behaviour import behaviours
 from ..execution.execution import limits_of
 from ..io_utils import content_id, read_json, read_jsonl, write_json, write_jsonl
 from . import dual_model, filtering, model_judge, sampling, scoring, train_sft
-from .study import Study, problem_file
+from .study import Study, once, problem_file
 from ..stages import batch_seed, finished, run_batches
 from ..syntax import defined_function
 _all_ = ["Study", "problem_file"]
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #2fbce8cc
 @patch
+@once
 def draws(self: Study) -> list[NameBatch]:
     "Draw function names with the base model, until there are enough or no new ones come"
     return stored_batches(
@@ -38,6 +39,7 @@ def draws(self: Study) -> list[NameBatch]:
     )
 
 @patch
+@once
 def names(self: Study) -> list[dict]:
     "Keep each name that was drawn, once"
     draws, most = self.draws(), self.config.names.number
@@ -62,6 +64,7 @@ def judge_batch(self: Study, scored: list[dict]) -> list[dict]:
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #a0809883
 @patch
+@once
 def functions(self: Study) -> list[dict]:  # pairs, with kept and reason
     "Let the base model write a function for each name, and ask the gates about each pair, as about candidates"
     config = self.config
@@ -77,6 +80,7 @@ def functions(self: Study) -> list[dict]:  # pairs, with kept and reason
 PAIR = ("id", "description", "code", "entry_point", "source", "iteration", "parents", "model")
 
 @patch
+@once
 def seed(self: Study) -> list[dict]:
     "Collect the pairs that the study starts from: the raw file's, the base model's own, or both"
     raw = self.given["seed_pairs"]
@@ -103,6 +107,7 @@ def shuffled(self: Study, key: str, records: list[dict]) -> list[dict]:
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #e7a78ca4
 @patch
+@once
 def candidates(self: Study) -> list[dict]:
     "Draw candidates for this round's descriptions"
     rows, settings = self.given["descriptions"], self.config.sampling
@@ -113,6 +118,7 @@ def candidates(self: Study) -> list[dict]:
     )
 
 @patch
+@once
 def scored(self: Study) -> list[dict]:
     "Score this round's candidates; a batch holds whole descriptions"
     candidates = self.candidates()
@@ -138,6 +144,7 @@ def with_opinions(
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #b0ebaed3
 @patch
+@once
 def filtered(self: Study) -> list[dict]:
     "Judge and select this round's candidates"
     scored, config = self.scored(), self.config
@@ -168,6 +175,7 @@ def round_trip(self: Study, name: str, codes: list[dict], n: int, source: str) -
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #a165f02c
 @patch
+@once
 def reworded(self: Study) -> list[dict]:
     "Describe the code that the forward cycle kept, in other words"
     kept = [c for c in self.filtered() if c["kept"]]
@@ -175,6 +183,7 @@ def reworded(self: Study) -> list[dict]:
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #f4225a37
 @patch
+@once
 def unlabelled(self: Study) -> list[dict]:
     "Collect code without descriptions: the raw file, and what the base model invented"
     path = self.run / "iter-000" / "functions.jsonl"
@@ -184,6 +193,7 @@ def unlabelled(self: Study) -> list[dict]:
     return list({r["code"]: r for r in rows if r["entry_point"]}.values())
 
 @patch
+@once
 def backward(self: Study) -> list[dict]:
     "Describe this round's unlabelled code and keep what survives the round trip"
     codes = self.unlabelled() if self.config.dual.backward else []
@@ -193,6 +203,7 @@ def backward(self: Study) -> list[dict]:
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #8b21fe3d
 @patch
+@once
 def pairs(self: Study) -> list[dict]:
     "Collect the training pairs of this iteration and write them down"
     found = [*self.seed()]
@@ -207,6 +218,7 @@ def pairs(self: Study) -> list[dict]:
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #93bf61dc
 @patch
+@once
 def train(self: Study, direction: str) -> dict:  # direction: d2c | c2d
     "Train one direction on the pairs so far"
     settings = dict(d2c=self.config.train_d2c, c2d=self.config.train_c2d)[direction]
@@ -283,6 +295,7 @@ def evaluate_checkpoint(
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #5010cae4
 @patch
+@once
 def precision(self: Study) -> dict:
     "Compare the candidates with the reference solutions of their descriptions, where there are any"
     selected = self.filtered() if self.iteration else []
@@ -357,8 +370,12 @@ def prepare(self: Study):
 
 @patch
 def run_all(self: Study) -> dict:  # metrics
-    "Run every stage of this iteration, and first the iterations before it that are missing"
+    "Run every stage of this iteration in order, and first the iterations before it that are missing"
     self.prepare()
-    if not self.iteration: self.functions()
+    if self.iteration:
+        self.filtered()  # forward: candidates, their scores, gates, selection
+        self.reworded()
+        self.backward()
+    else: self.functions()  # names, and functions for them
     for direction in ("d2c", "c2d"): self.train(direction)
     return self.finish()
