@@ -288,13 +288,13 @@ def doctor(profile: Annotated[str, typer.Option(help="pure, files or libs.")] = 
     "Try the walls around model-written code, and tell what stands on this machine."
     from evoselfcode.execution.execution import PROFILES, Limits, walls
     if profile not in PROFILES: raise UserError(f"--profile {profile}: must be one of {', '.join(PROFILES)}")
-    found = walls(Limits(profile=profile, weak_walls=True))
+    found = walls(Limits(profile=profile, allow_unsandboxed=True))
     for name, how in found["standing"].items(): typer.echo(f"wall    {name:24} {'stands' if how is True else how}")
     for name, why in found["missing"].items(): typer.echo(f"wall    {name:24} MISSING: {why}")
     for name, (held, said, by) in found["trials"].items():
         typer.echo(f"attack  {name:24} {f'held off by {by} ({said})' if held else 'SUCCEEDED'}")
     if found["weak"]:
-        anyway = "`-o execution.weak_walls=true` runs it all the same"
+        anyway = "`-o execution.allow_unsandboxed=true` runs it all the same"
         raise UserError(f"model-written code is not run here: {found['weak']}; {anyway}")
 
 @app.command()

@@ -12,7 +12,7 @@ from evoselfcode.execution.cluster import Cluster
 from evoselfcode.execution.execution import FAR, ExecutionFault, Limits, Program, _job, run_programs
 
 pytestmark = pytest.mark.timeout(600)
-LOCAL, RAY = Limits(seconds=1), Limits(seconds=1, engine="ray")
+LOCAL, RAY = Limits(seconds=1), Limits(seconds=1, backend="ray")
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_what_a_user_has_to_mend_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r'pip install "evoselfcode\[ray\]"'): next(run_programs(programs(), RAY, 2))
     with pytest.raises(UserError, match="engine 'spark': must be one of local, ray"):
-        next(run_programs(programs(), Limits(engine="spark")))
+        next(run_programs(programs(), Limits(backend="spark")))
 
 
 def test_a_node_without_walls_refuses_in_the_same_words(monkeypatch):

@@ -1,10 +1,10 @@
 """Settings: what is merged, what is refused, and how it is said."""
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 
 import pytest
 from omegaconf import OmegaConf
 
-from evoselfcode.config import Config, Sampling, load_config, problems, to_yaml
+from evoselfcode.config import Config, Sampling, load_config, problems, to_yaml, with_defaults
 from evoselfcode.settings import describe
 
 
@@ -193,3 +193,16 @@ def test_every_key_is_documented_once_and_every_number_has_a_range():
         bare = [f.name for f in numbers if not any(v is not None for v in f.metadata.values())]
         assert bare == [], section.__name__
     assert problems(Config()) == []
+
+
+def test_an_old_name_of_a_key_is_told_with_its_new_one(workspace, message):
+    (workspace / "old.yaml").write_text("execution: {weak_walls: true}\n")
+    told = message(lambda: load_config(workspace / "old.yaml"))
+    assert told.endswith("old.yaml: execution.weak_walls: is called execution.allow_unsandboxed now")
+    assert "execution.backend" in message(lambda: load_config(None, ["execution.engine=ray"]))
+
+
+def test_settings_of_an_earlier_version_are_read_with_todays_names():
+    old = with_defaults(dict(run="r", execution=dict(engine="ray", weak_walls=True, seconds=1.0)))
+    assert old["execution"]["backend"] == "ray" and old["execution"]["allow_unsandboxed"] is True
+    assert old.keys() == asdict(Config()).keys() and old["execution"].keys() == asdict(Config())["execution"].keys()

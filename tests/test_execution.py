@@ -472,7 +472,8 @@ def test_libraries_processes_and_a_network_of_its_own():
         Program(server, "assert f() == 200"), Program(child, "assert f() == 'hi\\n'"), Program(strays),
         Program("import socket\nsocket.create_connection(('192.0.2.1', 53), 1)"), Program(f"open({__file__!r})"),
     ]
-    if walls(Limits(profile="libs", weak_walls=True))["weak"]: pytest.skip("the kernel grants no namespaces here")
+    found = walls(Limits(profile="libs", allow_unsandboxed=True))
+    if found["weak"]: pytest.skip("the kernel grants no namespaces here")
     verdicts = list(run_programs(programs, Limits(seconds=20, memory_mb=2048, profile="libs"), workers=1))
     assert [v.status for v in verdicts] == [PASSED] * 4 + [FAILED] * 2, verdicts
     assert not servers_of(os.getpid())
@@ -517,7 +518,7 @@ def test_without_a_wall_that_is_needed_nothing_is_run(monkeypatch, capsys, witho
     monkeypatch.setenv("EVOSELFCODE_WITHOUT", without)
     with pytest.raises(UserError, match=words): list(run_programs([Program("x = 1")], workers=1))
     monkeypatch.setattr(execution_workers, "_warned", set())
-    assert next(run_programs([Program("x = 1")], Limits(weak_walls=True), workers=1)).passed
+    assert next(run_programs([Program("x = 1")], Limits(allow_unsandboxed=True), workers=1)).passed
     said = capsys.readouterr().out
     assert "UNSAFE: " in said and words in said and all(f"wall missing: {name}" in said for name in without.split(","))
 

@@ -29,7 +29,7 @@ from evoselfcode.execution.execution import ExecutionFault, Limits, Program, Ver
 
 pytestmark = pytest.mark.timeout(300)
 ROOT = os.geteuid() == 0
-SPACES = "namespaces" in walls(Limits(weak_walls=True))["standing"]
+SPACES = "namespaces" in walls(Limits(allow_unsandboxed=True))["standing"]
 needs_spaces = pytest.mark.skipif(not SPACES, reason="the kernel grants no namespaces here")
 RIGHT = "def f(x): return x * x\n"
 TESTS = "assert f(3) == 9"
@@ -276,7 +276,7 @@ def test_what_python_cannot_start_is_told_in_one_line(monkeypatch, tmp_path):
     assert [*tmp_path.iterdir()] == []
 
 
-@pytest.mark.parametrize("limits", [Limits(profile="bare"), Limits(engine="cloud")])
+@pytest.mark.parametrize("limits", [Limits(profile="bare"), Limits(backend="cloud")])
 def test_limits_are_checked_whoever_asks(limits):
     from evoselfcode.execution.behaviour import behaviours
     for work in behaviours, walls, lambda **given: list(run_programs([Program(RIGHT)], **given)):
@@ -361,7 +361,7 @@ def test_a_server_whose_folder_cannot_be_emptied_is_given_up(monkeypatch, tmp_pa
         "while os.stat('obstacle').st_dev == os.stat('.').st_dev: time.sleep(0.01)\n"
     )
     try:
-        with meanwhile(obstruct): found = statuses([wait, RIGHT, RIGHT + "#"], profile="files", weak_walls=True)
+        with meanwhile(obstruct): found = statuses([wait, RIGHT, RIGHT + "#"], profile="files", allow_unsandboxed=True)
     finally:
         for path in mounted: libc.umount2(bytes(path), 2)
     assert mounted and found == [PASSED] * 3

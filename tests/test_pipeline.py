@@ -194,7 +194,7 @@ def test_the_tail_is_surprising_and_new():
 def test_the_funnel_adds_up(pocket):
     found = scoring.score(pocket, sampling.sample(pocket, TASKS, Sampling(n=8, max_new_tokens=60), seed=3), 8)
     settings = Filter()
-    judged = filtering.judge(found, settings, {found[0]["behaviour"]["fingerprint"]})
+    judged = filtering.apply_gates(found, settings, {found[0]["behaviour"]["fingerprint"]})
     selected = filtering.select(judged, Select(min_agreement=0.2))
     steps = filtering.funnel(selected, settings.gates)
     lost = Counter(c["dropped_by"] for c in selected if not c["kept"])
@@ -206,7 +206,7 @@ def test_the_funnel_adds_up(pocket):
 
 
 def test_no_candidates_are_no_trouble():
-    assert filtering.select(filtering.judge([], Filter())) == []
+    assert filtering.select(filtering.apply_gates([], Filter())) == []
     assert filtering.funnel([], Filter().gates)[-1]["left"] == 0
     assert filtering.novelty([], ["x"]) == [] and filtering.novelty(["x"], []) == [1.0]
     assert filtering.novelty(["", "x"], [""])[0] == 0
@@ -217,7 +217,7 @@ def test_of_equal_programs_of_one_description_the_likeliest_stays_and_is_counted
         candidate("1", perplexity=3.0), candidate("2", "def f(y):\n    return y\n"), candidate("3", parent="b"),
         candidate("4", "def f(x):\n    return -x\n"), candidate("5", perplexity=4.0),
     ]
-    found = filtering.judge(rows, Filter())
+    found = filtering.apply_gates(rows, Filter())
     wanted = [("duplicates", 0), ("", 3), ("", 1), ("", 1), ("duplicates", 0)]
     assert [(c["dropped_by"], c["copies"]) for c in found] == wanted
     assert found[0]["reason"] == "same program as 2" and found[0]["verdicts"]["duplicates"]["status"] == "failed"
@@ -227,16 +227,16 @@ def test_a_copy_that_another_gate_refuses_takes_none_with_it():
     failed = dict(status="failed", fingerprint=None, errors=0, deterministic=True, detail="")
     rows = [candidate("1", perplexity=1.0) | dict(behaviour=failed), candidate("2"), candidate("3")]
     for gates in (list(GATES), ["duplicates", "execution"]):
-        found = filtering.judge(rows, Filter(gates=gates))
+        found = filtering.apply_gates(rows, Filter(gates=gates))
         wanted = [("execution", None), ("", 2), ("duplicates", 0)]
         assert [(c["dropped_by"], c.get("copies")) for c in found] == wanted
-    assert [c["dropped_by"] for c in filtering.judge(rows, Filter(gates=["syntax"]))] == ["", "", ""]
+    assert [c["dropped_by"] for c in filtering.apply_gates(rows, Filter(gates=["syntax"]))] == ["", "", ""]
 
 
 def test_a_candidate_that_two_runs_do_not_agree_on_goes():
     behaviour = dict(status="passed", fingerprint=None, errors=0, deterministic=False)
     odd = candidate("1") | dict(behaviour=behaviour | dict(detail="two runs gave different results"))
-    assert filtering.judge([odd], Filter())[0]["dropped_by"] == "determinism"
+    assert filtering.apply_gates([odd], Filter())[0]["dropped_by"] == "determinism"
 
 
 def test_precision_by_hand():

@@ -14,7 +14,7 @@ from evoselfcode.evaluation.humaneval import HumanEval, cut_body, problem_descri
 from evoselfcode.evaluation.mbpp import Mbpp
 from evoselfcode.evaluation.suite import anew
 from evoselfcode.reporting.lineage import story
-from evoselfcode.pipeline.filtering import as_run, judge, lint
+from evoselfcode.pipeline.filtering import apply_gates, as_run, lint
 from evoselfcode.prompts import cut_code
 from evoselfcode.syntax import lines_of, parse
 
@@ -365,4 +365,4 @@ def test_the_gate_says_so():
         dict(id=str(i), parents=["p"], description="d", code=code, entry_point="f", behaviour=did)
         for i, code in enumerate(codes)
     ]
-    assert [c["dropped_by"] for c in judge(rows)] == ["", "lint"]
+    assert [c["dropped_by"] for c in apply_gates(rows)] == ["", "lint"]

@@ -240,7 +240,6 @@ ATTACKS = {
     "vmsplice": ("r, w = os.pipe(); call('vmsplice', w, 0, 0, 0)", "EPERM"),
     "watch queue": ("call('pipe2', bytes(8), 0x80)", "EPERM"),
     "machine code": ("import mmap; mmap.mmap(-1, 4096, prot=7)", "EPERM"),
-    "memory file": ("os.memfd_create('x')", "EPERM"),
     "shared memory without a file": ("call('mmap', 0, 4096, 3, 0x21, -1, 0)", "EPERM"),
     "shared memory of a device": ("os.open('/dev/zero', 0)", "EACCES ENOENT"),
     "machine code later": (

@@ -227,11 +227,11 @@ def with_libraries(
 # %% ../../nbs/evaluation/37_benchmark.ipynb #b58e1f60
 @lru_cache
 def private_folder(
-    weak_walls: bool,
+    allow_unsandboxed: bool,
     without: str,  # walls that are left out on purpose
 ) -> bool:
     "Whether this machine can give each program a folder of its own; where it cannot, that is told once."
-    try: walls(Limits(profile=FILES, weak_walls=weak_walls))
+    try: walls(Limits(profile=FILES, allow_unsandboxed=allow_unsandboxed))
     except UserError as error:
         told = "the official checker runs programs without a private folder, so that those which write files fail"
         get_logger("evaluation").warning(f"{told}: {error}")
@@ -243,7 +243,7 @@ def granted(
 ) -> Limits:  # without a private folder, where there can be none
     "The limits that this machine can give."
     if limits.profile != FILES: return limits
-    able = private_folder(limits.weak_walls, os.environ.get("EVOSELFCODE_WITHOUT", ""))
+    able = private_folder(limits.allow_unsandboxed, os.environ.get("EVOSELFCODE_WITHOUT", ""))
     return limits if able else replace(limits, profile=PURE)
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #66d617ef

@@ -37,7 +37,7 @@ class Cluster:
         try:
             import ray
         except ImportError:
-            raise UserError('execution.engine=ray: Ray is not installed; pip install "evoselfcode[ray]"') from None
+            raise UserError('execution.backend=ray: Ray is not installed; pip install "evoselfcode[ray]"') from None
         from dataclasses import replace
         self.ray = ray
         self.waiting = [deque() for _ in range(lanes)]
@@ -49,7 +49,7 @@ class Cluster:
         self.size = workers or int(ray.cluster_resources().get("CPU", 1))
         runner = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=TRIES)(_Runner)
         self.trial = 0, _job(limits, "x = 1")
-        self.runners = [runner.remote(replace(limits, engine="local"), lanes) for _ in range(self.size)]
+        self.runners = [runner.remote(replace(limits, backend="local"), lanes) for _ in range(self.size)]
         self.load = dict.fromkeys(self.runners, 0)
 
 # %% ../../nbs/execution/24_cluster.ipynb #ae0239c7

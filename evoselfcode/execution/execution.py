@@ -55,7 +55,7 @@ class _Taken:
         self.kept = VerdictStore(store) if store else None
         self.recent = _Recent()
         self.load = foreign_load()
-        settings = limits.profile, limits.weak_walls, limits.libraries
+        settings = limits.profile, limits.allow_unsandboxed, limits.libraries
         self.made_by = [hashlib.sha256(repr((mechanism(), lane, *settings)).encode()) for lane in range(lanes)]
 
     def take(self, lane: int, job) -> bytes | None:
@@ -98,7 +98,7 @@ def _answers(
 ) -> Iterator[dict]:
     "Yield the answer to each (lane, job) in order; what was seen before, or is kept, is not run again."
     _check(limits)
-    if limits.engine == RAY: from .cluster import Cluster as Pool
+    if limits.backend == RAY: from .cluster import Cluster as Pool
     else: Pool = _Pool
     jobs, pool = iter(jobs), Pool(limits, workers, lanes)
     taken = _Taken(limits, lanes, store)

@@ -39,8 +39,8 @@ class Limits:
     memory_mb: int = 512      # address space beyond the interpreter's own
     output_kb: int = 64       # printed text that is kept; the rest is swallowed
     profile: str = PURE       # pure: only computing | files: a private folder | libs: numpy, processes; tests inside
-    weak_walls: bool = False  # run even where a wall is missing that cannot be done without
-    engine: str = LOCAL       # where: local | ray, a cluster
+    allow_unsandboxed: bool = False  # run even where a wall is missing that cannot be done without
+    backend: str = LOCAL      # where: local | ray, a cluster
     libraries: bool = False   # whether a program may read installed packages, too; `libs` always does
 
 # %% ../../nbs/execution/21_program.ipynb #38019035
@@ -67,7 +67,8 @@ def call_of(
 def limits_of(settings: Execution) -> Limits:
     "Take the limits from a configuration."
     return Limits(
-        seconds=settings.seconds, memory_mb=settings.memory_mb, weak_walls=settings.weak_walls, engine=settings.engine
+        seconds=settings.seconds, memory_mb=settings.memory_mb, allow_unsandboxed=settings.allow_unsandboxed,
+        backend=settings.backend,
     )
 
 # %% ../../nbs/execution/21_program.ipynb #e8a11c11
@@ -102,7 +103,7 @@ class ExecutionFault(RuntimeError):
 
 def _check(limits: Limits):
     "Raise where nothing can be run: an unknown profile or engine, another system."
-    for what, given, known in (("profile", limits.profile, PROFILES), ("engine", limits.engine, (LOCAL, RAY))):
+    for what, given, known in (("profile", limits.profile, PROFILES), ("backend", limits.backend, (LOCAL, RAY))):
         if given not in known: raise UserError(f"execution {what} {given!r}: must be one of {', '.join(known)}")
     if not sys.platform.startswith("linux"):
         way_out = "use Docker, or WSL2 on Windows; everything else works"

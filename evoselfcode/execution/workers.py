@@ -40,8 +40,9 @@ def _command(limits: Limits, home: Path, thorough: bool, core: int | None) -> li
     without = [name for name in os.environ.get("EVOSELFCODE_WITHOUT", "").split(",") if name]
     libraries = library_folders() if limits.libraries or limits.profile == LIBS else []
     settings = dict(
-        profile=limits.profile, weak_walls=limits.weak_walls, home=str(home / "private"), canary=str(home / "canary"),
-        without=without, thorough=thorough, core=core, memory=limits.memory_mb, libraries=libraries,
+        profile=limits.profile, allow_unsandboxed=limits.allow_unsandboxed, home=str(home / "private"),
+        canary=str(home / "canary"), without=without, thorough=thorough, core=core, memory=limits.memory_mb,
+        libraries=libraries,
     )
     sandbox = package_folder() / "execution" / "sandbox"
     return [sys.executable, "-P", "-s", "-S", "-c", START, str(sandbox), json.dumps(settings)]
@@ -109,7 +110,7 @@ def _read(self: _Worker) -> list | None:  # (key, job, answer) of the jobs that 
         answer = json.loads(self.inbox[4:end])
         del self.inbox[:end]
         if "refused" in answer:
-            more = "`evoselfcode doctor` tells more, `-o execution.weak_walls=true` runs it all the same"
+            more = "`evoselfcode doctor` tells more, `-o execution.allow_unsandboxed=true` runs it all the same"
             raise UserError(f"model-written code is not run here: {answer['refused']}; {more}")
         if "walls" in answer:
             self.walls = answer["walls"]

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CHUNK', 'CGROUPS', 'RESERVE', 'FULL', 'chunked_loss', 'token_loss', 'weight_of', 'may_chunk', 'parts_of',
            'saved_bytes', 'token_bytes', 'recompute', 'free_bytes', 'rows_at_a_time', 'is_full', 'give_back',
-           'sum_in_forward', 'trainer_in_parts']
+           'sum_in_forward', 'step_in_parts', 'trainer_in_parts']
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #9a007769
 import os, resource
@@ -194,6 +194,18 @@ def sum_in_forward(model, chunked: bool = True):
     model.forward = in_chunks if chunked else by_itself
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #b12ba2ea
+def step_in_parts(trainer, model, parts: list[dict], total):
+    "Sum the gradients of all parts of a batch; processes exchange theirs with the last one."
+    losses = []
+    for part in parts:
+        waits = part is not parts[-1]
+        with trainer.accelerator.no_sync(model) if waits else nullcontext():
+            with trainer.compute_loss_context_manager(): loss = model(**part) / total
+            trainer.accelerator.backward(loss)
+        losses.append(loss.detach())
+    return sum(losses)
+
+# %% ../../nbs/pipeline/49_fitting.ipynb #4bd7b7c0
 @cache
 def trainer_in_parts():  # a class; transformers takes a while to load
     "Make transformers' Trainer compute each batch in parts."
@@ -206,24 +218,13 @@ def trainer_in_parts():  # a class; transformers takes a while to load
             "Compute one batch; halve the parts when memory is full, and compute it again."
             model.train()
             batch = self._prepare_inputs(inputs)
-            shared = self.accelerator.reduce(weight_of(batch), "sum") / self.accelerator.num_processes
+            total = self.accelerator.reduce(weight_of(batch), "sum") / self.accelerator.num_processes
             while True:
-                try: return self.in_parts(model, parts_of(batch, self.at_once), shared)
+                try: return step_in_parts(self, model, parts_of(batch, self.at_once), total)
                 except Exception as error:
                     if not is_full(error): raise
                     self.halve()
                 model.zero_grad()
-
-        def in_parts(self, model, parts: list[dict], total):
-            "Sum the gradients of all parts; processes exchange theirs with the last one."
-            losses = []
-            for part in parts:
-                waits = part is not parts[-1]
-                with self.accelerator.no_sync(model) if waits else nullcontext():
-                    with self.compute_loss_context_manager(): loss = model(**part) / total
-                    self.accelerator.backward(loss)
-                losses.append(loss.detach())
-            return sum(losses)
 
         def halve(self):
             "Go on with half as many rows at a time."

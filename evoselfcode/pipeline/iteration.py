@@ -58,9 +58,9 @@ def score_batch(self: Study, records: list[dict]) -> list[dict]:
     )
 
 @patch
-def judge_batch(self: Study, scored: list[dict]) -> list[dict]:
+def gate_batch(self: Study, scored: list[dict]) -> list[dict]:
     "Ask the gates about scored programs"
-    return filtering.judge(scored, self.config.filter, self.gate.fingerprints(), self.gate.reasons(scored))
+    return filtering.apply_gates(scored, self.config.filter, self.gate.fingerprints(), self.gate.reasons(scored))
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #a0809883
 @patch
@@ -70,7 +70,7 @@ def functions(self: Study) -> list[dict]:  # pairs, with kept and reason
     config = self.config
     def work(names, seed):
         pairs, dropped = generate_functions(self.engine("base"), names, config.functions, seed)
-        judged = self.judge_batch(self.score_batch(pairs))
+        judged = self.gate_batch(self.score_batch(pairs))
         return [r | dict(kept=not r["dropped_by"]) for r in judged] + [r | dict(kept=False) for r in dropped]
     names = self.names()[: config.functions.names or None]
     settings = dict(functions=asdict(config.functions), filter=asdict(config.filter)) | self.gate.mark
@@ -150,7 +150,7 @@ def filtered(self: Study) -> list[dict]:
     scored, config = self.scored(), self.config
     if not scored: return []
     most = config.select.most[:self.iteration][-1:]  # this round's bound, or the last one given; empty = no bound
-    def work(batch, seed): return filtering.select(self.judge_batch(batch), config.select, seed, *most)
+    def work(batch, seed): return filtering.select(self.gate_batch(batch), config.select, seed, *most)
     settings = dict(filter=asdict(config.filter), select=asdict(config.select) | dict(most=most)) | self.gate.mark
     return self.stage("filtered", scored, len(scored), work, settings)
 
@@ -262,7 +262,7 @@ def _checked(folder, name, drawn, problems, limits, config: Config) -> list[dict
     def check(_, batch):
         tasks = [by_task[t] for t in dict.fromkeys(s["task_id"] for s in batch)]
         return humaneval.check_samples(tasks, batch, limits, config.execution.workers, store=store)
-    known = {k: v for k, v in asdict(limits).items() if k != "engine"}
+    known = {k: v for k, v in asdict(limits).items() if k != "backend"}
     return run_batches(
         folder / f"results_{name}.jsonl", batches, check, known, dict(samples=content_id(drawn)), f"check {name}"
     )

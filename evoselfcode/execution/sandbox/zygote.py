@@ -404,7 +404,7 @@ def run_server(control, settings, namespaces):
         weak = weak or f"the walls do not hold: {', '.join(broken)} succeeded"
     told = {name: getattr(server, name) for name in ('profile', 'standing', 'missing', 'lower')}
     hello = dict(childless=server.childless, walls=dict(told, trials=tried, weak=weak))
-    if weak and not settings['weak_walls']: hello = dict(refused=weak, **hello)
+    if weak and not settings['allow_unsandboxed']: hello = dict(refused=weak, **hello)
     # only what has a handler reaches process 1; children set theirs
     if server.libs: signal.signal(signal.SIGINT, signal.SIG_DFL)
     server.control.send(json.dumps(hello).encode())
