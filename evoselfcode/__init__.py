@@ -23,3 +23,21 @@ Modules:
 - `evoselfcode.execution.sandbox.zygote`: The far side of execution: a watcher, a judge, and a fork server behind walls that starts one child per program."""
 
 __version__ = "0.1.0"
+
+# the front of the library: what is named here can be imported from `evoselfcode`, and is loaded when it is first used
+FRONT = dict(
+    load_config="config", Engine="engine.local", run_programs="execution.execution", sample="pipeline.sampling",
+    score="pipeline.scoring", apply_gates="pipeline.filtering", select="pipeline.filtering", train="pipeline.train_sft",
+    evaluate="evaluation.suite", Study="pipeline.iteration",
+)
+__all__ = [*FRONT]
+
+
+def __getattr__(name: str):
+    if name not in FRONT: raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+    return getattr(import_module(f"{__name__}.{FRONT[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *FRONT])

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SELECTORS', 'CYCLES', 'ARMS', 'parameters_of', 'run_notebook', 'as_overrides', 'as_list', 'as_seed',
            'check_parameters', 'iterate', 'headline', 'write_report', 'write_page', 'check_arms', 'arm_config',
-           'start_arm', 'compare', 'seed_config']
+           'start_arm', 'compare', 'seed_config', 'size_of', 'list_runs']
 
 # %% ../nbs/74_runs.ipynb #bf193c18
 import asyncio, logging, shlex, shutil, sys, time
@@ -254,3 +254,24 @@ def seed_config(config: Config, seed: int) -> Config:
     "Name the run of one seed; the configuration's own seed keeps the run's name"
     from dataclasses import replace
     return config if seed == config.seed else replace(config, run=f"{config.run}-seed{seed}", seed=seed)
+
+# %% ../nbs/74_runs.ipynb #943d85c6
+def size_of(*folders: Path) -> int:  # bytes
+    "Add up the files below some folders."
+    return sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
+
+def list_runs(config: Config) -> list[dict]:  # run, iterations, best, score, decision, size
+    "Describe every run of a project, the one that changed last at the end."
+    found = []
+    for settings in config.path(config.paths.generated).glob("*/config.yaml"):
+        run = settings.parent
+        measured = [read_json(path) for path in sorted(run.glob("iter-*/metrics.json"))]
+        best = next((m for m in reversed(measured) if m["best"]), None)
+        scores = best["evaluation"]["test"] if best else {}
+        score = next((f"{name} {100 * v['mean']:.1f} %" for name, v in scores.items() if name.startswith("pass@")), "")
+        found.append(dict(
+            run=run.name, iterations=len(measured), best=best["iteration"] if best else "", score=score,
+            decision=measured[-1]["decision"] if measured else "not measured yet",
+            size=size_of(run, config.path(config.paths.checkpoints) / run.name), changed=settings.stat().st_mtime,
+        ))
+    return sorted(found, key=lambda row: row["changed"])

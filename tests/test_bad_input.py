@@ -50,7 +50,7 @@ def refused(folder, *words, kept=None, **more) -> str:
     ("sampling: 4", ("mine.yaml", "sampling")),
     ("sampling: {n: 0}", ("mine.yaml", "sampling.n", "at least 1")),
     ("sampling: {top_p: 1.5}", ("mine.yaml", "sampling.top_p", "at most 1")),
-    ("train_c2d: {method: magic}", ("mine.yaml", "train_c2d.method", "full, lora")),
+    ("train_c2d: {method: magic}", ("mine.yaml", "train_c2d.method", "lora, full")),
     ("filter: {gates: [syntax, beauty]}", ("mine.yaml", "filter.gates", "beauty")),
     ("evaluation: {n: 2, ks: [1, 4]}", ("mine.yaml", "evaluation.ks", "evaluation.n = 2")),
     ("run: ../elsewhere", ("mine.yaml", "run", "plain name")),

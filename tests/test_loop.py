@@ -311,3 +311,10 @@ def test_a_study_stands_beside_a_control_arm_that_shares_its_start(finished_stud
 def test_settings_lists_every_key(inside):
     lines = inside("settings").splitlines()
     assert len(lines) > 60 and all(re.match(r"[a-z_.0-9]+ +.* +\S", line) for line in lines)
+
+
+def test_runs_are_listed(inside):
+    line, = inside("runs").splitlines()
+    assert line.startswith("tiny ") and " 2 iterations " in line and "pass@1 " in line and "MiB" in line
+    assert line.split()[-1] in ("best", "worse", "stop")
+    assert "no run in" in inside("runs", "-o", "paths.generated=nowhere")

@@ -167,3 +167,14 @@ def test_what_git_keeps(tmp_path):
     ]
     assert all(map(ignored, made)) and not any(map(ignored, kept))
     assert set(WORKSPACE) == {"configs", "nbs/runs", "data/raw", "data/eval"}
+
+
+def test_the_front_of_the_package_and_its_version():
+    assert {"Engine", "sample", "Study"} <= set(dir(evoselfcode))
+    assert all(callable(getattr(evoselfcode, name)) for name in evoselfcode.FRONT)
+    with pytest.raises(AttributeError, match="no attribute 'sampel'"): evoselfcode.sampel
+    asked = [sys.executable, "-m", "evoselfcode", "--version"]
+    told = subprocess.run(asked, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == evoselfcode.__version__
+    light = "import evoselfcode, sys; print([m for m in ('torch', 'numpy', 'pandas') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", light], capture_output=True, text=True).stdout.strip() == "[]"

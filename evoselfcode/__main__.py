@@ -1,0 +1,4 @@
+"`python -m evoselfcode` is the command `evoselfcode`."
+from .cli import main
+
+main()
