@@ -14,7 +14,7 @@ from evoselfcode.engine.local import Engine
 from evoselfcode.errors import UserError
 from evoselfcode.io_utils import read_json, read_jsonl
 from evoselfcode.pipeline import fitting, train_sft
-from evoselfcode.pipeline.fitting import chunked_loss, may_chunk, parts_of, rows_at_a_time, token_loss, weight_of
+from evoselfcode.pipeline.fitting import chunked_loss, chunks_agree, parts_of, rows_at_a_time, token_loss, weight_of
 
 FULL = Train(method="full", learning_rate=1e-3, min_steps=6, epochs=1, batch_size=8)
 LORA = Train(method="lora", learning_rate=1e-2, min_steps=6, epochs=1, batch_size=8, lora_rank=4)
@@ -83,7 +83,7 @@ def test_rows_count_by_their_weights(model):
 
 
 def test_a_model_that_does_more_to_its_logits_is_noticed(model):
-    assert may_chunk(model)
+    assert chunks_agree(model)
     capped = copy.deepcopy(model)
     plain = capped.forward
     def forward(labels=None, **inputs):
@@ -92,7 +92,7 @@ def test_a_model_that_does_more_to_its_logits_is_noticed(model):
         if labels is not None: out.loss = capped.loss_function(out.logits, labels, vocab_size=capped.config.vocab_size)
         return out
     capped.forward = forward
-    assert not may_chunk(capped)
+    assert not chunks_agree(capped)
 
 
 # ---------------------------------------------------------------- parts
@@ -138,7 +138,7 @@ def test_full_memory_is_met_with_smaller_parts_and_the_same_result(rows, words, 
         return real(model, batch, *more)
     monkeypatch.setattr(fitting, "token_loss", full)
     monkeypatch.setattr(train_sft, "CHUNK", 0)  # as for a large vocabulary
-    monkeypatch.setattr(train_sft, "may_chunk", lambda model: True)
+    monkeypatch.setattr(train_sft, "chunks_agree", lambda model: True)
     cut = trained(rows, tmp_path / "cut", FULL)
     assert max(float((whole[name] - cut[name]).abs().max()) for name in whole) < 2e-4
     told = "".join(capfd.readouterr())
@@ -149,7 +149,7 @@ def test_full_memory_is_met_with_smaller_parts_and_the_same_result(rows, words, 
 
 def test_another_error_is_not_taken_for_full_memory(rows, tmp_path, monkeypatch):
     monkeypatch.setattr(train_sft, "CHUNK", 0)
-    monkeypatch.setattr(train_sft, "may_chunk", lambda model: True)
+    monkeypatch.setattr(train_sft, "chunks_agree", lambda model: True)
     def broken(*_): raise RuntimeError("shapes do not match")
     monkeypatch.setattr(fitting, "token_loss", broken)
     with pytest.raises(RuntimeError, match="shapes do not match"): trained(rows, tmp_path / "broken", FULL)
@@ -172,7 +172,7 @@ def test_memory_decides_how_many_rows_fit(model, monkeypatch):
 def test_checkpointing_is_switched_on_only_where_it_is_needed(model, monkeypatch):
     each = fitting.token_bytes(model)
     fixed = 12 * sum(weight.numel() for weight in model.parameters()) + 12 * fitting.CHUNK
-    monkeypatch.setattr(fitting, "free_bytes", lambda device: int((fixed + 300 * each) / fitting.RESERVE))
+    monkeypatch.setattr(fitting, "free_bytes", lambda device: int((fixed + 300 * each) / fitting.PLANNED))
     assert "checkpointing" not in rows_at_a_time(model, 200, 4)[1]
     rows, told = rows_at_a_time(model, 2000, 4)
     assert rows == 2 or rows == 4 and "with gradient checkpointing" in told

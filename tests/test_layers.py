@@ -1,5 +1,6 @@
 """Imports run down the layers only, in no circle, and one place alone runs model-written code."""
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -61,8 +62,8 @@ def wrong_imports(path: Path, source: str | None = None) -> list[str]:
 
 
 def test_every_module_has_a_layer():
-    unknown = {part(module(path)) for path in FILES if path.name not in ("__init__.py", "_modidx.py")} - set(LAYERS)
-    assert not unknown, f"give these a layer in tests/test_layers.py and in the design: {unknown}"
+    unknown = {part(module(path)) for path in FILES if not path.name.startswith("_")} - set(LAYERS)
+    assert not unknown, f"give these a layer in tests/test_layers.py: {unknown}"
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if p.name != "_modidx.py"], ids=lambda p: ".".join(module(p)))
@@ -132,3 +133,26 @@ def test_the_ground_and_the_command_line_import_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+NOTEBOOKS = {path: int(path.stem[:2]) for path in (LIB.parent / "nbs").rglob("[0-9][0-9]_*.ipynb")}
+
+
+def exported(path: Path) -> str:
+    "What a notebook exports, as one text."
+    cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    texts = ["".join(cell["source"]) for cell in cells]
+    return "\n".join(text for text in texts if text.startswith("#| export"))
+
+
+def test_a_notebook_is_built_on_those_before_it():
+    "Numbers are the reading order."
+    inside = {path: path.relative_to(LIB.parent / "nbs").with_name(f"{path.stem[3:]}.py") for path in NOTEBOOKS}
+    number = {LIB / inside[path]: n for path, n in NOTEBOOKS.items()}
+    number_of = lambda target: number.get(LIB.parent.joinpath(*target).with_suffix(".py"), 0)
+    assert len(set(NOTEBOOKS.values())) == len(NOTEBOOKS)
+    late = [
+        f"{path.name} needs {'.'.join(target)}" for path, n in NOTEBOOKS.items()
+        for target in imports(LIB / "x.py", exported(path)) if number_of(target) > n
+    ]
+    assert late == []

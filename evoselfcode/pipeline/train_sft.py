@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..engine.loading import load, pick_device, prompt_ids, quiet, training_record
 from ..io_utils import REASONS, content_id, read_json, write_bytes, write_json
 from ..logging_utils import get_logger, progress
-from .fitting import CHUNK, may_chunk, recompute, rows_at_a_time, sum_in_forward
+from .fitting import CHUNK, chunks_agree, recompute, rows_at_a_time, sum_in_forward
 from .fitting import trainer_in_parts
 from ..prompts import c2d_prompt, d2c_prompt
 
@@ -132,7 +132,7 @@ def train(
     note: str = "train",  # shown in the progress bar and the model card
     origin: str = "",  # fingerprint of `base`, when its name alone does not tell
     device: str = "auto",
-) -> dict:  # steps, final loss, rows, rows cut, tokens learned
+) -> dict:  # steps, mean loss, rows, rows cut, rows left out, tokens learned
     "Fine-tune `base` on `rows` and save it; do nothing when that was done already"
     folder = Path(folder)
     made_from = dict(rows=content_id(rows), base=base, origin=origin, settings=asdict(settings), seed=seed)
@@ -174,7 +174,7 @@ def _examples(rows, tokenizer, settings: Train, note: str) -> tuple[list[dict], 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #672a50ce
 def _in_parts(wrapped, model, longest: int, examples: list[dict], settings: Train, note: str) -> tuple[int, bool]:
     "Find how many rows are computed at a time, and whether a batch has to be computed in parts at all"
-    chunked, weighted = may_chunk(model), any(example["weights"] != 1 for example in examples)
+    chunked, weighted = chunks_agree(model), any(example["weights"] != 1 for example in examples)
     if weighted and not chunked:
         raise UserError(f"{note}: rows with weights need a model that leaves its logits as its output layer gives them")
     size, how = settings.batch_size, settings.gradient_checkpointing
@@ -199,7 +199,7 @@ def _trainer(model, tokenizer, examples: list[dict], settings: Train, folder: Pa
     longest = max(len(example["input_ids"]) for example in examples)
     wrapped = trainable(model.train(), settings)
     rows, in_parts = _in_parts(wrapped, model, longest, examples, settings, note)
-    columns = ("input_ids", "labels", "weights")[:2 + in_parts]
+    columns = ("input_ids", "labels", "weights") if in_parts else ("input_ids", "labels")
     examples = [{name: example[name] for name in columns} for example in examples]
     kind = trainer_in_parts() if in_parts else Trainer
     trainer = kind(
@@ -207,8 +207,7 @@ def _trainer(model, tokenizer, examples: list[dict], settings: Train, folder: Pa
         data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-100),
         callbacks=[progress_callback(arguments.max_steps, note)],
     )
-    trainer.at_once = rows
-    trainer.note = note
+    if in_parts: trainer.at_once, trainer.note = rows, note
     trainer.remove_callback(PrinterCallback)
     return trainer
 
