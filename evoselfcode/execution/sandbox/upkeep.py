@@ -20,14 +20,16 @@ def watch(caller, processes):
     for pid in processes:
         try: changes.register(os.pidfd_open(pid), select.POLLIN)
         except OSError: pass  # no such call in this container: a quarter of a second later will do
-    ended = []
+    ended = {}
     while os.getppid() == caller and not ended and 0 not in dict(changes.poll(250)):
-        ended = [(pid, status) for pid in processes for pid, status in [os.waitpid(pid, os.WNOHANG)] if pid]
-    for pid, status in ended:
-        if os.WIFSIGNALED(status): print(f'the {processes[pid]} ended by {ending(status)}', file=sys.stderr)
-    for pid in set(processes) - {pid for pid, _ in ended}:
+        ended = {pid: status for pid in processes for pid, status in [os.waitpid(pid, os.WNOHANG)] if pid}
+    for pid in set(processes) - set(ended):
         os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        _, status = os.waitpid(pid, 0)
+        # it was dying already, of something else: another one that noticed was only quicker to be gone
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) != signal.SIGKILL: ended[pid] = status
+    for pid, status in ended.items():
+        if os.WIFSIGNALED(status): print(f'the {processes[pid]} ended by {ending(status)}', file=sys.stderr)
 
 
 def split(work):
