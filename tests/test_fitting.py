@@ -171,7 +171,7 @@ def test_memory_decides_how_many_rows_fit(model, monkeypatch):
 
 def test_checkpointing_is_switched_on_only_where_it_is_needed(model, monkeypatch):
     each = fitting.token_bytes(model)
-    fixed = 12 * sum(weight.numel() for weight in model.parameters()) + 12 * fitting.CHUNK
+    fixed = fitting.STATE * sum(weight.numel() for weight in model.parameters()) + fitting.LOGITS
     monkeypatch.setattr(fitting, "free_bytes", lambda device: int((fixed + 300 * each) / fitting.PLANNED))
     assert "checkpointing" not in rows_at_a_time(model, 200, 4)[1]
     rows, told = rows_at_a_time(model, 2000, 4)

@@ -178,3 +178,20 @@ def test_the_front_of_the_package_and_its_version():
     assert told.stdout.strip() == evoselfcode.__version__
     light = "import evoselfcode, sys; print([m for m in ('torch', 'numpy', 'pandas') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", light], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+PAPERS = sorted(ROOT.glob("*.md"))
+
+
+@pytest.mark.parametrize("path", PAPERS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path):
+    text = path.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    assert [link for link in links if not (ROOT / link.partition("#")[0]).exists()] == []
+    assert not re.search(r"@[A-Z_]+@", text)
+
+
+def test_the_site_shows_every_notebook():
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    notebooks = [path.relative_to(ROOT / "nbs").as_posix() for path in (ROOT / "nbs").rglob("*.ipynb")]
+    assert [name for name in notebooks if ".ipynb_checkpoints" not in name and f": {name}\n" not in nav] == []
