@@ -237,6 +237,19 @@ def test_rows_with_weight_zero_teach_nothing(rows, tmp_path):
     assert max(float((a[name] - b[name]).abs().max()) for name in a) < 1e-5
 
 
+@pytest.mark.parametrize("weight", [-1, math.nan, math.inf, "2", None, True])
+def test_a_weight_that_is_none_is_told(rows, tmp_path, weight):
+    with pytest.raises(UserError, match="weight .*: it must be a number from 0 on"):
+        trained([rows[0] | dict(weight=weight)], tmp_path / "m", FULL)
+
+
+def test_rows_that_all_count_nothing_change_nothing(rows, tmp_path):
+    settings = Train(method="full", learning_rate=1e-3, min_steps=1, epochs=1, batch_size=4, weight_decay=0)
+    before = Engine("pocket").model.state_dict()
+    after = trained([row | dict(weight=0) for row in rows[:4]], tmp_path / "m", settings)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
 def test_a_training_tells_its_curve(rows, tmp_path):
     trained(rows, tmp_path / "m", Train(method="full", learning_rate=1e-3, min_steps=30, epochs=1, batch_size=8))
     curve = read_json(tmp_path / "m" / "training.json")["curve"]

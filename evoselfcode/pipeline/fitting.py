@@ -219,7 +219,8 @@ def trainer_in_parts():  # a class; transformers takes a while to load
             "Compute one batch; halve the parts when memory is full, and compute it again."
             model.train()
             batch = self._prepare_inputs(inputs)
-            total = self.accelerator.reduce(weight_of(batch), "sum") / self.accelerator.num_processes
+            shared = self.accelerator.reduce(weight_of(batch), "sum") / self.accelerator.num_processes
+            total = shared.clamp(min=1e-9)  # of rows that all count nothing
             while True:
                 try: return step_in_parts(self, model, parts_of(batch, self.at_once), total)
                 except Exception as error:
