@@ -461,10 +461,10 @@ def to_yaml(cfg: Config) -> str:  # YAML text that `load_config` reads back
 
 def renamed(settings: dict) -> dict:
     "Give keys of earlier versions the names that they have now."
-    settings = {name: dict(part) if isinstance(part, dict) else part for name, part in settings.items()}
+    settings = {name: dict(part) if isinstance(part, dict) else part for name, part in (settings or {}).items()}
     for old, new in RENAMED.items():
         (section, key), (_, now) = old.split("."), new.split(".")
-        if key in settings.get(section, {}): settings[section].setdefault(now, settings[section].pop(key))
+        if key in (settings.get(section) or ()): settings[section].setdefault(now, settings[section].pop(key))
     return settings
 
 def with_defaults(

@@ -8,7 +8,7 @@ __all__ = ['SELECTORS', 'CYCLES', 'ARMS', 'parameters_of', 'run_notebook', 'as_o
            'start_arm', 'compare', 'seed_config', 'size_of', 'list_runs']
 
 # %% ../nbs/74_runs.ipynb #bf193c18
-import asyncio, logging, shlex, shutil, sys, time
+import asyncio, logging, os, shlex, shutil, sys, time
 from pathlib import Path
 from .config import Config, to_yaml
 from .errors import UserError
@@ -257,14 +257,20 @@ def seed_config(config: Config, seed: int) -> Config:
 
 # %% ../nbs/74_runs.ipynb #943d85c6
 def size_of(*folders: Path) -> int:  # bytes
-    "Add up the files below some folders."
-    return sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
+    "Add up the files below some folders; a run at work may remove one meanwhile."
+    total = 0
+    for place, _, names in (walked for folder in folders for walked in os.walk(folder)):
+        for name in names:
+            try: total += os.lstat(Path(place) / name).st_size
+            except FileNotFoundError: pass
+    return total
 
 def list_runs(config: Config) -> list[dict]:  # run, iterations, best, score, decision, size
     "Describe every run of a project, the one that changed last at the end."
     found = []
     for settings in config.path(config.paths.generated).glob("*/config.yaml"):
         run = settings.parent
+        if not any(run.glob("iter-*")): continue  # a comparison of runs
         measured = [read_json(path) for path in sorted(run.glob("iter-*/metrics.json"))]
         best = next((m for m in reversed(measured) if m["best"]), None)
         scores = best["evaluation"]["test"] if best else {}

@@ -12,7 +12,7 @@ from evoselfcode.config import Train
 from evoselfcode.engine.loading import load
 from evoselfcode.engine.local import Engine
 from evoselfcode.errors import UserError
-from evoselfcode.io_utils import read_json, read_jsonl
+from evoselfcode.io_utils import read_json, read_jsonl, write_json
 from evoselfcode.pipeline import fitting, train_sft
 from evoselfcode.pipeline.fitting import chunked_loss, chunks_agree, parts_of, rows_at_a_time, token_loss, weight_of
 
@@ -174,10 +174,10 @@ def test_checkpointing_is_switched_on_only_where_it_is_needed(model, monkeypatch
     fixed = fitting.STATE * sum(weight.numel() for weight in model.parameters()) + fitting.LOGITS
     monkeypatch.setattr(fitting, "free_bytes", lambda device: int((fixed + 300 * each) / fitting.PLANNED))
     assert "checkpointing" not in rows_at_a_time(model, 200, 4)[1]
-    rows, told = rows_at_a_time(model, 2000, 4)
-    assert rows == 2 or rows == 4 and "with gradient checkpointing" in told
+    rows, told = rows_at_a_time(model, 800, 4)
+    assert rows >= 1 and "with gradient checkpointing" in told
     fitting.recompute(model, False)
-    with pytest.raises(UserError, match="max_length"): rows_at_a_time(model, 2000, 4, "off")
+    with pytest.raises(UserError, match="max_length"): rows_at_a_time(model, 800, 4, "off")
 
 
 LIMITED = """
@@ -228,6 +228,40 @@ def test_adapters_are_made_as_the_settings_say(rows, tmp_path):
     with pytest.raises(UserError, match="lora_targets=nowhere"): trained(rows, tmp_path / "n", nowhere)
 
 
+def test_an_adapter_on_an_adapter_is_saved_with_both(rows, tmp_path):
+    from dataclasses import replace
+    first = trained(rows, tmp_path / "first", LORA)
+    train_sft.train(rows, tmp_path / "second", str(tmp_path / "first"), replace(LORA, learning_rate=1e-9), seed=3)
+    second = Engine(tmp_path / "second").model.state_dict()
+    base = Engine("pocket").model.state_dict()
+    assert max(float((first[name] - second[name]).abs().max()) for name in first) < 1e-5
+    assert max(float((base[name] - second[name]).abs().max()) for name in first) > 1e-3
+
+
+def test_what_only_saves_memory_makes_no_other_model(rows, tmp_path):
+    from dataclasses import replace
+    trained(rows, tmp_path / "m", FULL)
+    before = (tmp_path / "m" / "model.safetensors").stat().st_mtime_ns
+    trained(rows, tmp_path / "m", replace(FULL, micro_batch="2", gradient_checkpointing="on"))
+    record = read_json(tmp_path / "m" / "training.json")
+    del record["made_from"]["settings"]["lora_rslora"]  # as an earlier version wrote it
+    write_json(tmp_path / "m" / "training.json", record)
+    trained(rows, tmp_path / "m", FULL)
+    assert (tmp_path / "m" / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_dropout_does_not_disturb_the_trial():
+    from transformers import GPT2Config, GPT2LMHeadModel
+    torch.manual_seed(0)
+    small = GPT2LMHeadModel(GPT2Config(vocab_size=90, n_positions=64, n_embd=32, n_layer=2, n_head=2)).train()
+    assert all(chunks_agree(small) for _ in range(5)) and small.training
+
+
+def test_adapters_of_the_embeddings_are_measured(rows, tmp_path):
+    from dataclasses import replace
+    trained(rows, tmp_path / "m", replace(LORA, lora_targets="q_proj,embed_tokens", min_steps=2))
+
+
 def test_rows_with_weight_zero_teach_nothing(rows, tmp_path):
     "Other rows of weight 0 beside them: the same is learned."
     half = [row | dict(weight=1.0 if at % 2 else 0.0) for at, row in enumerate(rows[:16])]
@@ -237,9 +271,9 @@ def test_rows_with_weight_zero_teach_nothing(rows, tmp_path):
     assert max(float((a[name] - b[name]).abs().max()) for name in a) < 1e-5
 
 
-@pytest.mark.parametrize("weight", [-1, math.nan, math.inf, "2", None, True])
+@pytest.mark.parametrize("weight", [-1, math.nan, math.inf, 1e39, 10**400, "2", None, True])
 def test_a_weight_that_is_none_is_told(rows, tmp_path, weight):
-    with pytest.raises(UserError, match="weight .*: it must be a number from 0 on"):
+    with pytest.raises(UserError, match="weight .*: it must be a number from 0 to"):
         trained([rows[0] | dict(weight=weight)], tmp_path / "m", FULL)
 
 

@@ -27,9 +27,9 @@ from ..stages import batch_seed, difference, made_of, meta_path, run_batches, ru
 def once(stage):
     "Have a stage of a study run the first time that it is asked for, and hand its records on from then on."
     @wraps(stage)
-    def ask(self, *args):
-        key = stage.__name__, *args
-        if key not in self.handed_on: self.handed_on[key] = stage(self, *args)
+    def ask(self, *args, **named):
+        key = stage.__name__, *args, *named.values()
+        if key not in self.handed_on: self.handed_on[key] = stage(self, *args, **named)
         return self.handed_on[key]
     return ask
 
@@ -62,7 +62,10 @@ class Study:
 
 # %% ../../nbs/pipeline/56_study.ipynb #86c103ca
 # settings that a run may change on its way
-FREE = ("iterate.", "select.most", "paths.", "threads", "device", "execution.workers", "server.")
+FREE = (
+    "iterate.", "select.most", "paths.", "threads", "device", "execution.workers", "server.",
+    *(f"train_{direction}.{key}" for direction in ("d2c", "c2d") for key in ("micro_batch", "gradient_checkpointing")),
+)
 
 @patch
 def check(self: Study):

@@ -27,6 +27,8 @@ def capture():
         stream = Stream(captured, name)
         setattr(sys, name, io.TextIOWrapper(stream, 'utf-8', 'backslashreplace', write_through=True))
     _thread.start_new_thread = _thread.start_new = patient(_thread.start_new_thread)
+    if hasattr(_thread, 'start_joinable_thread'):  # what `threading` asks for from 3.13 on
+        _thread.start_joinable_thread = patient(_thread.start_joinable_thread)
     return captured
 
 
