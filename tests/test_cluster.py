@@ -109,7 +109,7 @@ def test_runners_that_end_at_everything_end_all(monkeypatch):
 def test_what_a_user_has_to_mend_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r'pip install "evoselfcode\[ray\]"'): next(run_programs(programs(), RAY, 2))
-    with pytest.raises(UserError, match="engine 'spark': must be one of local, ray"):
+    with pytest.raises(UserError, match="backend 'spark': must be one of local, ray"):
         next(run_programs(programs(), Limits(backend="spark")))
 
 

@@ -314,7 +314,7 @@ def test_settings_lists_every_key(inside):
 
 
 def test_runs_are_listed(inside):
-    line, = inside("runs").splitlines()
-    assert line.startswith("tiny ") and " 2 iterations " in line and "pass@1 " in line and "MiB" in line
+    line, = (line for line in inside("runs").splitlines() if line.startswith("tiny "))
+    assert " 2 iterations " in line and "pass@1 " in line and "MiB" in line
     assert line.split()[-1] in ("best", "worse", "stop")
     assert "no run in" in inside("runs", "-o", "paths.generated=nowhere")

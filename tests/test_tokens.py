@@ -113,7 +113,7 @@ def test_training_rows_end_once_and_begin_as_prompts_do(tokenizer):
     (example,), cut, left_out = tokenise([row], tokenizer, 512)
     prompt, = prompt_ids(tokenizer, [row["prompt"]])
     answer = [*tokenizer(row["completion"], add_special_tokens=False).input_ids, tokenizer.eos_token_id]
-    assert example == dict(input_ids=prompt + answer, labels=[-100] * len(prompt) + answer)
+    assert example == dict(input_ids=prompt + answer, labels=[-100] * len(prompt) + answer, weights=1.0)
     assert (cut, left_out) == (0, 0)
 
 

@@ -155,6 +155,7 @@ def layers_of(model) -> int:
     "Count a model's layers; 1 where its configuration does not say, which is the careful answer."
     return max(1, getattr(model.config, "num_hidden_layers", None) or 1)
 
+# %% ../../nbs/pipeline/49_fitting.ipynb #48130d66
 def rows_at_a_time(
     model,
     longest: int,            # tokens of the longest row

@@ -29,8 +29,9 @@ def once(stage):
     @wraps(stage)
     def ask(self, *args, **named):
         key = stage.__name__, *args, *named.values()
-        if key not in self.handed_on: self.handed_on[key] = stage(self, *args, **named)
-        return self.handed_on[key]
+        handed_on = vars(self).setdefault("_handed_on", {})
+        if key not in handed_on: handed_on[key] = stage(self, *args, **named)
+        return handed_on[key]
     return ask
 
 # %% ../../nbs/pipeline/56_study.ipynb #710dc11d
@@ -54,7 +55,6 @@ class Study:
         self.models = self.checkpoints / f"iter-{iteration:03d}"
         self.limits = limits_of(config.execution)
         self.store = config.path("data/eval/verdicts.sqlite")
-        self.handed_on = {}  # what each stage gave
         self.check()
         if work: self._begin()
 

@@ -47,6 +47,7 @@ def tokenise(
         examples.append(dict(input_ids=ids, labels=labels, weights=weight_in(row)))
     return examples, cut, len(rows) - len(examples)
 
+# %% ../../nbs/pipeline/54_train_sft.ipynb #9a35935b
 HEAVIEST = 1_000_000  # how much a row may count
 
 def weight_in(row: dict) -> float:
@@ -141,6 +142,7 @@ def as_today(made_from: dict) -> dict:
     settings = with_defaults(made_from["settings"], asdict(Train()))
     return made_from | dict(settings={key: value for key, value in settings.items() if key not in MEMORY})
 
+# %% ../../nbs/pipeline/54_train_sft.ipynb #144b2728
 def train(
     rows: list[dict],  # prompt, completion
     folder: str | Path,  # where the model goes
