@@ -217,6 +217,12 @@ def test_a_rate_that_ruins_a_large_model_is_refused(rows, tmp_path, monkeypatch)
     assert not (tmp_path / "m").exists()
 
 
+def test_an_optimizer_that_cannot_be_is_told_before_anything_is_trained(rows, tmp_path):
+    from dataclasses import replace
+    with pytest.raises(UserError, match="needs a GPU and the package bitsandbytes"):
+        trained(rows, tmp_path / "m", replace(FULL, optimizer="adamw_8bit"), device="cpu")
+
+
 def test_adapters_are_made_as_the_settings_say(rows, tmp_path):
     from dataclasses import replace
     settings = replace(LORA, lora_targets="q_proj,v_proj", lora_rslora=True, lora_dropout=0.1)

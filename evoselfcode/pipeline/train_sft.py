@@ -10,6 +10,7 @@ __all__ = ['HEAVIEST', 'LARGE', 'FAST', 'MEMORY', 'd2c_rows', 'c2d_rows', 'token
 # %% ../../nbs/pipeline/54_train_sft.ipynb #2a6b4056
 import errno, math, os, shutil, time
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from ..config import Train, with_defaults
 from ..errors import UserError
@@ -80,6 +81,8 @@ def half_precision(device) -> str | None:  # bfloat16 | float16; None where floa
 def weights_for(base: str, settings: Train, device: str) -> tuple:  # model, tokenizer
     "Load a model to be trained: all that is trained in float32, what is frozen as the device likes it."
     chosen, _ = pick_device(device)
+    if settings.optimizer == "adamw_8bit" and (chosen.type != "cuda" or not find_spec("bitsandbytes")):
+        raise UserError("optimizer: adamw_8bit needs a GPU and the package bitsandbytes; say adamw")
     frozen = settings.method == "lora" and half_precision(chosen)
     model, tokenizer = load(base, device, frozen or "float32")
     size = model.num_parameters()

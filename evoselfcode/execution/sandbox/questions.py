@@ -38,13 +38,16 @@ SPECIAL = '''abs add aenter aexit aiter and anext await bool bytes ceil complex 
 inside = object.__getattribute__  # past what an Opaque refuses
 
 
-class Opaque(Far):
-    "Something of the candidate's that tests may call, and pass on to its functions; any other use ends them."
+class Asked(Far):
+    "Something of the candidate's that stays there, and whom to ask about it."
     def __init__(self, questions, name, what, callable=False, kind=''):
         super().__init__(name)
         for key, value in dict(questions=questions, what=what, callable=callable, kind=kind).items():
             object.__setattr__(self, key, value)
 
+
+class Opaque(Asked):
+    "Something of the candidate's that tests may call, and pass on to its functions; any other use ends them."
     def __getattribute__(self, key):
         if key == '__name__' and sys._getframe(1).f_globals is not inside(self, 'questions').space:
             return far_name(self)  # a library names it
@@ -69,13 +72,8 @@ ITERATORS = map, filter, zip, enumerate, reversed, GeneratorType, *map(type, map
 ITERATORS = {kind.__name__: kind for kind in ITERATORS}
 
 
-class Items(Far):
+class Items(Asked):
     "An iterator of the candidate's, asked for its items as they are wanted; what else it could do does not cross."
-    def __init__(self, questions, name, what, callable=False, kind=''):
-        super().__init__(name)
-        for key, value in dict(questions=questions, what=what, callable=callable, kind=kind).items():
-            object.__setattr__(self, key, value)
-
     def __getattribute__(self, key):
         if key == '__class__' and inside(self, 'kind') in ITERATORS: return ITERATORS[inside(self, 'kind')]
         refuse(self)
