@@ -60,6 +60,7 @@ def main():
     if not importlib.util.find_spec("evalplus"): sys.exit("evalplus is not installed: pip install evalplus")
     from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, check, md5_of, parse_records, read_bytes, read_samples
     from evoselfcode.evaluation.evalplus import REQUIRED, HumanEvalPlus, MbppPlus
+    from evoselfcode.execution.execution import Runner
     kind = HumanEvalPlus if given.benchmark == "humaneval+" else MbppPlus
     data = read_bytes(given.problems)
     def opened(): return kind.of(parse_records(data, given.problems, REQUIRED), md5=md5_of(data))
@@ -68,9 +69,9 @@ def main():
     if given.samples: samples = read_samples(given.samples, bench, partial=True)
     samples = samples[::given.every]
     def ours(bench, checker):
-        rows = check(bench, samples, checker, workers=given.workers)
+        rows = check(bench, samples, checker, runner=Runner(workers=given.workers))
         return [(row["base_status"], row["plus_status"]) for row in rows]
-    found = check(bench, samples, workers=given.workers)
+    found = check(bench, samples, runner=Runner(workers=given.workers))
     late = [row["status"] == "timeout" or "no answer within" in row["detail"] for row in found]
     samples = [sample for sample, out_of_time in zip(samples, late, strict=True) if not out_of_time]
     print(f"{sum(late)} of {len(found)} samples run out of time and are left out")

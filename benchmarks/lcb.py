@@ -67,10 +67,11 @@ def judge(way, options):
     "Result lists, seconds on the clock, seconds of processor time."
     from evoselfcode.evaluation.benchmark import check
     from evoselfcode.evaluation.lcb import data_of
+    from evoselfcode.execution.execution import Runner
     benchmark, samples = read(options)
     if way not in IMPORTS:
         start, cpu = time.perf_counter(), used()
-        rows = [row["result"] for row in check(benchmark, samples, way, options.workers)]
+        rows = [row["result"] for row in check(benchmark, samples, way, Runner(workers=options.workers))]
         return rows, time.perf_counter() - start, used() - cpu
     for name in IMPORTS[way]: __import__(name)
     seconds, tasks = int(benchmark.profile.seconds), []

@@ -12,7 +12,7 @@ from evoselfcode.execution import behaviour
 from evoselfcode.constants import FAILED, MEMORY, PASSED, TIMEOUT
 from evoselfcode.execution.behaviour import agreement, argument_types, behaviours, candidate_types, inputs_for
 from evoselfcode.execution.behaviour import same_behaviour
-from evoselfcode.execution.execution import Limits
+from evoselfcode.execution.execution import Limits, Runner
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="programs are executed on Linux only")
 # as the far side does: its modules know each other by their plain names
@@ -21,7 +21,8 @@ from observe import canonical  # noqa: E402
 del sys.path[0]
 
 
-def one(code, entry="f", **options): return behaviours([(code, entry)], workers=2, **options)[0]
+def one(code, entry="f", limits=Limits(), **options):
+    return behaviours([(code, entry)], runner=Runner(limits, 2), **options)[0]
 
 
 @pytest.mark.parametrize("arguments, types", [
@@ -239,8 +240,8 @@ def test_types_by_trial(code, types):
 
 def test_fingerprints_do_not_depend_on_company_workers_or_name():
     functions = [(f"def g{i}(xs: list[int]): return [x + {i % 7} for x in xs]", f"g{i}") for i in range(30)]
-    together = behaviours(functions, workers=3)
-    alone = [behaviours([f], workers=1)[0] for f in functions[:7]]
+    together = behaviours(functions, runner=Runner(workers=3))
+    alone = [behaviours([f], runner=Runner(workers=1))[0] for f in functions[:7]]
     assert [b.fingerprint for b in together[:7]] == [b.fingerprint for b in alone]
     assert len({b.fingerprint for b in together}) == 7
     assert together[0] == together[7]

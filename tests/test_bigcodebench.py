@@ -14,7 +14,7 @@ from evoselfcode.errors import UserError
 from evoselfcode.evaluation import benchmark
 from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, check, read_samples, write_samples
 from evoselfcode.evaluation.bigcodebench import CURRENT, BigCodeBench, count_tests, hard_ids, reason, runnable
-from evoselfcode.execution.execution import LIBS, Verdict
+from evoselfcode.execution.execution import LIBS, Runner, Verdict
 from evoselfcode.execution.sandbox.harnesses.bigcodebench import parts_of
 
 
@@ -210,7 +210,7 @@ def rows():
     samples["future"] = dict(
         task_id="T/0", solution="from __future__ import annotations\ndef task_func(x: no_such_name): return x"
     )
-    try: return dict(zip(samples, check(BENCH, list(samples.values()), workers=1), strict=True))
+    try: return dict(zip(samples, check(BENCH, list(samples.values()), runner=Runner(workers=1)), strict=True))
     except UserError as error:
         if "not run here" not in str(error): raise
         pytest.skip(f"the kernel grants no namespaces here: {error}")
@@ -271,12 +271,12 @@ def test_a_program_is_compiled_with_its_tests(rows):
 def test_tasks_that_cannot_be_judged_are_left_out_once(tmp_path, monkeypatch, rows, message):
     tasks = [BENCH.by_task[t] for t in ("T/0", "T/4", "T/5")]
     few = BigCodeBench(tasks, "instruct", "full", profile=BENCH.profile, md5="m")
-    here, reasons = runnable(few, workers=1, store=tmp_path / "verdicts.sqlite")
+    here, reasons = runnable(few, runner=Runner(workers=1, store=tmp_path / "verdicts.sqlite"))
     assert reasons == {"T/4": "needs-network: example.org", "T/5": "missing-dependency: no_such_library"}
     assert here.set_name == "bigcodebench[instruct, full-3, 1 runnable here]"
     assert (list(here.by_task), here.md5, here.libraries) == (["T/0"], "m", few.libraries)
     monkeypatch.setattr("evoselfcode.execution.workers._Worker", None)  # whoever started one would fail
-    assert runnable(few, workers=1, store=tmp_path / "verdicts.sqlite")[1] == reasons
+    assert runnable(few, runner=Runner(workers=1, store=tmp_path / "verdicts.sqlite"))[1] == reasons
     alone = BigCodeBench([BENCH.by_task["T/5"]], profile=BENCH.profile)
     assert "no task can be judged here" in message(runnable, alone, store=tmp_path / "verdicts.sqlite")
 

@@ -9,7 +9,7 @@ import ray
 from evoselfcode.errors import UserError
 from evoselfcode.execution.behaviour import behaviours
 from evoselfcode.execution.cluster import Cluster
-from evoselfcode.execution.execution import FAR, ExecutionFault, Limits, Program, _job, run_programs
+from evoselfcode.execution.execution import FAR, ExecutionFault, Limits, Program, Runner, _job, run_programs
 
 pytestmark = pytest.mark.timeout(600)
 LOCAL, RAY = Limits(seconds=1), Limits(seconds=1, backend="ray")
@@ -43,7 +43,7 @@ def test_verdicts_are_those_of_the_local_engine_in_the_same_order(cluster):
 def test_behaviours_are_the_same(cluster):
     functions = [(f"def f(xs: list[int]):\n    return [x + {i} for x in xs]", "f") for i in range(40)]
     functions += [("def f(s: str):\n    return list(set(s))", "f"), ("def f(x", "f")]
-    assert behaviours(functions, limits=RAY) == behaviours(functions, limits=LOCAL)
+    assert behaviours(functions, runner=Runner(RAY)) == behaviours(functions, runner=Runner(LOCAL))
 
 
 def test_verdicts_are_kept_whoever_found_them(cluster, tmp_path):

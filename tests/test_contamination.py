@@ -10,7 +10,7 @@ from evoselfcode.evaluation.benchmark import SPLIT, Benchmark, Profile
 from evoselfcode.evaluation.contamination import AST, BEHAVIOURAL, EXACT, KINDS, TEN_GRAM
 from evoselfcode.evaluation.contamination import Problem, functions_of, overlap, problem_of, problems_of
 from evoselfcode.evaluation.opened import opened
-from evoselfcode.execution.execution import Limits, Program, run_programs
+from evoselfcode.execution.execution import Limits, Program, Runner, run_programs
 from evoselfcode.io_utils import write_jsonl
 from evoselfcode.pipeline import dual_model, filtering
 from evoselfcode.syntax import normal_form
@@ -52,7 +52,7 @@ INNOCENT = "def rises(row):\n    return sum(a < b for a, b in zip(row, row[1:]))
 
 
 def kinds(code, description="It does something.", problems=PROBLEMS) -> list[str]:
-    found = overlap(problems, [dict(id="r", description=description, code=code)], workers=1)
+    found = overlap(problems, [dict(id="r", description=description, code=code)], runner=Runner(workers=1))
     assert {f["kind"] for f in found.findings} == {k for k, n in found.counts.items() if n}
     return [k for k in KINDS if found.counts[k]]
 
@@ -183,7 +183,7 @@ PLACED = {  # as programs hold it
 def test_a_renamed_solution_is_found_wherever_it_stands():
     texts = WRITTEN | PLACED
     rows = [dict(id=name, description="It does something.", code=text) for name, text in texts.items()]
-    found = overlap(problems_of([DIVISOR], "humaneval"), rows, workers=1)
+    found = overlap(problems_of([DIVISOR], "humaneval"), rows, runner=Runner(workers=1))
     assert not found.unanswered and {f["id"] for f in found.findings if f["kind"] == BEHAVIOURAL} == set(texts)
     same = {f["id"] for f in found.findings if f["kind"] == AST}
     assert same >= set(WRITTEN) | {
@@ -203,7 +203,7 @@ def test_what_only_looks_like_it_is_spared_wherever_it_stands():
         within("def outer(x):\n", other) + "    return g\n",
     ]
     rows = [dict(id=str(i), description="It does something.", code=text) for i, text in enumerate(texts)]
-    found = overlap(problems_of([DIVISOR], "humaneval"), rows, workers=1)
+    found = overlap(problems_of([DIVISOR], "humaneval"), rows, runner=Runner(workers=1))
     assert found.findings == [] and not found.unanswered
 
 
@@ -253,7 +253,7 @@ def test_the_report_counts_rows_by_problem_and_names_the_worst():
         dict(id="c", description="", code=RESTYLED),
         dict(description="", code=PEAKS["prompt"] + PEAKS["canonical_solution"]),
     ]
-    report = overlap(PROBLEMS, rows, workers=1)
+    report = overlap(PROBLEMS, rows, runner=Runner(workers=1))
     table = report.frame()
     assert table.task_id.tolist() == ["T/0"]
     assert table[BEHAVIOURAL].tolist() == [3]
@@ -272,7 +272,7 @@ def test_what_cannot_be_asked_is_told():
         dict(id="lacks", description="", code="import no_such_module\n\ndef f(x): return x\n"),
         dict(id="found", description="", code=RESTYLED),
     ]
-    report = overlap([*PROBLEMS, mute], rows, workers=1)
+    report = overlap([*PROBLEMS, mute], rows, runner=Runner(workers=1))
     assert set(report.unanswered) == {"hangs", "leaves", "lacks"} and "no_such_module" in report.unanswered["lacks"]
     # the neighbours in its batch do not hide it
     assert list(report.unchecked) == [("own", "m")] and list(report.offenders) == [3]
@@ -281,10 +281,10 @@ def test_what_cannot_be_asked_is_told():
 def test_what_a_function_did_is_asked_once(tmp_path, monkeypatch):
     rows = [dict(description="", code=RESTYLED), dict(description="", code=INNOCENT)]
     store = tmp_path / "store.sqlite"
-    first = overlap(PROBLEMS, rows, 1, store)
+    first = overlap(PROBLEMS, rows, Runner(workers=1, store=store))
     def feed(self): pytest.fail("something was run again")
     monkeypatch.setattr("evoselfcode.execution.workers._Pool.feed", feed)
-    assert overlap(PROBLEMS, rows, 1, store).findings == first.findings != []
+    assert overlap(PROBLEMS, rows, Runner(workers=1, store=store)).findings == first.findings != []
 
 
 def test_benchmarks_become_problems():
@@ -389,7 +389,7 @@ def test_the_gate_stops_candidates_and_round_trips(tmp_path):
     class Echo:
         name = "echo"
         def sample(self, prompts, n, **_): return [[type("Sample", (), dict(text="    pass\n"))] * n for _ in prompts]
-    tried = dual_model.round_trip(Echo(), rows, inputs=4, workers=1, limits=Limits(), overlaps=overlaps)
+    tried = dual_model.round_trip(Echo(), rows, inputs=4, runner=Runner(workers=1), overlaps=overlaps)
     assert [p["dropped_by"] for p in tried] == ["contamination", "round_trip"]
 
 

@@ -17,6 +17,7 @@ from transformers.pipelines import DecisionPipeline
 
 from evoselfcode.config import Config, Execution, Sampling, Scoring
 from evoselfcode.engine import decisions
+from evoselfcode.execution.execution import Runner
 from evoselfcode.engine.decisions import YES_NO, decide, decision_settings, groups_of, options, prompts_of, read_answers
 from evoselfcode.engine.decisions import spell
 from evoselfcode.engine.loading import model_folder
@@ -305,7 +306,7 @@ def study(folder, pocket, how, opened):
     made = Study.__new__(Study)
     made.config = Config(scoring=Scoring(batch=2, judge=how), sampling=Sampling(n=1), execution=Execution(workers=1))
     made.iteration, made.folder = 1, folder
-    made.limits = made.store = None
+    made.runner = Runner(workers=1)
     candidates = RECORDS[:2] + [RECORDS[0] | dict(id="3")]
     made.candidates = lambda: [{k: v for k, v in r.items() if k != "scores"} for r in candidates]
     made.engine = lambda name: opened.append(name) or pocket

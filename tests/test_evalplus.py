@@ -14,6 +14,7 @@ from evoselfcode.project import package_folder
 from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, check, read_samples, suspicious, unsupported
 from evoselfcode.evaluation.benchmark import write_samples
 from evoselfcode.evaluation.evalplus import CURRENT, RELEASED, HumanEvalPlus, MbppPlus, load_evalplus
+from evoselfcode.execution.execution import Runner
 from evoselfcode.execution.sandbox.harnesses import evalplus as harness
 from evoselfcode.execution.sandbox.harnesses.evalplus import ARGUMENTS, Comparison, Expected, Known, Reference, allclose
 from evoselfcode.execution.sandbox.harnesses.evalplus import digest, restore, weight
@@ -39,7 +40,7 @@ def judged(problem, *solutions, kind=HumanEvalPlus, profile=CURRENT.name, checke
     "(base, plus) of each solution, which must be the same for all checkers."
     bench = kind.of([problem], profile)
     samples = [dict(task_id=problem["task_id"], solution=solution) for solution in solutions]
-    found = [check(bench, samples, checker, workers=1) for checker in checkers]
+    found = [check(bench, samples, checker, runner=Runner(workers=1)) for checker in checkers]
     first, *others = [[(row["base_status"], row["plus_status"]) for row in rows] for rows in found]
     assert all(other == first for other in others), (first, others)
     return first
@@ -144,7 +145,7 @@ def test_rows_tell_all():
     bench = HumanEvalPlus.of([record()])
     wrong = dict(task_id="HumanEval/0", solution="def f(x): return x if x < 0 else x + 1")
     for checker in bench.checkers:
-        good, bad = check(bench, [bench.canonical(record()), wrong], checker, workers=1)
+        good, bad = check(bench, [bench.canonical(record()), wrong], checker, runner=Runner(workers=1))
         assert (good["passed"], good["status"], good["result"], good["detail"]) == (True, "passed", "pass", "")
         assert (bad["passed"], bad["status"], bad["result"]) == (False, "failed", "fail")
         kind = "" if checker == OFFICIAL else "AssertionError: "
@@ -157,7 +158,7 @@ def test_only_the_official_way_can_be_forged():
     equal = "class Y{}:\n    def __eq__(self, other): return True\ndef f(x): return Y()"
     peeking = "import sys\ndef f(x):\n    return sys._getframe(2).f_locals['expected']"
     forged = [dict(task_id="HumanEval/0", solution=text) for text in (equal.format(""), equal.format("(int)"), peeking)]
-    rows = {checker: check(bench, forged, checker, workers=1) for checker in bench.checkers}
+    rows = {checker: check(bench, forged, checker, runner=Runner(workers=1)) for checker in bench.checkers}
     assert not any(row["passed"] for row in rows[SPLIT])
     assert [row["passed"] for row in rows[OFFICIAL]] == [True, True, False]
     assert suspicious(rows[SPLIT], rows[OFFICIAL]) == rows[SPLIT][1:2]
@@ -296,9 +297,10 @@ def test_what_was_worked_out_before_is_not_worked_out_again():
 def test_expected_outputs_are_kept_with_the_verdicts(tmp_path, monkeypatch):
     bench, again = HumanEvalPlus.of([record()]), HumanEvalPlus.of([record()])
     samples, store = [bench.canonical(record())], tmp_path / "verdicts.sqlite"
-    first = check(bench, samples, workers=1, store=store)
+    runner = Runner(workers=1, store=store)
+    first = check(bench, samples, runner=runner)
     monkeypatch.setattr("evoselfcode.execution.workers._Worker", None)  # whoever started one would fail
-    assert first[0]["passed"] and check(again, samples, workers=1, store=store) == first and again.known == bench.known
+    assert first[0]["passed"] and check(again, samples, runner=runner) == first and again.known == bench.known
 
 
 def test_no_number_is_a_right_one_by_its_bytes():

@@ -8,7 +8,7 @@ from evoselfcode.errors import UserError
 from evoselfcode.project import package_folder
 from evoselfcode.execution import execution, workers as execution_workers
 from evoselfcode.execution.behaviour import behaviours
-from evoselfcode.execution.execution import ExecutionFault, Limits, Program, call_of, run_programs, walls
+from evoselfcode.execution.execution import ExecutionFault, Limits, Program, Runner, call_of, run_programs, walls
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="programs are executed on Linux only")
 SHORT = Limits(seconds=1.5)
@@ -494,7 +494,7 @@ def test_a_forged_answer_about_behaviour_harms_nobody(reply):
         "    os.write(3, struct.pack('>I', len(data)) + data)\n"
         "    return x\n"
     )
-    assert behaviours([(forge, "f")], limits=SHORT, workers=1)[0].status in (PASSED, FAILED)
+    assert behaviours([(forge, "f")], runner=Runner(SHORT, 1))[0].status in (PASSED, FAILED)
 
 
 @pytest.mark.parametrize("status", ["infra-error", "again", "gone", "passes", "crashed"])

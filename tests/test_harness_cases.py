@@ -17,7 +17,7 @@ from evoselfcode.evaluation.bigcodebench import CURRENT, BigCodeBench
 from evoselfcode.evaluation.evalplus import HumanEvalPlus, MbppPlus
 from evoselfcode.evaluation.humaneval import HumanEval
 from evoselfcode.evaluation.mbpp import Mbpp
-from evoselfcode.execution.execution import PURE, Limits
+from evoselfcode.execution.execution import PURE, Limits, Runner
 
 
 def problem(task, expected=2):
@@ -52,7 +52,7 @@ def judged(kind, programs, checker, expected=None):
     names = {name: task.format(1000 + i) for i, name in enumerate(programs)}
     bench = make([problem(names[name], (expected or {}).get(name, 2)) for name in programs])
     samples = [dict(task_id=names[name], **field(code)) for name, code in programs.items()]
-    return dict(zip(programs, check(bench, samples, checker, workers=2)))
+    return dict(zip(programs, check(bench, samples, checker, runner=Runner(workers=2))))
 
 
 # ---------------------------------------------------------------- what harnesses allow and forbid
@@ -317,7 +317,7 @@ def lcb_rows(tests, codes, function=None, checker=SPLIT, seconds=2):
     )
     problem = lcb._problem(json.dumps(record).encode(), "here", None)
     bench = lcb.LiveCodeBench("cases", [problem], Profile("lcb@28fef95", seconds))
-    return check(bench, [dict(task_id="q", solution=code) for code in codes], checker, workers=2)
+    return check(bench, [dict(task_id="q", solution=code) for code in codes], checker, runner=Runner(workers=2))
 
 
 def lists(*args, **more):
@@ -420,7 +420,7 @@ def test_bigcodebench_draws_other_numbers_each_time():
     samples = [bench.canonical(problem) | dict(sample_index=i) for i in range(2)]
     samples.append(dict(task_id="T/0", solution=head + draw + "#"))
     try:
-        rows = check(bench, samples, workers=1)
+        rows = check(bench, samples, runner=Runner(workers=1))
     except UserError as error:
         pytest.skip(f"the kernel grants no namespaces here: {error}")
     first, second = (eval(row["details"]["test_draws"].partition(": ")[2]) for row in (rows[0], rows[2]))

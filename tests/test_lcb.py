@@ -8,7 +8,7 @@ import pytest
 from evoselfcode.errors import UserError
 from evoselfcode.evaluation import lcb
 from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, Profile, check, read_samples, write_samples
-from evoselfcode.execution.execution import Limits, Program, library_folders, run_programs
+from evoselfcode.execution.execution import Limits, Program, Runner, library_folders, run_programs
 from evoselfcode.execution.sandbox.harnesses import lcb as harness
 from evoselfcode.io_utils import write_jsonl
 
@@ -45,7 +45,7 @@ def results(record, *codes, profile=HEAD, checkers=(SPLIT, OFFICIAL), **more):
     "The result lists, which must be the same for both checkers."
     made = benchmark(record, profile=profile, **more)
     samples = [dict(task_id=record["question_id"], solution=code) for code in codes]
-    rows = [[row["result"] for row in check(made, samples, checker, workers=2)] for checker in checkers]
+    rows = [[row["result"] for row in check(made, samples, checker, runner=Runner(workers=2))] for checker in checkers]
     assert all(found == rows[0] for found in rows), rows
     return rows[0]
 
@@ -416,7 +416,7 @@ def test_only_programs_that_are_granted_it_read_installed_packages():
 def test_a_detail_says_where():
     codes = ["import sys\nprint(*sys.stdin.read(1)[:1] * 2, sep='\\n')", "print(3)\nprint(3)"]
     samples = [dict(task_id="total", solution=code) for code in codes]
-    _, row = check(benchmark(TOTAL, seconds=1), samples, workers=1)
+    _, row = check(benchmark(TOTAL, seconds=1), samples, runner=Runner(workers=1))
     assert row["detail"] == "WrongAnswer: test 2 of 2: line 1 is '3', not '0'"
     assert row["result"] == [True, -2] and row["status"] == "failed"
 

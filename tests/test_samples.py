@@ -13,6 +13,7 @@ from evoselfcode.evaluation.lcb import LiveCodeBench
 from evoselfcode.evaluation.mbpp import Mbpp, problem_of
 from evoselfcode.evaluation.suite import summary_of, table_rows
 from evoselfcode.config import Config
+from evoselfcode.execution.execution import Runner
 
 PROMPT = 'def f{}(x):\n    """Add one."""\n'
 TASKS = [
@@ -359,7 +360,7 @@ def test_what_is_odd_about_a_file_is_told(tmp_path, capsys):
     assert "has from 1 to 3 samples of a problem; pass@k goes up to k = 1" in printed
     assert "1 of its 4 samples repeat another of their problem" in printed
     assert "1 of its 4 samples are no program that could run" in printed and "--extract" in printed
-    summary = summary_of(humaneval(), {"split": check(humaneval(), samples, workers=1)}, Config(), 1.0)
+    summary = summary_of(humaneval(), {"split": check(humaneval(), samples, runner=Runner(workers=1))}, Config(), 1.0)
     assert (summary["n"], summary["n_most"], summary["repeated"]) == (1, 3, 1)
     assert table_rows([summary])[0]["n"] == "1 to 3"
     assert solved(humaneval(), samples) == [True, True, False, True]
@@ -373,7 +374,7 @@ def test_a_program_too_large_is_named_and_ends_nothing(benchmark, capsys):
         {"task_id": "HumanEval/0", bench.field: "#" * 90_000_000, "sample_index": 3},
         {"task_id": "HumanEval/1", bench.field: BODY if benchmark is humaneval else GOOD["HumanEval/1"]},
     ]
-    results = {checker: check(bench, samples, checker, workers=1) for checker in bench.checkers}
+    results = {checker: check(bench, samples, checker, runner=Runner(workers=1)) for checker in bench.checkers}
     assert [row["passed"] for rows in results.values() for row in rows] == [False, True] * 2
     assert all(
         rows[0]["status"] != "timeout" and "bytes, of 67,108,864 that can be run" in rows[0]["detail"]
@@ -391,7 +392,7 @@ def test_base_stands_beside_plus_and_the_file_is_named():
     bench.data = "HumanEvalPlus-v0.1.9.jsonl.gz"
     half = "def f0(x):\n    return x + 1 if x == 1 else 0\n"
     samples = [dict(task_id="HumanEval/0", solution=half), dict(task_id="HumanEval/1", solution=GOOD["HumanEval/1"])]
-    rows = check(bench, samples, workers=1)
+    rows = check(bench, samples, runner=Runner(workers=1))
     row, = table_rows([summary_of(bench, {"split": rows}, Config(), 1.0)])
     assert row["base pass@1"].startswith("100.0") and row["pass@1"].startswith("50.0")
     assert row["data"] == "HumanEvalPlus-v0.1.9.jsonl.gz"

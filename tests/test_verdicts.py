@@ -10,7 +10,7 @@ import pytest
 import evoselfcode.execution.workers as execution_workers
 from evoselfcode.constants import FAILED, PASSED, TIMEOUT, UNSUPPORTED
 from evoselfcode.execution.behaviour import behaviours
-from evoselfcode.execution.execution import Limits, Program, call_of, run_programs
+from evoselfcode.execution.execution import Limits, Program, Runner, call_of, run_programs
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="programs are executed on Linux only")
 
@@ -1054,16 +1054,16 @@ def test_the_judge_lets_go_of_what_it_judged():
 def test_a_program_does_not_write_its_own_fingerprint(forge):
     honest = "def f(x: int): return x + 1"
     forged = f"{forge}\n{honest}", f"{forge}\ndef f(x: int): return x + 2"
-    one, other, plain = behaviours([(code, "f") for code in (*forged, honest)], workers=1)
+    one, other, plain = behaviours([(code, "f") for code in (*forged, honest)], runner=Runner(workers=1))
     assert one.fingerprint == plain.fingerprint != other.fingerprint
 
 
 def test_what_is_no_data_has_no_fingerprint():
     "Two functions that give different objects are not alike."
-    one, other = behaviours([(f"class A:\n    v = {v}\ndef f(x: int): return A()", "f") for v in (1, 2)], workers=1)
+    one, other = behaviours([(f"class A:\n    v = {v}\ndef f(x: int): return A()", "f") for v in (1, 2)], runner=Runner(workers=1))
     assert one.fingerprint is None and one.outputs[0] == "<A>"
     endless, others = behaviours(
-        [(f"import itertools\ndef f(x: int): return itertools.count({v})", "f") for v in (1, 2)], workers=1
+        [(f"import itertools\ndef f(x: int): return itertools.count({v})", "f") for v in (1, 2)], runner=Runner(workers=1)
     )
     assert endless.fingerprint and endless.fingerprint != others.fingerprint
 

@@ -21,7 +21,7 @@ from ..errors import UserError
 from .answers import defines, stands, without_future
 from .extraction import LARGEST
 from .sample_files import MARK, read_given
-from ..execution.execution import FILES, PURE, Limits, Program, Verdict, library_folders, run_programs, walls
+from ..execution.execution import FILES, PURE, Limits, Program, Runner, Verdict, library_folders, walls
 from ..io_utils import dump_line, parse_json, parse_line, read_bytes, record_of
 from ..io_utils import write_bytes, write_json, write_jsonl
 from ..logging_utils import get_logger, progress as progress_bar
@@ -209,12 +209,12 @@ def prompt_name(self: Benchmark, chat: bool) -> str:
     return "chat" if chat else self.style
 
 @patch
-def runnable(self: Benchmark, workers: int = 0, store: str | Path | None = None) -> tuple["Benchmark", dict[str, str]]:
+def runnable(self: Benchmark, runner: Runner = Runner()) -> tuple["Benchmark", dict[str, str]]:
     "This benchmark without the tasks that no solution could pass on this machine, and for each of them why."
     return self, {}  # most need nothing but Python
 
 @patch
-def prepare(self: Benchmark, samples: list[dict], workers: int = 0, store: str | Path | None = None):
+def prepare(self: Benchmark, samples: list[dict], runner: Runner = Runner()):
     "Work out what judging these samples needs and no sample has a part in; most need nothing."
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #082f9608
@@ -251,9 +251,8 @@ def check(
     benchmark: Benchmark,
     samples: list[dict],          # with task_id and the benchmark's field
     checker: str = "",            # split or official; "" = the benchmark's default
-    workers: int = 0,             # 0 = one per core
+    runner: Runner = Runner(),    # its workers and store; the limits are the benchmark's
     progress: str | None = None,  # name of a progress bar; None = no bar
-    store: str | Path | None = None,  # a file that keeps verdicts
 ) -> list[dict]:                  # the samples with passed, status, detail, result, checker and sandbox
     "Judge samples."
     checker = checker or benchmark.checkers[0]
@@ -261,13 +260,13 @@ def check(
         raise UserError(f"{benchmark.set_name}: is judged by {' or '.join(benchmark.checkers)}, not by {checker!r}")
     counts, results = deque(), []
     limits = granted(benchmark.limits(checker))
-    benchmark.prepare(samples, workers, store)
+    benchmark.prepare(samples, runner)
     def programs():
         for sample in samples:
             made = benchmark.programs(benchmark.by_task[sample["task_id"]], sample, checker)
             counts.append(len(made))
             yield from made
-    verdicts = run_programs(programs(), limits, workers, store=store)
+    verdicts = runner.under(limits).run(programs())
     for sample in progress_bar(samples, progress, unit="sample") if progress else samples:
         first = next(verdicts)
         found = [first, *islice(verdicts, counts.popleft() - 1)]

@@ -16,7 +16,7 @@ from ..errors import UserError
 from .benchmark import OFFICIAL, TEXT, Benchmark, Profile, Source, check
 from .benchmark import locate, md5_of, named, parse_records, read_bytes
 from .extraction import cut, sanitize
-from ..execution.execution import LIBS, Limits, Program, Verdict, call_of
+from ..execution.execution import LIBS, Limits, Program, Runner, Verdict, call_of
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #c8f7a551
 def count_tests(
@@ -220,13 +220,12 @@ BigCodeBench.result = _result
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #08931989
 def runnable(
     benchmark: BigCodeBench,
-    workers: int = 0,                 # 0 = one per core
-    store: str | Path | None = None,  # a file that keeps verdicts
+    runner: Runner = Runner(),
     progress: str | None = None,      # name of a progress bar; None = no bar
 ) -> tuple[BigCodeBench, dict[str, str]]:  # restricted to the tasks that can be judged here; why others cannot
     "Judge the authors' own solutions, and leave out the tasks whose solution does not pass here."
     samples = [benchmark.canonical(problem) for problem in benchmark.problems]
-    rows = check(benchmark, samples, workers=workers, progress=progress, store=store)
+    rows = check(benchmark, samples, runner=runner, progress=progress)
     reasons = {row["task_id"]: reason(benchmark.by_task[row["task_id"]], row) for row in rows if not row["passed"]}
     if len(reasons) == len(rows):
         first = rows[0]["task_id"]
@@ -239,7 +238,7 @@ def runnable(
     )
     return named(left, Path(benchmark.data)), reasons
 
-BigCodeBench.runnable = lambda self, workers=0, store=None: runnable(self, workers, store, f"{self.set_name}, authors")
+BigCodeBench.runnable = lambda self, runner=Runner(): runnable(self, runner, f"{self.set_name}, authors")
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #6cd3de1b
 def modules_in(node: ast.AST) -> list[str]:

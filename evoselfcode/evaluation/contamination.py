@@ -21,7 +21,7 @@ from .extraction import fenced
 from .opened import opened, tops
 from ..constants import PASSED
 from ..execution.sandbox.codec import encode
-from ..execution.execution import Limits, Program, VerdictStore, call_of, mechanism, run_programs
+from ..execution.execution import Program, Runner, VerdictStore, call_of, mechanism
 from ..io_utils import content_id
 from ..syntax import find_function, line_feeds, lines_of, normal_form, parse
 
@@ -266,16 +266,16 @@ def taken(node: ast.FunctionDef) -> tuple[int, int]:  # fewest is -1 for one tha
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #02612891
 def recorded(
-    problems: list[Problem], limits: Limits, workers: int, store
+    problems: list[Problem], runner: Runner
 ) -> list[tuple | str]:  # whether it is quick, [arguments, answer] each, encoded; or why there are none
     "Run each reference solution under its problem's tests, and note what it was asked and what it said."
     def program(p):
         inputs = [encode(list(given)) for given in p.inputs[:64]]
         call = call_of("record", p.code, p.entry_point, p.context, p.tests, inputs, 64)
-        return Program("from harnesses.probing import record", call=call, seconds=max(limits.seconds, 5))
+        return Program("from harnesses.probing import record", call=call, seconds=max(runner.limits.seconds, 5))
     def can_be_asked(p): return p.code and p.entry_point and (p.tests or p.inputs) and not p.answers
     found, asked = {}, [(i, p) for i, p in enumerate(problems) if can_be_asked(p)]
-    for (i, _), v in zip(asked, run_programs((program(p) for _, p in asked), limits, workers, store=store)):
+    for (i, _), v in zip(asked, runner.run(program(p) for _, p in asked)):
         said = v.value if isinstance(v.value, str) else f"its solution was not run: {v.status} {v.detail}"
         found[i] = json.loads(said) if said.startswith("[") else said
     for i, p in enumerate(problems):
@@ -326,12 +326,12 @@ def _checked(pairs, functions: list[list], problems: int) -> list[list] | str:
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #f39ea2d2
 def plausible(
-    codes: list[str], calls: list, limits: Limits, workers: int, store,
+    codes: list[str], calls: list, runner: Runner,
 ) -> list[list | str]:  # per code [function, problem] each; or why it could not be asked
     "Find the functions that answer the probes of a problem."
     texts = _tables(calls)
-    kept = VerdictStore(store) if store else None
-    about = [mechanism(), content_id(texts), limits.memory_mb]
+    kept = VerdictStore(runner.store) if runner.store else None
+    about = [mechanism(), content_id(texts), runner.limits.memory_mb]
     found, left = {}, []
     for code in codes:
         functions = _fitting(code, texts)
@@ -343,7 +343,7 @@ def plausible(
         batches = [left[i:i + size] for i in range(0, len(left), size)]
         made = (_asking(batch, texts, 5.0 + size) for batch in batches)
         failed = []
-        for batch, v in zip(batches, run_programs(made, limits, workers)):
+        for batch, v in zip(batches, replace(runner, store=None).run(made)):
             if not isinstance(v.value, list) or len(v.value) != len(batch):
                 if size > 1:
                     failed += batch
@@ -425,9 +425,7 @@ def frame(
 def overlap(
     problems: list[Problem],
     rows: Iterable[dict],         # records with description and code
-    workers: int = 0,             # programs at the same time; 0 = one per core
-    store: str | Path | None = None,  # a file that keeps what functions did
-    limits: Limits = Limits(),    # of one program
+    runner: Runner = Runner(),
     kinds: tuple = KINDS,         # which ways of looking
 ) -> Report:
     "Compare training data with the problems of benchmarks, in four ways."
@@ -450,20 +448,20 @@ def overlap(
         places = {i: where for shape, where in found.items() for i in trees.get(shape, ())}
         for i, where in places.items():
             for row in its: note(row, i, AST, where, "is the same tree as", 1.0)
-    if BEHAVIOURAL in kinds: _behave(report, by_code, note, limits, workers, store)
+    if BEHAVIOURAL in kinds: _behave(report, by_code, note, runner)
     report.findings.sort(key=lambda f: (f["row"], f["benchmark"], f["task_id"], KINDS.index(f["kind"])))
     return report
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #96562534
-def _behave(report: Report, by_code: dict, note: Callable, limits: Limits, workers: int, store):
+def _behave(report: Report, by_code: dict, note: Callable, runner: Runner):
     "Look for equal behaviour: probes first, then tests."
-    calls = recorded(report.problems, limits, workers, store)
+    calls = recorded(report.problems, runner)
     report.unchecked = {(p.benchmark, p.task_id): c for p, c in zip(report.problems, calls) if isinstance(c, str)}
     codes = [code for code in by_code if code]
     asking = {code: opened(code) for code in codes}
-    pairs = dict(zip(codes, plausible([*asking.values()], calls, limits, workers, store)))
+    pairs = dict(zip(codes, plausible([*asking.values()], calls, runner)))
     report.unanswered = {row.id: pairs[code] for code in codes if isinstance(pairs[code], str) for row in by_code[code]}
     asked = [(code, *pair) for code in codes if not isinstance(pairs[code], str) for pair in pairs[code]]
     tests = (under_test(report.problems[i], calls[i], asking[code], name) for code, name, i in asked)
-    for (code, name, i), v in zip(asked, run_programs(tests, limits, workers, store=store)):
+    for (code, name, i), v in zip(asked, runner.run(tests)):
         if v.passed: [note(row, i, BEHAVIOURAL, name, "passes the tests of", 1.0) for row in by_code[code]]

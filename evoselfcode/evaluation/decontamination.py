@@ -15,7 +15,7 @@ from .contamination import Problem, overlap, problems_of, recorded
 from .humaneval import load_problems
 from .suite import open_benchmark
 from ..execution.behaviour import behaviours
-from ..execution.execution import limits_of
+from ..execution.execution import runner_of
 from ..io_utils import content_id
 from ..logging_utils import get_logger
 
@@ -54,12 +54,11 @@ def tell(states: dict[str, str]):
 # %% ../../nbs/evaluation/45_decontamination.ipynb #bdc89894
 class Gate:
     "Keep the problems of a configuration's benchmarks out of training."
-    def __init__(self, config: Config, store: str | Path | None = None):
-        self.config, self.store = config, store
-        self.limits = limits_of(config.execution)
+    def __init__(self, config: Config):
+        self.config, self.runner = config, runner_of(config)
         problems, self.states = gate_problems(config)
         self.splits, self.others = ([p for p in problems if (p.benchmark == "pocket") == own] for own in (True, False))
-        calls = recorded(self.others, self.limits, config.execution.workers, store) if self.others else []
+        calls = recorded(self.others, self.runner) if self.others else []
         for name, n in Counter(p.benchmark for p, c in zip(self.others, calls) if isinstance(c, str)).items():
             self.states[name] += f", {n} of them by text and tree alone"
         if "contamination" not in config.filter.gates:
@@ -79,15 +78,14 @@ def _gate_fingerprints(self: Gate) -> set[str]:
     "Fingerprint the behaviour of the study's own problems, once."
     if not hasattr(self, "_fingerprints"):
         functions = [(p.code, p.entry_point) for p in self.splits]
-        workers = self.config.execution.workers
-        found = behaviours(functions, self.config.filter.inputs, self.limits, workers, self.store)
+        found = behaviours(functions, self.config.filter.inputs, self.runner)
         self._fingerprints = {b.fingerprint for b in found if b.fingerprint}
     return self._fingerprints
 
 def _gate_reasons(self: Gate, rows: list[dict]) -> dict[str, str]:  # id of a row: why it may not be trained on
     "Compare rows with the problems of all other benchmarks."
     if not self.others: return {}
-    found = overlap(self.others, rows, self.config.execution.workers, self.store, self.limits)
+    found = overlap(self.others, rows, self.runner)
     return {rows[i]["id"]: why for i, why in found.offenders.items()}
 
 Gate.fingerprints, Gate.reasons = _gate_fingerprints, _gate_reasons

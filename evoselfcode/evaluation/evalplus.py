@@ -16,7 +16,7 @@ from ..errors import UserError
 from .benchmark import LISTS, NUMBER, OFFICIAL, SPLIT, TEXT, Benchmark, Profile, Source
 from .benchmark import locate, md5_of, named, parse_records, read_bytes
 from .extraction import cut, sanitize
-from ..execution.execution import Limits, Program, Verdict, call_of, library_folders, run_programs
+from ..execution.execution import Limits, Program, Runner, Verdict, call_of, library_folders
 from ..execution.sandbox.harnesses.evalplus import FAIL, GRACE, LATE, PASS, WHOLE
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #84e717dd
@@ -110,13 +110,13 @@ def case_of(self: EvalPlus, problem: dict, which: str, **more) -> str:  # JSON
                  inputs=json.dumps(problem[f"{which}_input"]), least=self.profile.seconds, forgets=forgets, **more)
     return json.dumps(told)
 
-def prepare(self: EvalPlus, samples: list[dict], workers: int = 0, store: str | Path | None = None):
+def prepare(self: EvalPlus, samples: list[dict], runner: Runner = Runner()):
     "Ask the reference solutions what is expected; of an answer that did not come, the judge will ask again."
     tasks = dict.fromkeys(sample["task_id"] for sample in samples)
     wanted = [(task, which) for task in tasks for which in SETS if (task, which) not in self.known]
     asking = [Program("from harnesses.evalplus import expect", call=call_of("expect"), seconds=PATIENCE,
                       data=self.case_of(self.by_task[task], which)) for task, which in wanted]
-    answers = run_programs(asking, replace(self.limits(SPLIT), libraries=False), workers, store=store)
+    answers = runner.under(replace(self.limits(SPLIT), libraries=False)).run(asking)
     for key, answer in zip(wanted, answers): self.known[key] = answer.value if answer.passed else None
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #510cd62f

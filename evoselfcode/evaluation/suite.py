@@ -25,7 +25,7 @@ from .extraction import code_block, sanitize
 from .humaneval import HumanEval, load_humaneval, load_problems, per_problem, problem_batches
 from .humaneval import summarise
 from .passk import paired_bootstrap
-from ..execution.execution import VerdictStore
+from ..execution.execution import Runner, VerdictStore, runner_of
 from ..stages import batch_seed, finished, run_batches
 from ..io_utils import content_id, read_jsonl, write_bytes, write_json, write_jsonl
 
@@ -143,8 +143,7 @@ def judge(
     results, start = {}, time.perf_counter()
     for checker in checkers:
         results[checker] = check(
-            benchmark, samples, checker, config.execution.workers, f"{benchmark.set_name}, {checker}",
-            config.path("data/eval/verdicts.sqlite"),
+            benchmark, samples, checker, runner_of(config), f"{benchmark.set_name}, {checker}"
         )
     return summary_of(benchmark, results, config, time.perf_counter() - start), results
 
@@ -206,7 +205,7 @@ def evaluate(
 ) -> dict:                    # the summary, with `folder`
     "Evaluate a model, or given samples, on one benchmark."
     sampling = sampling_of(benchmark, config, samples)
-    benchmark, left_out = benchmark.runnable(config.execution.workers, config.path("data/eval/verdicts.sqlite"))
+    benchmark, left_out = benchmark.runnable(runner_of(config))
     if samples is not None: samples = [s for s in samples if s["task_id"] in benchmark.by_task]
     mark = content_id(model, benchmark.set_name, benchmark.profile.name, benchmark.problems, sampling)
     folder = folder / f"{benchmark.key or 'own'}-{mark}"
@@ -244,7 +243,7 @@ def run_suite(
     loaded, summaries = [], []
     if (samples or export) and len(names) > 1: raise UserError("--samples and --export go with one benchmark")
     if extract and not samples: raise UserError("--extract goes with --samples; for a model there is benchmark.chat")
-    if config.execution.recheck: VerdictStore(config.path("data/eval/verdicts.sqlite")).forget_timeouts()
+    if config.execution.recheck: VerdictStore(runner_of(config).store).forget_timeouts()
     path = "" if samples else resolve_checkpoint(config, checkpoint)
     def engine(): return loaded[0] if loaded else loaded.append(open_engine(path, config)) or loaded[0]
     for name in names:
@@ -324,8 +323,7 @@ def newly_solved(
     benchmark: Benchmark,
     before: list[dict],   # results of the earlier round, with `text`
     after: list[dict],    # of the later one
-    workers: int = 0,
-    store: str | Path | None = None,
+    runner: Runner = Runner(),
 ) -> dict[str, str]:      # task: format | logic
     "Say of each newly solved problem whether only its form was missing before."
     solved = lambda rows: {r["task_id"] for r in rows if r["passed"]}
@@ -335,7 +333,7 @@ def newly_solved(
         if row["task_id"] not in gained: continue
         sample = {k: row[k] for k in ("task_id", benchmark.field, "text") if k in row}
         tried += anew(benchmark, benchmark.by_task[row["task_id"]], sample)
-    found = solved(check(benchmark, tried, benchmark.checkers[0], workers, store=store)) if tried else set()
+    found = solved(check(benchmark, tried, benchmark.checkers[0], runner)) if tried else set()
     return {task: "format" if task in found else "logic" for task in benchmark.by_task if task in gained}
 
 # %% ../../nbs/evaluation/44_suite.ipynb #fe5efffd
@@ -347,5 +345,5 @@ def against(
     if set(a) != set(b):
         raise UserError(f"{benchmark.set_name}: the two rounds cover different problems and cannot be compared")
     d = paired_bootstrap(list(a.values()), [b[t] for t in a], config.evaluation.bootstrap, config.seed)
-    kinds = newly_solved(benchmark, before, after, config.execution.workers, config.path("data/eval/verdicts.sqlite"))
+    kinds = newly_solved(benchmark, before, after, runner_of(config))
     return d._asdict() | dict(newly_solved=kinds)

@@ -15,11 +15,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from pathlib import Path
 import numpy as np
 from ..constants import FAILED, MEMORY, PASSED, TIMEOUT
 from .sandbox.codec import encode
-from .execution import Limits, _answers, _job
+from .execution import Runner, _answers, _job
 
 # %% ../../nbs/execution/26_behaviour.ipynb #28569930
 SIMPLE = ("int", "float", "str", "bool", "None")
@@ -249,9 +248,7 @@ def _describe(plan: list[tuple[str, ...]], first: dict, second: dict) -> Behavio
 def behaviours(
     functions: Iterable[tuple[str, str]],  # (code, name of the function in it)
     n_inputs: int = 16,                    # inputs for each
-    limits: Limits = Limits(),             # for one function on all its inputs
-    workers: int = 0,                      # workers at the same time; 0 = one for each core
-    store: str | Path | None = None,       # a file that keeps answers, so that nothing is run twice
+    runner: Runner = Runner(),             # its limits are for one function on all its inputs
 ) -> list[Behaviour]:                      # one for each function, in order
     "Run each function on the inputs for its types and describe what it does."
     functions = [tuple(f) for f in functions]
@@ -259,9 +256,9 @@ def behaviours(
     def jobs():
         for (code, entry), plan in plans.items():
             if isinstance(plan, Behaviour): continue
-            asked = dict(entry=entry, cases=[_packed(t, n_inputs) for t in plan], seconds=limits.seconds / 20)
-            for lane in (0, 1): yield lane, _job(limits, code, observe=asked, seed=lane)
-    with closing(_answers(jobs(), limits, workers, lanes=2, store=store)) as answers:
+            asked = dict(entry=entry, cases=[_packed(t, n_inputs) for t in plan], seconds=runner.limits.seconds / 20)
+            for lane in (0, 1): yield lane, _job(runner.limits, code, observe=asked, seed=lane)
+    with closing(_answers(jobs(), runner, lanes=2)) as answers:
         found = {}
         for f, p in plans.items():
             found[f] = p if isinstance(p, Behaviour) else _describe(p, next(answers), next(answers))

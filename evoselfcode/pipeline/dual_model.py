@@ -9,7 +9,7 @@ __all__ = ['not_a_description', 'describe', 'anonymous_head', 'round_trip', 'kee
 import re
 from ..config import Dual, Sampling
 from ..constants import PASSED
-from ..execution.execution import Limits
+from ..execution.execution import Runner
 from ..execution.behaviour import behaviours
 from ..io_utils import content_id
 from ..prompts import CODE_STOPS, c2d_prompt, cut_code, d2c_prompt
@@ -69,10 +69,8 @@ def round_trip(
     sampling: Sampling = Sampling(),
     seed: int = 0,  # of this batch
     inputs: int = 16,
-    limits: Limits | None = None,
-    workers: int = 0,
+    runner: Runner = Runner(),
     benchmark: set[str] = frozenset(),  # behaviour fingerprints of the benchmark problems
-    store: str | None = None,  # a file that keeps what functions did
     overlaps: dict[str, str] | None = None,  # id of a pair that overlaps with another benchmark: how
 ) -> list[dict]:  # pairs with scores.round_trip, dropped_by and reason
     "Judge descriptions by whether D2C gets the code's behaviour back from them"
@@ -83,7 +81,7 @@ def round_trip(
     programs = [(p["code"], p["entry_point"]) for p in described]
     programs += [(c, defined_function(c)) for codes in back.values() for c in codes]
     programs = list(dict.fromkeys(programs))
-    did = behaviours(programs, n_inputs=inputs, limits=limits or Limits(), workers=workers, store=store)
+    did = behaviours(programs, inputs, runner)
     found = {code: behaviour for (code, _), behaviour in zip(programs, did)}
     def outcome(pair, question, why):
         copies, overlap = [found[c] for c in back.get(question, [])], (overlaps or {}).get(pair["id"])

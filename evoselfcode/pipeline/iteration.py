@@ -52,10 +52,7 @@ def names(self: Study) -> list[dict]:
 def score_batch(self: Study, records: list[dict]) -> list[dict]:
     "Score programs by the base model and by what they do"
     if not records: return []
-    config = self.config
-    return scoring.score(
-        self.engine("base"), records, config.filter.inputs, self.limits, config.execution.workers, self.store
-    )
+    return scoring.score(self.engine("base"), records, self.config.filter.inputs, self.runner)
 
 @patch
 def gate_batch(self: Study, scored: list[dict]) -> list[dict]:
@@ -164,8 +161,8 @@ def round_trip(self: Study, name: str, codes: list[dict], n: int, source: str) -
         return dual_model.describe(self.engine("c2d"), batch, n, config.sampling, seed, self.iteration, source)
     def check(batch, seed):
         judged = dual_model.round_trip(
-            self.engine("d2c"), batch, config.dual, config.sampling, seed, config.filter.inputs, self.limits,
-            config.execution.workers, self.gate.fingerprints(), self.store, self.gate.reasons(batch),
+            self.engine("d2c"), batch, config.dual, config.sampling, seed, config.filter.inputs, self.runner,
+            self.gate.fingerprints(), self.gate.reasons(batch),
         )
         return dual_model.keep_distinct(judged)
     described = self.stage(f"{name}_described", codes, 128, describe, sampled, ("c2d",))
@@ -303,10 +300,8 @@ def precision(self: Study) -> dict:
     known = [c for c in selected if c["description"] in truth]
     if not known: return {}
     codes = list(dict.fromkeys(truth[c["description"]] for c in known))
-    found = behaviours(
-        [(code, defined_function(code)) for code in codes], n_inputs=self.config.filter.inputs, limits=self.limits,
-        workers=self.config.execution.workers, store=self.store,
-    )
+    functions = [(code, defined_function(code)) for code in codes]
+    found = behaviours(functions, self.config.filter.inputs, self.runner)
     wanted = {code: b.fingerprint for code, b in zip(codes, found)}
     def is_right(c):
         fingerprint = c["behaviour"]["fingerprint"]

@@ -8,7 +8,7 @@ __all__ = ['base_perplexity', 'behaviour_columns', 'score', 'group_agreement']
 # %% ../../nbs/pipeline/51_scoring.ipynb #a665c2bb
 import numpy as np
 from ..execution.behaviour import behaviours
-from ..execution.execution import Limits
+from ..execution.execution import Runner
 from ..prompts import d2c_prompt
 
 # %% ../../nbs/pipeline/51_scoring.ipynb #b4110c51
@@ -23,13 +23,11 @@ def base_perplexity(
 def behaviour_columns(
     records: list[dict],  # code, entry_point
     inputs: int = 16,  # generated inputs per function
-    limits: Limits | None = None,
-    workers: int = 0,  # 0 = one per core
-    store: str | None = None,  # a file that keeps what functions did
+    runner: Runner = Runner(),
 ) -> list[dict]:  # status, fingerprint, errors, deterministic, detail
     "Run each record's function on generated inputs"
     programs = [(r["code"], r["entry_point"]) for r in records]
-    found = behaviours(programs, n_inputs=inputs, limits=limits or Limits(), workers=workers, store=store)
+    found = behaviours(programs, inputs, runner)
     columns = ("status", "fingerprint", "errors", "deterministic", "detail")
     return [{name: getattr(b, name) for name in columns} for b in found]
 
@@ -38,13 +36,11 @@ def score(
     base,  # the frozen base model
     candidates: list[dict],  # all candidates of one or more descriptions
     inputs: int = 16,
-    limits: Limits | None = None,
-    workers: int = 0,
-    store: str | None = None,
+    runner: Runner = Runner(),
 ) -> list[dict]:  # candidates with scores and behaviour
     "Add scores and behaviour to candidates"
     perplexity = base_perplexity(base, candidates)
-    behaviour = behaviour_columns(candidates, inputs, limits, workers, store)
+    behaviour = behaviour_columns(candidates, inputs, runner)
     share = group_agreement([c["parents"][0] for c in candidates], [b["fingerprint"] for b in behaviour])
     return [c | dict(scores=dict(perplexity=round(float(p), 4), agreement=round(float(a), 4)), behaviour=b)
             for c, p, a, b in zip(candidates, perplexity, share, behaviour)]

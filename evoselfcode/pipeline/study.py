@@ -18,7 +18,7 @@ from ..engine.remote import engine_fingerprint, open_engine
 from ..errors import UserError
 from ..evaluation import humaneval
 from ..evaluation.decontamination import Gate
-from ..execution.execution import limits_of
+from ..execution.execution import runner_of
 from ..inputs import read_inputs
 from ..io_utils import content_id, read_json, write_bytes
 from ..stages import batch_seed, difference, made_of, meta_path, run_batches, run_lock
@@ -53,8 +53,7 @@ class Study:
         self.checkpoints = config.checkpoint_folder()
         self.folder = self.run / f"iter-{iteration:03d}"
         self.models = self.checkpoints / f"iter-{iteration:03d}"
-        self.limits = limits_of(config.execution)
-        self.store = config.path("data/eval/verdicts.sqlite")
+        self.runner = runner_of(config)
         self.check()
         if work: self._begin()
 
@@ -197,7 +196,7 @@ def problem_file(config: Config, split: str) -> Path:
 @patch(as_prop=True)
 def gate(self: Study) -> Gate:
     "What keeps benchmark problems out of training"
-    if not hasattr(self, "_gate"): self._gate = Gate(self.config, self.store)
+    if not hasattr(self, "_gate"): self._gate = Gate(self.config)
     return self._gate
 
 # %% ../../nbs/pipeline/56_study.ipynb #8e655708

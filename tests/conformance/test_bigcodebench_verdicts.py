@@ -11,6 +11,7 @@ import pytest
 
 from evoselfcode.evaluation.benchmark import check, read_samples
 from evoselfcode.evaluation.bigcodebench import CURRENT, BigCodeBench, assembled, runnable
+from evoselfcode.execution.execution import Runner
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "benchmarks"
 pytestmark = [
@@ -64,7 +65,7 @@ def part_of(bench: BigCodeBench) -> BigCodeBench:
 def test_the_authors_solutions_pass():
     bench = part_of(BigCodeBench.load([FOLDER], profile=PATIENT))
     assert len(bench.problems) == 300
-    here, reasons = runnable(bench, workers=3)
+    here, reasons = runnable(bench, runner=Runner(workers=3))
     kinds = {task: why.partition(":")[0] for task, why in reasons.items()}
     assert kinds == dict.fromkeys(NETWORK, "needs-network"), reasons
     assert here.set_name == "bigcodebench[complete, full-300, 297 runnable here]"
@@ -96,7 +97,8 @@ def test_verdicts_are_those_recorded():
         full = BigCodeBench.load([FOLDER], kind, "hard", profile=replace(CURRENT, seconds=seconds))
         bench = part_of(full)
         samples = read_samples(FOLDER / "verdicts" / "bcb" / f"acecoder-ckpt200__hard-{kind}.jsonl.gz", full)
-        for row in check(bench, slow_first(s for s in samples if s["task_id"] in bench.by_task), workers=3):
+        asked = slow_first(s for s in samples if s["task_id"] in bench.by_task)
+        for row in check(bench, asked, runner=Runner(workers=3)):
             there = recorded(kind)[row["task_id"]][0]
             seen += 1
             if row["task_id"] in BY_CHANCE: continue

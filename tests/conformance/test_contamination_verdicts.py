@@ -6,6 +6,7 @@ import pytest
 
 from evoselfcode.evaluation.benchmark import parse_records, read_bytes
 from evoselfcode.evaluation.contamination import AST, BEHAVIOURAL, EXACT, TEN_GRAM, overlap, problems_of
+from evoselfcode.execution.execution import Runner
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "benchmarks"
 pytestmark = [pytest.mark.conformance, pytest.mark.skipif(not FOLDER.is_dir(), reason=f"{FOLDER} is not there")]
@@ -31,14 +32,14 @@ def found(report, kind): return {f["task_id"] for f in report.findings if f["kin
 
 
 def test_planted_solutions_of_humaneval_are_found(humaneval, tmp_path):
-    report = overlap(humaneval, planted(humaneval), 2, tmp_path / "store.sqlite")
+    report = overlap(humaneval, planted(humaneval), Runner(workers=2, store=tmp_path / "store.sqlite"))
     assert len(found(report, BEHAVIOURAL)) == 164 and len(found(report, AST)) == 164
     assert not report.unchecked and not report.unanswered
 
 
 def test_planted_solutions_of_mbpp_are_found(tmp_path):
     every = problems("mbpp/sanitized-mbpp.json", "mbpp")
-    report = overlap(every, planted(every), 2, tmp_path / "store.sqlite")
+    report = overlap(every, planted(every), Runner(workers=2, store=tmp_path / "store.sqlite"))
     # their tests ask for a match object, which is no data
     assert sorted(task for _, task in report.unchecked) == ["737", "787", "794"]
     assert len(found(report, BEHAVIOURAL)) >= 422  # of 424; on a busy machine one or two run out of time
@@ -50,7 +51,7 @@ def test_the_pocket_data_hold_no_copy_of_humaneval(humaneval, root, tmp_path):
         for name in ("seed_pairs", "descriptions", "unlabelled_code")
         for r in parse_records(read_bytes(root / f"data/raw/{name}.jsonl"), name)
     ]
-    report = overlap(humaneval, rows, 2, tmp_path / "store.sqlite")
+    report = overlap(humaneval, rows, Runner(workers=2, store=tmp_path / "store.sqlite"))
     assert report.counts[EXACT] == report.counts[TEN_GRAM] == 0 and not report.unanswered
     assert {f["task_id"] for f in report.findings} <= TRIVIAL  # the same behaviour, of functions of one line
     assert len({f["row"] for f in report.findings}) < 0.02 * len(rows)

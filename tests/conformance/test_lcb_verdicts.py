@@ -8,6 +8,7 @@ import pytest
 
 from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, check, read_samples
 from evoselfcode.evaluation.lcb import fenced, load
+from evoselfcode.execution.execution import Runner
 
 FOLDER = Path(__file__).resolve().parents[3]/"shared"/"benchmarks"
 VERDICTS = FOLDER/"verdicts"/"lcb"
@@ -42,11 +43,12 @@ def judge(name, checker, samples, unlike):
     """Results; those that ran out of time and shall not have are judged again, alone and with four times as much: a
     busy machine is no difference."""
     benchmark = load([VERDICTS], "lcb_v5_reconstructed.jsonl.gz", profile=name)
-    rows = check(benchmark, samples, checker, workers=2)
+    rows = check(benchmark, samples, checker, runner=Runner(workers=2))
     late = [i for i, row in enumerate(rows) if row["status"] == "timeout" and unlike(row)]
     assert len(late) <= 10, [rows[i]["task_id"] for i in late]
     benchmark.profile = replace(benchmark.profile, seconds=4 * benchmark.profile.seconds)
-    for i, again in zip(late, check(benchmark, [samples[i] for i in late], checker, workers=1) if late else []):
+    alone = Runner(workers=1)
+    for i, again in zip(late, check(benchmark, [samples[i] for i in late], checker, alone) if late else []):
         rows[i] = again
     return rows
 
@@ -90,7 +92,8 @@ def test_the_genuine_record_is_read():
     (problem,) = genuine.problems
     good = "for _ in range(int(input())): print('NO' if input() in ('bca', 'cab') else 'YES')"
     for checker in genuine.checkers:
-        assert check(genuine, [dict(task_id="1873_A", solution=good)], checker, workers=1)[0]["result"] == [True] * 5
+        row, = check(genuine, [dict(task_id="1873_A", solution=good)], checker, runner=Runner(workers=1))
+        assert row["result"] == [True] * 5
     assert genuine.prompt(problem).count("### Question\n") == 2
 
 
