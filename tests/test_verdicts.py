@@ -1060,10 +1060,12 @@ def test_a_program_does_not_write_its_own_fingerprint(forge):
 
 def test_what_is_no_data_has_no_fingerprint():
     "Two functions that give different objects are not alike."
-    one, other = behaviours([(f"class A:\n    v = {v}\ndef f(x: int): return A()", "f") for v in (1, 2)], runner=Runner(workers=1))
+    made = [(f"class A:\n    v = {v}\ndef f(x: int): return A()", "f") for v in (1, 2)]
+    one, other = behaviours(made, runner=Runner(workers=1))
     assert one.fingerprint is None and one.outputs[0] == "<A>"
     endless, others = behaviours(
-        [(f"import itertools\ndef f(x: int): return itertools.count({v})", "f") for v in (1, 2)], runner=Runner(workers=1)
+        [(f"import itertools\ndef f(x: int): return itertools.count({v})", "f") for v in (1, 2)],
+        runner=Runner(workers=1),
     )
     assert endless.fingerprint and endless.fingerprint != others.fingerprint
 
