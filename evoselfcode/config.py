@@ -151,6 +151,7 @@ class Train:
     lora_rslora: bool = False                            # scale by alpha / sqrt(rank) in place of alpha / rank
     start: str = key("base", choices=("base", "previous"))  # each round trains from the base model, or goes on
     save_steps: int = key(0, low=0)                      # steps between checkpoints to resume from; 0 = none
+    launch: str = ""  # starts each training as processes of its own: accelerate launch --num_processes {n}; "" = none
 
 # %% ../nbs/03_config.ipynb #d5195c5c
 @dataclass

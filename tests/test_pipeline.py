@@ -382,12 +382,12 @@ def trip_at(step: int):
     return Trip()
 
 
-@pytest.mark.parametrize("save_steps", [0, 4])
+@pytest.mark.parametrize("save_steps", [0, 3, 4])  # an epoch has four steps
 def test_a_training_that_broke_off_ends_with_the_same_weights(pairs, tmp_path, monkeypatch, save_steps):
     settings = Train(**FULL, min_steps=10, epochs=1, batch_size=4, save_steps=save_steps)
     whole = train_sft.progress_callback
     train_sft.train(rows(pairs[:16]), tmp_path / "whole", "pocket", settings, 1, device="cpu")
-    monkeypatch.setattr(train_sft, "progress_callback", lambda *_: trip_at(6))
+    monkeypatch.setattr(train_sft, "progress_callback", lambda *_: trip_at(7))
     with pytest.raises(KeyboardInterrupt):
         train_sft.train(rows(pairs[:16]), tmp_path / "broken", "pocket", settings, 1, device="cpu")
     assert not (tmp_path / "broken").exists()

@@ -63,7 +63,8 @@ class Study:
 # settings that a run may change on its way
 FREE = (
     "iterate.", "select.most", "paths.", "threads", "device", "execution.workers", "server.",
-    *(f"train_{direction}.{key}" for direction in ("d2c", "c2d") for key in ("micro_batch", "gradient_checkpointing")),
+    *(f"train_{direction}.{key}" for direction in ("d2c", "c2d")
+      for key in ("micro_batch", "gradient_checkpointing", "launch")),
 )
 
 @patch

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['HEAVIEST', 'LARGE', 'FAST', 'MEMORY', 'd2c_rows', 'c2d_rows', 'tokenise', 'weight_in', 'fitted', 'show_mask',
            'half_precision', 'weights_for', 'training_arguments', 'progress_callback', 'trainable', 'as_today', 'train',
-           'model_card']
+           'learn', 'learn_job', 'model_card']
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #2a6b4056
 import errno, math, os, shutil, time
@@ -17,8 +17,10 @@ from ..errors import UserError
 from ..engine.loading import load, model_folder, pick_device, prompt_ids, quiet, training_record
 from ..io_utils import REASONS, content_id, read_json, write_bytes, write_json
 from ..logging_utils import get_logger, progress
-from .fitting import CHUNK, chunks_agree, recompute, rows_at_a_time, sum_in_forward
-from .fitting import trainer_in_parts, vocabulary_of
+from .fitting import CHUNK, MemoryFull, chunks_agree, last_checkpoint, recompute, rows_at_a_time
+from .fitting import sum_in_forward
+from .fitting import trainer_in_order, trainer_in_parts, vocabulary_of
+from .launching import FAILED, RESULT, launched, own_device, place, step_callback
 from ..prompts import c2d_prompt, d2c_prompt
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #02e2c8eb
@@ -107,6 +109,7 @@ def training_arguments(settings: Train, folder: Path, n_rows: int, seed: int, de
         train_sampling_strategy="group_by_length", remove_unused_columns=False,
         save_strategy="steps" if settings.save_steps else "no", save_steps=settings.save_steps or 500,
         save_total_limit=1, logging_steps=10, report_to=[], disable_tqdm=True, use_cpu=device.type == "cpu",
+        ddp_backend="gloo" if device.type == "cpu" and place()[1] > 1 else None,
         bf16=half == "bfloat16", fp16=half == "float16", dataloader_pin_memory=device.type == "cuda",
         **dict(optim="adamw_bnb_8bit") if settings.optimizer == "adamw_8bit" else {},
     )
@@ -138,7 +141,8 @@ def trainable(model, settings: Train):
     except ValueError as error: raise UserError(f"train: lora_targets={settings.lora_targets}: {error}") from None
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #399ed54c
-MEMORY = ("micro_batch", "gradient_checkpointing")  # settings that change what a training takes, not what it gives
+# settings that change what a training takes, not what it gives
+MEMORY = ("micro_batch", "gradient_checkpointing", "launch")
 
 def as_today(made_from: dict) -> dict:
     "Read what an earlier version noted of a training: settings that it did not know had the value that they have now."
@@ -201,14 +205,15 @@ def _in_parts(wrapped, model, longest: int, examples: list[dict], settings: Trai
     chunked, weighted = chunks_agree(model), any(example["weights"] != 1 for example in examples)
     if weighted and not chunked:
         raise UserError(f"{note}: rows with weights need a model that leaves its logits as its output layer gives them")
-    size, how = settings.batch_size, settings.gradient_checkpointing
+    processes = place()[1]
+    size, how = -(-settings.batch_size // processes), settings.gradient_checkpointing
     if settings.micro_batch == "auto": rows, told = rows_at_a_time(wrapped, longest, size, how, chunked)
     else:
         rows = min(int(settings.micro_batch), size)
         told = f"{rows} of {size} rows at a time, as micro_batch says"
         if how == "on": recompute(wrapped, True)
     logits = size * longest * vocabulary_of(model)
-    if rows == size and logits <= CHUNK and not weighted: return rows, False
+    if rows == size and logits <= CHUNK and not weighted and processes == 1: return rows, False
     get_logger("train").info(f"{note}: {told}")
     sum_in_forward(model, chunked)
     return rows, True
@@ -216,7 +221,7 @@ def _in_parts(wrapped, model, longest: int, examples: list[dict], settings: Trai
 # %% ../../nbs/pipeline/54_train_sft.ipynb #6b1565ab
 def _trainer(model, tokenizer, examples: list[dict], settings: Train, folder: Path, seed: int, note: str):
     "Set up transformers' Trainer, with our progress bar in place of its prints"
-    from transformers import DataCollatorForSeq2Seq, Trainer
+    from transformers import DataCollatorForSeq2Seq
     from transformers.trainer_callback import PrinterCallback
     if model.device.type == "cuda":
         import torch
@@ -228,11 +233,11 @@ def _trainer(model, tokenizer, examples: list[dict], settings: Train, folder: Pa
     rows, in_parts = _in_parts(wrapped, model, longest, examples, settings, note)
     columns = ("input_ids", "labels", "weights") if in_parts else ("input_ids", "labels")
     examples = [{name: example[name] for name in columns} for example in examples]
-    kind = trainer_in_parts() if in_parts else Trainer
+    kind, steps = trainer_in_parts() if in_parts else trainer_in_order(), arguments.max_steps
     trainer = kind(
         wrapped, arguments, train_dataset=examples,
         data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-100),
-        callbacks=[progress_callback(arguments.max_steps, note)],
+        callbacks=[step_callback(steps, folder) if settings.launch else progress_callback(steps, note)],
     )
     if in_parts: trainer.at_once, trainer.note = rows, note
     trainer.remove_callback(PrinterCallback)
@@ -241,37 +246,60 @@ def _trainer(model, tokenizer, examples: list[dict], settings: Train, folder: Pa
 # %% ../../nbs/pipeline/54_train_sft.ipynb #557402ef
 def _fit(rows, folder, base, settings, seed, note, device, made_from) -> dict:
     "Train in `folder`, which the caller moves into place"
-    from transformers import set_seed
-    from transformers.trainer_utils import get_last_checkpoint
     start = time.perf_counter()
     started = folder / "started.json"
     if not (settings.save_steps and started.exists() and as_today(read_json(started)) == made_from):
         shutil.rmtree(folder, ignore_errors=True)
     write_json(started, made_from)
+    job = dict(rows=rows, base=base, settings=asdict(settings), seed=seed, note=note, device=device)
+    found = launched(settings.launch, folder, job) if settings.launch else learn(folder, **job)
+    shutil.rmtree(folder / "trainer", ignore_errors=True)
+    started.unlink()
+    write_bytes(folder / "README.md", model_card(note, base, settings, seed, found["summary"]).encode())
+    took = round(time.perf_counter() - start, 1)
+    write_json(folder / "training.json", dict(made_from=made_from, summary=found["summary"], seconds=took) | found)
+    return found["summary"]
+
+# %% ../../nbs/pipeline/54_train_sft.ipynb #64d6b2b8
+def learn(
+    folder: Path, rows: list[dict], base: str, settings: dict, seed: int, note: str, device: str
+) -> dict:  # summary, and curve: [step, loss] each
+    "Train, in one process or as one of several, and save the weights"
+    from transformers import set_seed
+    settings = Train(**settings)
     set_seed(seed)
-    model, tokenizer = weights_for(base, settings, device)
+    model, tokenizer = weights_for(base, settings, own_device(device))
     examples, cut, left_out = _examples(rows, tokenizer, settings, note)
     trainer = _trainer(model, tokenizer, examples, settings, folder, seed, note)
-    last = get_last_checkpoint(folder / "trainer") if settings.save_steps and (folder / "trainer").exists() else None
-    result = trainer.train(resume_from_checkpoint=last)
+    last = last_checkpoint(folder / "trainer") if settings.save_steps else None
+    result = trainer.train(resume_from_checkpoint=last and str(last))
+    if trainer.is_world_process_zero(): _save(trainer.model, tokenizer, folder, base, settings)
     summary = dict(
         steps=result.global_step, loss=round(result.training_loss, 4), rows=len(examples), cut=cut, left_out=left_out,
         tokens=sum(l != -100 for e in examples for l in e["labels"]),
     )
-    trained = trainer.model
+    curve = [[row["step"], round(float(row["loss"]), 4)] for row in trainer.state.log_history if "loss" in row]
+    return dict(summary=summary, curve=curve)
+
+def _save(trained, tokenizer, folder: Path, base: str, settings: Train):
+    "Save a trained model as a Hugging Face folder"
     # an adapter names one base; one that was trained on another adapter is saved with both, as a whole model
     if settings.method == "lora" and (model_folder(base) / "adapter_config.json").is_file():
         trained = trained.merge_and_unload()
     with quiet():
         trained.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-    shutil.rmtree(folder / "trainer", ignore_errors=True)
-    started.unlink()
-    write_bytes(folder / "README.md", model_card(note, base, settings, seed, summary).encode())
-    took = round(time.perf_counter() - start, 1)
-    curve = [[row["step"], round(float(row["loss"]), 4)] for row in trainer.state.log_history if "loss" in row]
-    write_json(folder / "training.json", dict(made_from=made_from, summary=summary, seconds=took, curve=curve))
-    return summary
+
+# %% ../../nbs/pipeline/54_train_sft.ipynb #27146b36
+def learn_job(path: str):
+    "Do the part of one process in a training that `launching` started; the first one writes the result."
+    folder = Path(path).parent
+    try: found = learn(folder, **read_json(Path(path)))
+    except UserError as error: told = dict(told=str(error))
+    except MemoryFull as error: told = dict(rows=error.rows)
+    else: return write_json(folder / RESULT, found) if place()[0] == 0 else None
+    write_json(folder / FAILED, told)
+    raise SystemExit(1)
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #4c827f01
 def model_card(note: str, base: str, settings: Train, seed: int, summary: dict) -> str:
