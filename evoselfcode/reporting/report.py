@@ -440,13 +440,7 @@ def commit(
     except (OSError, subprocess.TimeoutExpired): return ""
     return named.replace("-dirty", ", with changes")
 
-# %% ../../nbs/reporting/73_report.ipynb #01bd83b1
-def hardware() -> str:
-    "Name this machine's processor and GPUs."
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{cores} cores of {_processor()}, {_gpus() or 'no NVIDIA GPU'}"
-
-
+# %% ../../nbs/reporting/73_report.ipynb #2da62439
 def _processor() -> str:
     "Name the processor."
     try: lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -454,7 +448,7 @@ def _processor() -> str:
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.processor() or platform.machine())
 
-
+# %% ../../nbs/reporting/73_report.ipynb #67a3e2e1
 def _gpus() -> str:
     "Name NVIDIA's GPUs; the driver is asked, since a context of this process on the GPU would take memory there."
     ask = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
@@ -462,6 +456,12 @@ def _gpus() -> str:
     except (OSError, subprocess.TimeoutExpired): return ""
     names = Counter(found.stdout.split("\n") if not found.returncode else ())
     return ", ".join(f"{n} × {name}" for name, n in names.items() if name)
+
+# %% ../../nbs/reporting/73_report.ipynb #01bd83b1
+def hardware() -> str:
+    "Name this machine's processor and GPUs."
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{cores} cores of {_processor()}, {_gpus() or 'no NVIDIA GPU'}"
 
 # %% ../../nbs/reporting/73_report.ipynb #2bd6c090
 def masthead(*runs: Run) -> Facts:
