@@ -10,7 +10,7 @@ __all__ = ['app', 'datagen', 'pipeline', 'evaluate', 'pocket', 'Version', 'Confi
            'eval_all', 'why', 'init', 'doctor', 'runs', 'settings', 'build_data', 'build_model', 'main']
 
 # %% ../nbs/75_cli.ipynb #89eed087
-import re, sys
+import os, re, shlex, sys
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Optional
@@ -351,6 +351,7 @@ def build_model(
 # %% ../nbs/75_cli.ipynb #47191a0b
 def main():
     "Run the command line; turn a user's mistake into one line"
+    os.environ["EVOSELFCODE_COMMAND"] = shlex.join(["evoselfcode", *sys.argv[1:]])  # for reports
     try: app()
     except UserError as error: line, code = f"error: {error}", 2
     except OSError as error: line, code = f"error: {error.filename or 'disk'}: {error.strerror or error}", 2

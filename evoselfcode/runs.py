@@ -17,7 +17,7 @@ from .io_utils import file_errors, read_json, write_bytes, write_json
 from .stages import run_lock
 from .logging_utils import get_logger
 from .syntax import bound, parse
-from .reporting.report import versions
+from .reporting.report import circumstances, ending, load_run, versions
 
 # %% ../nbs/74_runs.ipynb #132cd7ec
 def parameters_of(notebook: Path) -> set[str]:
@@ -36,8 +36,8 @@ def run_notebook(
     source: str | Path,  # a notebook with a parameters cell
     folder: str | Path,  # where the executed notebook and run.json go; outside nbs/
     parameters: dict,    # str, int, float, bool, list, dict
-    note: str = "",      # announced in a line; the stages show their own progress
-) -> dict:               # run.json: status (ok | failed | died | interrupted), error, seconds, versions
+    note: str = "",      # announced in a line; what the stages say, their bars too, is passed on as they say it
+) -> dict:               # run.json: status (ok | failed | died | interrupted), error, seconds, versions, made
     "Execute a notebook and write down what really happened"
     import papermill
     source, folder = Path(source).resolve(), Path(folder).resolve()
@@ -56,21 +56,22 @@ def run_notebook(
     try:
         with file_errors(executed):
             papermill.execute_notebook(
-                _as_format(source), _as_format(executed), **_papermill_options(source, parameters, note)
+                _as_format(source), _as_format(executed), **_papermill_options(source, parameters)
             )
     except BaseException as error: outcome = _what_happened(error)
-    write_json(folder / "run.json", outcome | dict(seconds=round(time.time() - start, 1), versions=versions()))
+    took = dict(seconds=round(time.time() - start, 1), versions=versions(), made=circumstances())
+    write_json(folder / "run.json", outcome | took)
     if outcome["status"] == "interrupted": raise KeyboardInterrupt
     return outcome
 
 # %% ../nbs/74_runs.ipynb #e244030b
-def _papermill_options(source: Path, parameters: dict, note: str) -> dict:
+def _papermill_options(source: Path, parameters: dict) -> dict:
     "Say how papermill is to execute a notebook"
     from traitlets.config import Config as Traits
     return dict(
         parameters={k: str(v) if isinstance(v, Path) else v for k, v in parameters.items()},
         kernel_name="python3", cwd=str(source.parent), coalesce_streams=True,
-        progress_bar=dict(desc=note or source.stem, ncols=88, file=sys.stdout),
+        progress_bar=False, stdout_file=sys.stdout,  # a bar of cells says little
         config=Traits({"KernelManager": {"transport_encryption": "auto"}}),
         extra_arguments=["--log-level=CRITICAL"],  # what the kernel itself logs is noise
     )
@@ -161,7 +162,9 @@ def iterate(
             metrics = read_json(folder / "metrics.json")
             get_logger("iterate").info(headline(metrics))
             if metrics["decision"] == "stop": break
-        if report: write_report(run)
+        if report:
+            write_report(run)
+            for line in ending(load_run(run)): get_logger("iterate").info(line)
     return run
 
 # %% ../nbs/74_runs.ipynb #47ce86d8

@@ -59,16 +59,23 @@ def step_callback(total: int, folder: Path):
     file = open(folder / STEPS, "a", buffering=1) if place()[0] == 0 else open(os.devnull, "a")
     def tell(**what): print(json.dumps(what), file=file)
     class Steps(TrainerCallback):
-        def on_train_begin(self, args, state, control, **_): tell(total=total, step=state.global_step)
+        def on_train_begin(self, args, state, control, **_):
+            self.seen = state.num_input_tokens_seen
+            tell(total=total, step=state.global_step)
         def on_step_end(self, args, state, control, **_): tell(step=state.global_step)
         def on_log(self, args, state, control, logs=None, **_):
-            if logs and "loss" in logs: tell(step=state.global_step, loss=float(logs["loss"]))
+            if not logs or "loss" not in logs: return
+            # each process sees all rows of a batch, and the trainer adds up what all of them see
+            tokens = (state.num_input_tokens_seen - self.seen) // place()[1]
+            tell(step=state.global_step, loss=float(logs["loss"]), tokens=tokens)
     return Steps()
 
 # %% ../../nbs/pipeline/48_launching.ipynb #014c2628
 class Steps:
     "Draw the bar of a training that other processes do."
-    def __init__(self, path: Path, note: str): self.path, self.note, self.read, self.bar = path, note, 0, None
+    def __init__(self, path: Path, note: str):
+        self.path, self.note, self.bar = path, note, None
+        self.read, self.begun = 0, 0.0  # characters of the file; when the first step began
 
     def show(self):
         "Draw what was written since the last time."
@@ -76,8 +83,11 @@ class Steps:
         text = self.path.read_text(encoding="utf-8")[self.read:].rpartition("\n")[0]
         self.read += len(text) + bool(text)
         for told in map(json.loads, text.splitlines()):
-            if "total" in told: self.bar = progress(range(told["total"]), self.note, unit="step")
-            if "loss" in told: self.bar.set_postfix(loss=f"{told['loss']:.3f}")
+            if "total" in told:
+                self.bar, self.begun = progress(range(told["total"]), self.note, unit="step"), time.perf_counter()
+            if "loss" in told:
+                rate = told["tokens"] / (time.perf_counter() - self.begun)
+                self.bar.set_postfix_str(f"loss {told['loss']:.3f}, {rate:,.0f} tokens/s")
             self.bar.update(told["step"] - self.bar.n)
 
     def close(self):

@@ -108,21 +108,29 @@ def training_arguments(settings: Train, folder: Path, n_rows: int, seed: int, de
         weight_decay=settings.weight_decay, lr_scheduler_type="cosine", seed=seed, data_seed=seed,
         train_sampling_strategy="group_by_length", remove_unused_columns=False,
         save_strategy="steps" if settings.save_steps else "no", save_steps=settings.save_steps or 500,
-        save_total_limit=1, logging_steps=10, report_to=[], disable_tqdm=True, use_cpu=device.type == "cpu",
+        save_total_limit=1, logging_steps=10, report_to=[], disable_tqdm=True,
+        include_num_input_tokens_seen="non_padding", use_cpu=device.type == "cpu",
         ddp_backend="gloo" if device.type == "cpu" and place()[1] > 1 else None,
         bf16=half == "bfloat16", fp16=half == "float16", dataloader_pin_memory=device.type == "cuda",
         **dict(optim="adamw_bnb_8bit") if settings.optimizer == "adamw_8bit" else {},
     )
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #86706319
-def progress_callback(total: int, note: str):
-    "Draw a progress bar on stdout, fed by the trainer"
+def progress_callback(
+    total: int,  # steps
+    note: str,   # what the bar is called
+):
+    "Draw a progress bar on stdout, fed by the trainer: the steps, the loss, tokens per second"
     from transformers import TrainerCallback
     class Bar(TrainerCallback):
         bar = progress(range(total), note, unit="step")
+        def on_train_begin(self, args, state, control, **_):
+            self.begun, self.seen = time.perf_counter(), state.num_input_tokens_seen
         def on_step_end(self, args, state, control, **_): self.bar.update(state.global_step - self.bar.n)
         def on_log(self, args, state, control, logs=None, **_):
-            if logs and "loss" in logs: self.bar.set_postfix(loss=f"{float(logs['loss']):.3f}")
+            if not logs or "loss" not in logs: return
+            rate = (state.num_input_tokens_seen - self.seen) / (time.perf_counter() - self.begun)
+            self.bar.set_postfix_str(f"loss {float(logs['loss']):.3f}, {rate:,.0f} tokens/s")
         def on_train_end(self, *_, **__): self.bar.close()
     return Bar()
 

@@ -11,15 +11,20 @@ from ..errors import UserError
 from ..io_utils import read_jsonl
 from ..syntax import lines_of
 
+# %% ../../nbs/reporting/70_lineage.ipynb #65d2a4a6
+def _record_files(run_folder: Path) -> list[Path]:
+    "List a run's files of records, in the order of the rounds, and in each as they were written."
+    if not run_folder.is_dir(): raise UserError(f"{run_folder}: no such run")
+    places = [path for path in run_folder.rglob("*.jsonl") if not path.name.startswith(".")]
+    return sorted(places, key=lambda p: (p.parent, p.stat().st_mtime_ns, p.name))
+
 # %% ../../nbs/reporting/70_lineage.ipynb #2be20dc7
 def record_index(
     run_folder: str | Path,  # data/generated/RUN
 ) -> dict[str, dict]:        # id -> the record, all fields together, with `files`: where it stands
     "Collect every record of a run that has an id."
-    run_folder, index = Path(run_folder), {}
-    if not run_folder.is_dir(): raise UserError(f"{run_folder}: no such run")
-    places = [path for path in run_folder.rglob("*.jsonl") if not path.name.startswith(".")]
-    for path in sorted(places, key=lambda p: (p.parent, p.stat().st_mtime_ns, p.name)):
+    index = {}
+    for path in _record_files(Path(run_folder)):
         for record in read_jsonl(path, tolerate_torn=True, empty_ok=True):
             if not isinstance(record.get("id"), str): continue
             entry = index.setdefault(record["id"], {})
@@ -43,23 +48,25 @@ def find(
         f"{id}: no such id among the {len(index)} records of this run; take one from the `id` fields of its files"
     )
 
+# %% ../../nbs/reporting/70_lineage.ipynb #be62bbe3
+def _row(id: str, record: dict, depth: int) -> dict:
+    "Write one step of a walk; the record is empty where the run does not have it."
+    return dict(
+        depth=depth, id=id, source=record.get("source", ""), iteration=record.get("iteration"),
+        kept=record.get("kept"), entry_point=record.get("entry_point", ""),
+        description=record.get("description", ""), file=record["files"][-1] if record else "not in this run",
+    )
+
 # %% ../../nbs/reporting/70_lineage.ipynb #36cfa95b
 def history(
     run_folder: str | Path,  # data/generated/RUN
     id: str,                 # an id, or its beginning
 ) -> list[dict]:             # it and its ancestors: depth, id, source, iteration, kept, entry_point, description, file
     "List a sample and everything it came from."
-    index = record_index(run_folder)
-    level, depth = [find(index, id)["id"]], 0
-    rows, seen = [], set()
+    index, rows, seen, depth = record_index(run_folder), [], set(), 0
+    level = [find(index, id)["id"]]
     while level:
-        for key in level:
-            r = index.get(key, {})
-            rows.append(dict(
-                depth=depth, id=key, source=r.get("source", ""), iteration=r.get("iteration"), kept=r.get("kept"),
-                entry_point=r.get("entry_point", ""), description=r.get("description", ""),
-                file=r["files"][-1] if r else "not in this run",
-            ))
+        rows += [_row(key, index.get(key, {}), depth) for key in level]
         seen.update(level)
         above = [p for key in level for p in index.get(key, {}).get("parents") or []]
         level, depth = [p for p in dict.fromkeys(above) if p not in seen], depth + 1
@@ -73,24 +80,28 @@ def _verdict(r: dict) -> str:
     verdict = "kept" if r["kept"] else f"dropped{by}"
     return f"{verdict}: {r['reason']}" if r.get("reason") else verdict
 
-# %% ../../nbs/reporting/70_lineage.ipynb #1c223245
-def story(
-    r: dict,  # one record of the index
-) -> list[str]:
-    "Tell one record, line by line."
+# %% ../../nbs/reporting/70_lineage.ipynb #76f1a457
+def _facts(r: dict) -> dict:
+    "Gather what was noted of a record; empty what was not."
     number = lambda x: f"{x:.4g}" if isinstance(x, float) else str(x)
     pairs = lambda d: ", ".join(f"{k} {number(v)}" for k, v in d.items())
     drawn = {k: r[k] for k in ("model", "sample_index", "temperature", "top_p", "seed") if r.get(k) not in (None, "")}
     detail = lambda verdict: f" ({verdict['detail']})" if verdict.get("detail") else ""
     gates = [f"{gate} {v['status']}{detail(v)}" for gate, v in (r.get("verdicts") or {}).items()]
-    facts = dict(
+    return dict(
         source=r.get("source", ""), round=r.get("iteration", ""), drawn=pairs(drawn),
         scores=pairs(r.get("scores") or {}), gates=", ".join(gates), verdict=_verdict(r), files=", ".join(r["files"]),
     )
+
+# %% ../../nbs/reporting/70_lineage.ipynb #1c223245
+def story(
+    r: dict,  # one record of the index
+) -> list[str]:
+    "Tell one record, line by line."
     description = [f"# {line}" for line in str(r.get("description", "")).splitlines()]
     text = description + lines_of(str(r.get("code", "")).rstrip())
     return [f"{r['id']} {r.get('entry_point', '')}".rstrip(), *(f"    {line}" for line in text),
-            *(f"  {name:8} {fact}" for name, fact in facts.items() if str(fact))]
+            *(f"  {name:8} {fact}" for name, fact in _facts(r).items() if str(fact))]
 
 # %% ../../nbs/reporting/70_lineage.ipynb #ceb10fd8
 def why(
