@@ -117,6 +117,7 @@ def find_way(engine: Engine):  # a transformers `DecisionConfig`
     )
     return config
 
+# %% ../../nbs/engine/17_decisions.ipynb #cae7e86d
 def decision_settings(engine: Engine):  # a transformers `DecisionConfig`
     "Say how a model is asked; found out once."
     return engine.once(find_way)

@@ -125,7 +125,7 @@ def probe(
     works = bool(won >= least_won and fit >= least_fit)
     reason = (
         f"{engine.name} {'fills in the middle' if works else 'writes left to right'}: "
-        f"the right text behind a hole beats a shuffled one in {won:.0%} of comparisons ({least_won:.0%} needed), "
+        f"the right suffix beats a shuffled one in {won:.0%} of comparisons ({least_won:.0%} needed), "
         f"{fit:.0%} of the fillings fit ({least_fit:.0%} needed)"
     )
     return Probe(works, reason, family, table)

@@ -142,7 +142,7 @@ def pick_device(
         raise UserError(f"dtype {exact!r} is not known; use auto, float32, bfloat16 or float16")
     return chosen, getattr(torch, exact)
 
-# %% ../../nbs/engine/14_loading.ipynb #d1dda2ea
+# %% ../../nbs/engine/14_loading.ipynb #27149f0c
 def first_line(error: Exception) -> str:
     "Return the first line of an error's message, without its colours."
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
@@ -158,7 +158,7 @@ def base_of(adapter: Path) -> str:  # a name for `model_folder`
     if not (adapter.parent/base).is_dir(): raise UserError(f"{adapter}: its base model {base} is not there")
     return str(adapter.parent/base)
 
-# %% ../../nbs/engine/14_loading.ipynb #85937739
+# %% ../../nbs/engine/14_loading.ipynb #03722697
 def make_room(model, adapter: Path, tokens: int):
     "Give a base model as many embeddings as an adapter was trained with: its tokenizer may have got new tokens."
     from safetensors import safe_open
@@ -176,7 +176,7 @@ def make_room(model, adapter: Path, tokens: int):
         )
     if wanted != rows: model.resize_token_embeddings(wanted, mean_resizing=False)
 
-# %% ../../nbs/engine/14_loading.ipynb #be39cee6
+# %% ../../nbs/engine/14_loading.ipynb #b7f967d2
 def load_weights(folder: Path, dtype):
     "Load the model in `folder`; weights missing from its files are an error."
     from transformers import AutoModelForCausalLM

@@ -143,7 +143,7 @@ def _watch(self: LocalEngine,
         return found
     return stopped
 
-# %% ../../nbs/engine/15_local.ipynb #30c77bf5
+# %% ../../nbs/engine/15_local.ipynb #1f1856a3
 @patch
 def _sample_rows(self: LocalEngine,
                  rows: list[tuple],  # prompt, its token ids, seed
