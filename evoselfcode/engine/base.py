@@ -18,7 +18,7 @@ from ..logging_utils import tally
 # %% ../../nbs/engine/11_base.ipynb #6df0ff5f
 @dataclass
 class Sample:
-    "One continuation of a prompt."
+    "One continuation of a prompt: its text, how many tokens carry it, whether it ended, their log-probability in nats."
     text: str       # without the stop string or the end-of-text token
     tokens: int     # number of tokens that carry `text`
     finished: bool  # ended by itself or by a stop string, not by the limit
@@ -166,7 +166,7 @@ def fits(self: Engine, prompt: str) -> bool:
 @patch
 def sample(self: Engine, prompts: list[str], n: int = 1, temperature: float = 0.8, top_p: float = 0.95,
            max_new_tokens: int = 160, seed: int = 0, stop: tuple = (), over=None) -> list[list[Sample]]:
-    """Draw `n` continuations of each prompt; return one list per prompt, each with `n` samples.
+    """Draw `n` continuations of each prompt; return one list per prompt, each with `n` `Sample`s (text, tokens, nats).
 
     temperature: 0 takes the most probable token each time, so that all samples of a prompt are equal.
     top_p: the share of probability that nucleus sampling keeps, above 0 and up to 1.

@@ -20,7 +20,7 @@ from ..logging_utils import get_logger, tally
 
 # %% ../../nbs/engine/15_local.ipynb #9f4e0a7b
 class LocalEngine(Engine):
-    "An engine whose model is in this process."
+    "An engine with its model in this process: of a name (`pocket`, a folder, a hub id), or a model and its tokenizer."
     def __init__(self,
                  model,                # a name for `load`, or a transformers model
                  tokenizer=None,       # needed with a model, not with a name

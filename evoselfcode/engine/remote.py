@@ -235,7 +235,7 @@ def servable(
 
 # %% ../../nbs/engine/20_remote.ipynb #bcbc90c5
 class RemoteEngine(Engine):
-    "An engine whose model is in a server that speaks the OpenAI protocol."
+    "An engine with its model in a server that speaks the OpenAI protocol; `settings` say where, or how to start it."
     def __init__(self,
                  model: str | Path,              # `pocket`, a folder or a hub id: what the server serves
                  settings: ServerSettings = ServerSettings(),
