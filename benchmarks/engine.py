@@ -6,9 +6,9 @@ Run it from the project's folder; with the pocket model it takes a minute or two
     python benchmarks/engine.py --model Qwen/Qwen2.5-Coder-0.5B --device cuda --prompts 64
 
 Sampling, in tokens per second: one `generate` call per sample, one call per prompt (`num_return_sequences`), with
-`--continuous` transformers' continuous batching (`generate_batch`), and `Engine.sample`, beside the bound that the
+`--continuous` transformers' continuous batching (`generate_batch`), and `LocalEngine.sample`, beside the bound that the
 device's memory sets: all weights are read once per step, and each row's keys and values.
-Perplexity: one forward pass per candidate, and `Engine.perplexity`.
+Perplexity: one forward pass per candidate, and `LocalEngine.perplexity`.
 Judging: transformers' `DecisionPipeline`, one prompt at a time, and `decide`, with one question per text and with six.
 The first two with prompts of about 200 tokens and with short ones, `--n` candidates each. The plain ways run on the
 first `--baseline` prompts, since on all of them they would take minutes.
@@ -22,7 +22,7 @@ from time import perf_counter
 
 # ours before torch: it says how torch's threads wait for each other
 from evoselfcode.engine.decisions import decide, decision_settings
-from evoselfcode.engine.local import Engine
+from evoselfcode.engine.local import LocalEngine
 from evoselfcode.engine.batching import token_bytes
 from evoselfcode.pipeline.model_judge import JUDGE, RATINGS
 import numpy as np
@@ -56,7 +56,7 @@ def doubled(numbers: list[int]) -> list[int]:
 '''
 
 
-def prompts_of(engine: Engine, count: int, tokens: int) -> list[str]:
+def prompts_of(engine: LocalEngine, count: int, tokens: int) -> list[str]:
     "Write `count` different prompts of about `tokens` tokens: functions shown first, then one to write."
     asks = [f"# Case {i}. Return {TASKS[i % len(TASKS)]}.\ndef solve(xs: list[int]) -> int:" for i in range(count)]
     room = tokens - max(len(engine.tokenizer(ask)["input_ids"]) for ask in asks)
@@ -74,24 +74,24 @@ def timed(work, repeats: int):
     return result, min(seconds)
 
 
-def generate(engine: Engine, prompt: str, n: int, new: int, temperature: float) -> list[tuple]:
+def generate(engine: LocalEngine, prompt: str, n: int, new: int, temperature: float) -> list[tuple]:
     "The plain way to sample: transformers' own `generate` on one prompt. Each sample's text and number of tokens."
     ids = engine.tokenizer(prompt, return_tensors="pt")["input_ids"].to(engine.model.device)
     how = dict(do_sample=False)
     if temperature: how = dict(do_sample=True, temperature=temperature, top_p=0.95, top_k=0, num_return_sequences=n)
     with torch.inference_mode():
         out = engine.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=new,
-                                    eos_token_id=engine.ends.tolist(), pad_token_id=engine.pad, **how)[:, ids.shape[1]:]
-    size = lambda row: int((~torch.isin(row, engine.ends)).sum())
+                                    eos_token_id=engine.ends, pad_token_id=engine.pad, **how)[:, ids.shape[1]:]
+    size = lambda row: int((~torch.isin(row, torch.tensor(engine.ends, device=row.device))).sum())
     return [(engine.tokenizer.decode(row, skip_special_tokens=True), size(row)) for row in out]
 
 
-def continuous(engine: Engine, prompts: list[str], n: int, new: int, temperature: float) -> list[int]:
+def continuous(engine: LocalEngine, prompts: list[str], n: int, new: int, temperature: float) -> list[int]:
     "Sample by transformers' continuous batching: the number of tokens of each sample."
     from transformers import GenerationConfig
     config = GenerationConfig(
         do_sample=True, temperature=temperature, top_p=0.95, top_k=0, max_new_tokens=new, num_return_sequences=n,
-        eos_token_id=engine.ends.tolist(), pad_token_id=engine.pad,
+        eos_token_id=engine.ends, pad_token_id=engine.pad,
     )
     found = engine.model.generate_batch([ids for ids in engine.encode(prompts)], generation_config=config)
     return [sum(token not in engine.ends for token in output.generated_tokens) for output in found.values()]
@@ -107,7 +107,7 @@ def bandwidth(device, size: int = 1 << 28) -> float:
     return 2*size/timed(copy, 5)[1]
 
 
-def least_seconds(engine: Engine, prompts: list[str], drawn: list, speed: float) -> float:
+def least_seconds(engine: LocalEngine, prompts: list[str], drawn: list, speed: float) -> float:
     "Time to read what decoding has to: each step the weights, each prompt's keys and values, and each row's own."
     steps = [max(s.tokens for s in samples) for samples in drawn]
     own = sum(s.tokens**2 / 2 for samples in drawn for s in samples)
@@ -115,7 +115,7 @@ def least_seconds(engine: Engine, prompts: list[str], drawn: list, speed: float)
     return (max(steps)*engine.model.get_memory_footprint() + (own + shown)*token_bytes(engine.model))/speed
 
 
-def plain_logprobs(engine: Engine, prompt: str, text: str) -> np.ndarray:
+def plain_logprobs(engine: LocalEngine, prompt: str, text: str) -> np.ndarray:
     "The plain way to score: one forward pass over prompt and text."
     before = engine.tokenizer(prompt)["input_ids"]
     own = engine.tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -131,7 +131,7 @@ def line(what: str, count: int, seconds: float, base: float | None = None) -> fl
     return rate
 
 
-def judging(engine: Engine, count: int, baseline: int, repeats: int) -> tuple[float, list]:
+def judging(engine: LocalEngine, count: int, baseline: int, repeats: int) -> tuple[float, list]:
     "Measure typed questions both ways; return the largest difference of a probability, and the ratios."
     from transformers.pipelines import DecisionPipeline
     config = decision_settings(engine)
@@ -153,7 +153,7 @@ def judging(engine: Engine, count: int, baseline: int, repeats: int) -> tuple[fl
     return worst, ratios
 
 
-def sampling(engine: Engine, prompts: list[str], args, speed: float) -> tuple[list, float, float]:
+def sampling(engine: LocalEngine, prompts: list[str], args, speed: float) -> tuple[list, float, float]:
     "Measure all ways to sample; return what the engine drew, and how many times as fast it is as the plain two."
     few = prompts[:args.baseline]
     def one_by_one():
@@ -171,26 +171,26 @@ def sampling(engine: Engine, prompts: list[str], args, speed: float) -> tuple[li
         together, seconds = timed(lambda: continuous(engine, few, args.n, args.new, .8), 1)
         line("tokens: generate_batch, continuous", sum(together), seconds, base)
     sizes = [s.tokens for samples in drawn for s in samples]
-    rate = line("tokens: Engine.sample", sum(sizes), ours, base)
+    rate = line("tokens: LocalEngine.sample", sum(sizes), ours, base)
     least = least_seconds(engine, prompts, drawn, speed)
     print(f"  {'the bound of memory':42} {sum(sizes) / least:9.1f} per second; "
-          f"Engine.sample takes {ours / least:.0f} times its time")
+          f"LocalEngine.sample takes {ours / least:.0f} times its time")
     print(f"  ({np.mean(sizes):.0f} tokens per sample, "
           f"{np.mean([len({s.text for s in samples}) for samples in drawn]):.1f} different samples of {args.n})")
     return drawn, rate / base, rate / prompt
 
 
-def scoring(engine: Engine, pairs: list[tuple], count: int, repeats: int) -> tuple[float, float]:
+def scoring(engine: LocalEngine, pairs: list[tuple], count: int, repeats: int) -> tuple[float, float]:
     "Measure both ways to score, the plain one on `count` pairs; return the largest difference, and the ratio."
     few = pairs[:count]
     single, each = timed(lambda: [plain_logprobs(engine, *pair) for pair in few], repeats)
     shared, ours = timed(lambda: engine.logprobs(*zip(*pairs)), repeats)
     base = line("perplexity: one forward pass per candidate", len(few), each)
-    ratio = line("perplexity: Engine.perplexity", len(pairs), ours, base) / base
+    ratio = line("perplexity: LocalEngine.perplexity", len(pairs), ours, base) / base
     return max([0.0, *(np.abs(a - b).max() for a, b in zip(single, shared))]), ratio
 
 
-def most_memory(engine: Engine) -> int:
+def most_memory(engine: LocalEngine) -> int:
     "Bytes that the model's device, or this process, held at most."
     if engine.model.device.type == "cuda": return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -214,7 +214,7 @@ def arguments():
 
 def main():
     args = arguments()
-    engine = Engine(args.model, device=args.device)
+    engine = LocalEngine(args.model, device=args.device)
     print(f"{engine}: {engine.model.num_parameters():,} parameters, {torch.get_num_threads()} threads")
     speed = bandwidth(engine.model.device)
     print(f"memory: {speed / 1e9:.0f} GB/s")

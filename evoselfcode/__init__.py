@@ -24,9 +24,10 @@ Modules:
 
 __version__ = "0.1.0"
 
-# the front of the library: what is named here can be imported from `evoselfcode`, and is loaded when it is first used
+# the front of the library: what is named here can be imported from `evoselfcode`, and is loaded when it is first used;
+# `Engine` is the engine that everyone begins with, whose model is in this process
 FRONT = dict(
-    load_config="config", Engine="engine.local", run_programs="execution.execution", sample="pipeline.sampling",
+    load_config="config", Engine="engine.local:LocalEngine", run_programs="execution.execution", sample="pipeline.sampling",
     score="pipeline.scoring", apply_gates="pipeline.filtering", select="pipeline.filtering", train="pipeline.train_sft",
     evaluate="evaluation.suite", Study="pipeline.iteration",
 )
@@ -36,7 +37,8 @@ __all__ = [*FRONT]
 def __getattr__(name: str):
     if name not in FRONT: raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
-    return getattr(import_module(f"{__name__}.{FRONT[name]}"), name)
+    module, _, its_name = FRONT[name].partition(":")
+    return getattr(import_module(f"{__name__}.{module}"), its_name or name)
 
 
 def __dir__() -> list[str]:

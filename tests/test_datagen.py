@@ -15,20 +15,20 @@ from evoselfcode.datagen.functions import make_pair, no_description, state
 from evoselfcode.datagen.names import arm_table, choose_arms, entropy, generate_names, name_batches, name_prompt
 from evoselfcode.datagen.names import name_records, refusal, yield_table
 from evoselfcode.engine.fim import probe
-from evoselfcode.engine.local import Engine
+from evoselfcode.engine.local import LocalEngine
 from evoselfcode.engine.base import Sample
 
 
 @pytest.fixture(scope="module")
 def pocket():
-    return Engine("pocket", device="cpu")
+    return LocalEngine("pocket", device="cpu")
 
 
 @pytest.fixture(scope="module")
 def blank(pocket):
     "The pocket architecture with random weights: it cannot fill in the middle, and writes nonsense."
     torch.manual_seed(0)
-    return Engine(tf.AutoModelForCausalLM.from_config(pocket.model.config), pocket.tokenizer)
+    return LocalEngine(tf.AutoModelForCausalLM.from_config(pocket.model.config), pocket.tokenizer)
 
 
 @pytest.fixture(scope="module")

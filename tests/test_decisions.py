@@ -21,7 +21,7 @@ from evoselfcode.execution.execution import Runner
 from evoselfcode.engine.decisions import YES_NO, decide, decision_settings, groups_of, options, prompts_of, read_answers
 from evoselfcode.engine.decisions import spell
 from evoselfcode.engine.loading import model_folder
-from evoselfcode.engine.local import Engine
+from evoselfcode.engine.local import LocalEngine
 from evoselfcode.io_utils import read_json, read_jsonl, write_json
 from evoselfcode.pipeline import model_judge as judge
 from evoselfcode.pipeline.iteration import Study
@@ -68,7 +68,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def pocket():
-    return Engine("pocket", device="cpu")
+    return LocalEngine("pocket", device="cpu")
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -77,7 +77,7 @@ def engine(request, pocket):
     torch.manual_seed(1)
     tokenizer = copy.deepcopy(pocket.tokenizer)
     tokenizer.chat_template = CHAT
-    return Engine(tf.AutoModelForCausalLM.from_config(KINDS[request.param]()), tokenizer)
+    return LocalEngine(tf.AutoModelForCausalLM.from_config(KINDS[request.param]()), tokenizer)
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_a_start_token_begins_the_prompt_of_a_model_that_uses_one(pocket):
     from tokenizers.processors import TemplateProcessing
     tokenizer = trained("Answer: Yes Answer: No")
     tokenizer._tokenizer.post_processor = TemplateProcessing(single="<end> $A", special_tokens=[("<end>", 0)])
-    engine = Engine(tf.AutoModelForCausalLM.from_config(tf.LlamaConfig(**SMALL)), tokenizer)
+    engine = LocalEngine(tf.AutoModelForCausalLM.from_config(tf.LlamaConfig(**SMALL)), tokenizer)
     request = dict(state="x", questions=dict(right=QUESTIONS["right"]))
     ids = prompts_of(engine, [request], decision_settings(engine))[0].ids
     assert ids == tokenizer("x\n\n# Question: Is it right? (Yes or No)\n# Answer:")["input_ids"] and ids[0] == 0
@@ -214,14 +214,14 @@ def test_the_files_of_a_model_come_first(tmp_path, pocket, message, lines):
     folder = Path(shutil.copytree(model_folder("pocket"), tmp_path/"model"))
     template = "{{ state }} {{ question.instructions }}<|mark|>"
     DecisionConfig(labels=dict(noul=["t", "f"]), chat_template=template).save_pretrained(folder)
-    own, asked = Engine(folder, device="cpu"), [dict(state="x", questions=dict(right=QUESTIONS["right"]))]
+    own, asked = LocalEngine(folder, device="cpu"), [dict(state="x", questions=dict(right=QUESTIONS["right"]))]
     prompt = prompts_of(own, asked, decision_settings(own))[0]
     assert own.tokenizer.decode(prompt.ids) == "x Is it right?"
     assert own.tokenizer.convert_ids_to_tokens(list(prompt.labels[0])) == ["t", "f"]
     assert decide(own, asked) != decide(pocket, asked)
     assert any("in its own template: yes and no are 't' and 'f'" in line for line in lines)
     (folder/"decision.json").write_text("{")
-    assert "decision.json: cannot be read" in message(decide, Engine(folder, device="cpu"), asked)
+    assert "decision.json: cannot be read" in message(decide, LocalEngine(folder, device="cpu"), asked)
 
 
 @pytest.mark.parametrize("config, text", [
@@ -251,7 +251,7 @@ def test_requests_that_are_wrong(pocket, wrong, text, message):
 def test_a_model_with_a_decision_head_is_refused(pocket, message):
     torch.manual_seed(1)
     model = tf.AutoModelForCausalLM.from_config(tf.LlamaConfig(**SMALL))
-    headed = Engine(model, pocket.tokenizer)
+    headed = LocalEngine(model, pocket.tokenizer)
     model.__class__ = type("Headed", (DecisionMixin, type(model)), {})
     assert "decision head of its own" in message(decide, headed, REQUESTS)
 

@@ -1,5 +1,6 @@
 """The engine: models found or refused in one line, samples and log-probabilities equal to the plain way."""
 import json
+import pydoc
 import shutil
 import subprocess
 import sys
@@ -12,8 +13,11 @@ import transformers as tf
 
 from evoselfcode.errors import UserError
 from evoselfcode.engine import fim, loading
-from evoselfcode.engine.local import Engine, as_tree
+from evoselfcode.engine.base import Engine
 from evoselfcode.engine.batching import cache_room, draw, nucleus
+from evoselfcode.engine.local import LocalEngine
+from evoselfcode.engine.remote import RemoteEngine
+from evoselfcode.engine.trees import as_tree
 
 PROMPTS = [
     "def count_vowels(text: str) -> int:\n",
@@ -31,7 +35,7 @@ SMALL = dict(
 
 @pytest.fixture(scope="module")
 def pocket():
-    return Engine("pocket", device="cpu")
+    return LocalEngine("pocket", device="cpu")
 
 
 @pytest.fixture(scope="module", params=["pocket", "llama", "qwen2", "sliding window"])
@@ -41,7 +45,7 @@ def engine(request, pocket):
     config = {"llama": lambda: tf.LlamaConfig(**SMALL), "qwen2": lambda: tf.Qwen2Config(**SMALL),
               "sliding window": lambda: tf.MistralConfig(**SMALL, sliding_window=8)}[request.param]()
     torch.manual_seed(1)
-    return Engine(tf.AutoModelForCausalLM.from_config(config), pocket.tokenizer)
+    return LocalEngine(tf.AutoModelForCausalLM.from_config(config), pocket.tokenizer)
 
 
 def generate(engine, prompt, new):
@@ -49,7 +53,7 @@ def generate(engine, prompt, new):
     with torch.inference_mode():
         out = engine.model.generate(
             input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=new,
-            eos_token_id=engine.ends.tolist(), pad_token_id=0,
+            eos_token_id=engine.ends, pad_token_id=0,
         )
     return out[0, ids.shape[1]:].tolist()
 
@@ -86,7 +90,7 @@ def test_same_call_same_samples_whatever_the_batches(engine):
 
 
 def test_prompts_kept_once_give_what_copies_give(engine):
-    assert engine._once() == ("Mistral" not in type(engine.model).__name__)  # whose window is sliding
+    assert engine._shares_prompts() == ("Mistral" not in type(engine.model).__name__)  # whose window is sliding
     long = "def sum_of(numbers: list[int]) -> int:\n    total = 0\n"*4
     prompts = [*PROMPTS, long, long + "    for", "def f(", ""]
     engine.model.double()
@@ -94,7 +98,7 @@ def test_prompts_kept_once_give_what_copies_give(engine):
         once, engine._shares = engine.sample(prompts, 7, .9, .95, 40, seed=4), False
         copied = engine.sample(prompts, 7, .9, .95, 40, seed=4)
     finally:
-        del engine._shares
+        engine._shares = None
         engine.model.float()
     assert [[s.text for s in samples] for samples in once] == [[s.text for s in samples] for samples in copied]
     np.testing.assert_allclose([s.logprob for s in sum(once, [])], [s.logprob for s in sum(copied, [])], atol=1e-6)
@@ -113,7 +117,7 @@ def test_prompts_kept_once_give_what_copies_give(engine):
 ])
 def test_other_architectures_give_the_same_however_prompts_are_kept(pocket, make):
     torch.manual_seed(1)
-    engine = Engine(tf.AutoModelForCausalLM.from_config(make()).double(), pocket.tokenizer)
+    engine = LocalEngine(tf.AutoModelForCausalLM.from_config(make()).double(), pocket.tokenizer)
     once = engine.sample(PROMPTS, 4, .9, .95, 20, seed=4)
     engine._shares = False
     copied = engine.sample(PROMPTS, 4, .9, .95, 20, seed=4)
@@ -125,9 +129,8 @@ def test_a_model_that_attends_otherwise_is_found_out(pocket, monkeypatch):
     plain = shared.attend
     def attend(query, keys, values, scaling, hidden=None): return plain(query * 1.1, keys, values, scaling, hidden)
     monkeypatch.setattr(shared, "attend", attend)
-    monkeypatch.delattr(pocket, "_shares", raising=False)
-    with torch.inference_mode(): assert not pocket._once()
-    del pocket._shares
+    monkeypatch.setattr(pocket, "_shares", None)
+    with torch.inference_mode(): assert not pocket._shares_prompts()
 
 
 def test_batches_keep_to_rows_and_to_tokens(pocket, monkeypatch):
@@ -192,7 +195,7 @@ def test_rows_stop_at_the_end_of_the_context(pocket):
 def test_a_tokenizer_need_not_have_marks(pocket, message):
     plain = tf.PreTrainedTokenizerFast(tokenizer_object=pocket.tokenizer.backend_tokenizer)
     assert plain.pad_token_id is plain.eos_token_id is plain.bos_token_id is None
-    bare = Engine(pocket.model, plain)
+    bare = LocalEngine(pocket.model, plain)
     ours, theirs = (sum(e.sample(PROMPTS, temperature=0, max_new_tokens=12), []) for e in (bare, pocket))
     assert [s.text[:20] for s in ours] == [s.text[:20] for s in theirs]
     texts = ["    return 1\n", "x", "    return sum(numbers)\n", "", "1"]
@@ -208,8 +211,29 @@ def test_impossible_requests_are_one_line(pocket, message):
     for wrong in (dict(n=0), dict(temperature=-1), dict(top_p=0), dict(top_p=1.5), dict(max_new_tokens=0)):
         message(pocket.sample, ["x"], **wrong)
     message(pocket.logprobs, ["a", "b"], ["c"])
-    message(Engine, pocket.model)
+    message(LocalEngine, pocket.model)
     assert pocket.sample([], 3) == [] and pocket.logprobs([], []) == []
+
+
+def test_a_text_in_place_of_a_list_is_one_line(pocket, message):
+    for call, name in (
+        (lambda: pocket.sample("def f("), "prompts"), (lambda: pocket.encode("def f("), "prompts"),
+        (lambda: pocket.logprobs("ab", ["c", "d"]), "prompts"),
+        (lambda: pocket.logprobs(["a", "b"], "cd"), "completions"),
+        (lambda: pocket.perplexity("ab", "cd"), "prompts"),
+    ):
+        text = message(call)
+        assert text.startswith(f"{name} must be a list of texts, not one text") and "[" in text
+    assert pocket.sample(("def f(",), 1, max_new_tokens=1) == pocket.sample(["def f("], 1, max_new_tokens=1)
+
+
+def test_an_engine_is_a_contract():
+    with pytest.raises(TypeError, match="abstract"): Engine("pocket", None, "", None, None)
+    assert issubclass(LocalEngine, Engine) and issubclass(RemoteEngine, Engine)
+    for name in ("sample", "logprobs", "perplexity", "encode", "fits", "close"):
+        assert getattr(LocalEngine, name) is getattr(RemoteEngine, name) or name == "close"
+    told = pydoc.render_doc(LocalEngine.sample) + pydoc.render_doc(LocalEngine.logprobs)
+    for word in ("one list per prompt", "tokens", "nats", "UserError", "temperature", "seed"): assert word in told
 
 
 @pytest.mark.parametrize("temperature,top_p", [(1., 1.), (1., .9), (.7, .95), (1.5, .5), (1., .01)])
@@ -236,7 +260,7 @@ def test_nucleus_of_certain_and_of_equal_tokens():
 
 
 def test_memory_that_runs_out_halves_the_batch(pocket, message):
-    class Cramped(Engine):
+    class Cramped(LocalEngine):
         most, seen = 4, []
         def _sample_rows(self, prompts, *rest):
             self.seen.append(len(prompts))
@@ -258,7 +282,7 @@ def test_a_leading_space_survives_tokenizers_that_drop_it(pocket):
     tokenizer = tf.PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="</s>", unk_token="<unk>")
     assert tokenizer.decode([2, 3]) == "return x"              # alone, the space is lost
     tokenizer.pad_token = tokenizer.eos_token
-    engine = Engine(pocket.model, tokenizer)
+    engine = LocalEngine(pocket.model, tokenizer)
     assert engine._text(4, [2, 3]) == " return x" and engine._text(0, [2, 3]) == "return x"
 
 
@@ -279,7 +303,7 @@ def test_log_probabilities_are_those_of_one_by_one(engine):
 
 
 def test_only_full_attention_takes_a_tree_of_candidates(engine):
-    assert engine._branching() == (getattr(engine.model.config, "sliding_window", None) != 8)
+    assert engine.branching() == (getattr(engine.model.config, "sliding_window", None) != 8)
 
 
 def test_equal_beginnings_are_one_node():
@@ -346,8 +370,9 @@ def test_a_tokenizer_without_padding_pads_with_the_end(folder):
 
 
 def test_a_loaded_model_does_not_depend_on_its_file(folder):
-    code = ("import sys; from pathlib import Path; from evoselfcode.engine.local import Engine\n"
-            "engine = Engine(sys.argv[1], device='cpu'); (Path(sys.argv[1])/'model.safetensors').write_bytes(b'')\n"
+    code = ("import sys; from pathlib import Path; from evoselfcode.engine.local import LocalEngine\n"
+            "engine = LocalEngine(sys.argv[1], device='cpu')\n"
+            "(Path(sys.argv[1])/'model.safetensors').write_bytes(b'')\n"
             "print(len(engine.sample(['def f('], 2)[0]))")
     done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True)
     assert done.stdout.strip() == "2", (done.returncode, done.stderr[-500:])
@@ -359,7 +384,7 @@ def test_an_adapter_is_merged_into_its_base(tmp_path, folder, message):
     torch.manual_seed(0)
     adapted = get_peft_model(model, LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)).eval()
     adapted.save_pretrained(tmp_path/"adapter")
-    engine = Engine(tmp_path/"adapter", device="cpu")
+    engine = LocalEngine(tmp_path/"adapter", device="cpu")
     ids = torch.tensor([tokenizer(PROMPTS[0])["input_ids"]])
     with torch.inference_mode():
         assert torch.allclose(engine.model(ids).logits, adapted(ids).logits, atol=1e-3)
@@ -433,7 +458,7 @@ PAIRS = [(family, architecture) for family in fim.FAMILIES for architecture in A
 
 @pytest.mark.parametrize("family, architecture", PAIRS, ids=lambda x: getattr(x, "name", x))
 def test_every_family_is_proved_on_its_architecture(family, architecture):
-    """A small model with random weights has the tokens only; taught the six holes, it has the skill.
+    """A small model with random weights has the tokens only; taught the six infillings, it has the skill.
 
     The probe says so.
     """
@@ -456,15 +481,15 @@ def test_every_family_is_proved_on_its_architecture(family, architecture):
             head_dim=16, max_position_embeddings=256, initializer_range=0.1,
         )
     model = tf.AutoModelForCausalLM.from_config(getattr(tf, architecture)(**size))
-    engine = Engine(model, tokenizer)
+    engine = LocalEngine(model, tokenizer)
     before = fim.probe(engine)
     assert before.family == family and not before.works and "writes left to right" in before.reason
-    prompts = [fim.fim_prompt(family, fim.BEFORE, after) for after in fim.HOLES.values()]
-    texts = [prompt + middle + tokenizer.eos_token for prompt, middle in zip(prompts, fim.HOLES)]
+    prompts = [fim.fim_prompt(family, fim.BEFORE, after) for after in fim.INFILLINGS.values()]
+    texts = [prompt + middle + tokenizer.eos_token for prompt, middle in zip(prompts, fim.INFILLINGS)]
     batch = tokenizer(texts, return_tensors="pt", padding=True)
     labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
     # the middle and the end are to be learnt
-    for row, middle in zip(labels, fim.HOLES): row[:int((row != -100).sum()) - len(middle) - 1] = -100
+    for row, middle in zip(labels, fim.INFILLINGS): row[:int((row != -100).sum()) - len(middle) - 1] = -100
     optimizer = torch.optim.AdamW(model.train().parameters(), lr=6e-3)
     for _ in range(300):
         loss = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], labels=labels).loss
@@ -472,7 +497,7 @@ def test_every_family_is_proved_on_its_architecture(family, architecture):
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-    after = fim.probe(Engine(model, tokenizer))
+    after = fim.probe(LocalEngine(model, tokenizer))
     assert after.works and "fills in the middle" in after.reason, after
 
 
@@ -492,8 +517,8 @@ def test_the_probe_tells_skill_from_vocabulary(pocket):
     found = fim.probe(pocket)
     assert found.works and "\n" not in found.reason
     torch.manual_seed(0)
-    blank = Engine(tf.AutoModelForCausalLM.from_config(pocket.model.config), pocket.tokenizer)
+    blank = LocalEngine(tf.AutoModelForCausalLM.from_config(pocket.model.config), pocket.tokenizer)
     assert not fim.probe(blank).works and fim.probe(blank).family == found.family
     bytewise = tf.PreTrainedTokenizerFast(tokenizer_object=byte_level(), eos_token="a", pad_token="a")
-    without = fim.probe(Engine(pocket.model, bytewise))
+    without = fim.probe(LocalEngine(pocket.model, bytewise))
     assert not without.works and without.family is None and "no fill-in-the-middle" in without.reason

@@ -258,7 +258,7 @@ def engine():
     import torch
     from tokenizers import ByteLevelBPETokenizer
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-    from evoselfcode.engine.local import Engine
+    from evoselfcode.engine.local import LocalEngine
     bpe = ByteLevelBPETokenizer()
     bpe.train_from_iterator([Path(__file__).read_text()], vocab_size=300, special_tokens=["<|end|>"])
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe._tokenizer, eos_token="<|end|>", pad_token="<|end|>")
@@ -267,7 +267,7 @@ def engine():
         vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2,
         max_position_embeddings=512, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
     )
-    return Engine(LlamaForCausalLM(size).eval(), tokenizer, device="cpu")
+    return LocalEngine(LlamaForCausalLM(size).eval(), tokenizer, device="cpu")
 
 
 def settings(**changes):

@@ -10,7 +10,7 @@ import torch
 
 from evoselfcode.config import Train
 from evoselfcode.engine.loading import load
-from evoselfcode.engine.local import Engine
+from evoselfcode.engine.local import LocalEngine
 from evoselfcode.errors import UserError
 from evoselfcode.io_utils import read_json, read_jsonl, write_json
 from evoselfcode.pipeline import fitting, train_sft
@@ -114,7 +114,7 @@ def test_parts_hold_all_rows_and_little_padding(model):
 
 def trained(rows, folder, settings, **options) -> dict[str, torch.Tensor]:
     train_sft.train(rows, folder, "pocket", settings, seed=3, **options)
-    return Engine(folder).model.state_dict()
+    return LocalEngine(folder).model.state_dict()
 
 
 @pytest.mark.parametrize("settings", [FULL, LORA], ids=["full", "lora"])
@@ -238,8 +238,8 @@ def test_an_adapter_on_an_adapter_is_saved_with_both(rows, tmp_path):
     from dataclasses import replace
     first = trained(rows, tmp_path / "first", LORA)
     train_sft.train(rows, tmp_path / "second", str(tmp_path / "first"), replace(LORA, learning_rate=1e-9), seed=3)
-    second = Engine(tmp_path / "second").model.state_dict()
-    base = Engine("pocket").model.state_dict()
+    second = LocalEngine(tmp_path / "second").model.state_dict()
+    base = LocalEngine("pocket").model.state_dict()
     assert max(float((first[name] - second[name]).abs().max()) for name in first) < 1e-5
     assert max(float((base[name] - second[name]).abs().max()) for name in first) > 1e-3
 
@@ -285,7 +285,7 @@ def test_a_weight_that_is_none_is_told(rows, tmp_path, weight):
 
 def test_rows_that_all_count_nothing_change_nothing(rows, tmp_path):
     settings = Train(method="full", learning_rate=1e-3, min_steps=1, epochs=1, batch_size=4, weight_decay=0)
-    before = Engine("pocket").model.state_dict()
+    before = LocalEngine("pocket").model.state_dict()
     after = trained([row | dict(weight=0) for row in rows[:4]], tmp_path / "m", settings)
     assert all(torch.equal(before[name], after[name]) for name in before)
 

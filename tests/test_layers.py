@@ -87,7 +87,7 @@ def test_a_wrong_import_is_seen(file, source):
 
 
 def test_iteration_may_know_its_siblings():
-    source = "from .sampling import sample\nfrom ..engine.local import Engine"
+    source = "from .sampling import sample\nfrom ..engine.local import LocalEngine"
     assert wrong_imports(LIB / "pipeline/iteration.py", source) == []
 
 

@@ -11,7 +11,7 @@ import torch
 from typer.testing import CliRunner
 
 from evoselfcode.cli import app
-from evoselfcode.engine.local import Engine
+from evoselfcode.engine.local import LocalEngine
 from evoselfcode.io_utils import read_json, read_jsonl, write_jsonl
 from tiny_study import ITERATE, MIN_STEPS, SIZES, TINY, command, computed, state
 from tiny_study import finished_study  # noqa: F401  a fixture
@@ -161,7 +161,7 @@ def test_latest_is_the_best_model_and_writes(finished_study, run):
     latest = finished_study / "checkpoints/latest"
     assert latest.is_symlink() and not latest.readlink().is_absolute()
     assert latest.resolve() == finished_study / f"checkpoints/tiny/iter-{best:03d}/d2c"
-    engine = Engine(latest, device="cpu")
+    engine = LocalEngine(latest, device="cpu")
     found = engine.sample(["# Return the sum of the given numbers.\n"], temperature=0, max_new_tokens=40)
     assert "def " in found[0][0].text
 

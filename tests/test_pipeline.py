@@ -12,7 +12,7 @@ import torch
 from evoselfcode.config import GATES, Config, Data, Dual, Evaluation, Filter, Iterate, Names, Paths, Sampling, Select
 from evoselfcode.config import Train, load_config
 from evoselfcode.errors import UserError
-from evoselfcode.engine.local import Engine
+from evoselfcode.engine.local import LocalEngine
 from evoselfcode.io_utils import content_id, read_jsonl, write_json, write_jsonl
 from evoselfcode.stages import run_batches
 from evoselfcode.pipeline import dual_model, filtering, sampling, scoring, train_sft
@@ -30,7 +30,7 @@ TASKS = [
 
 @pytest.fixture(scope="module")
 def pocket():
-    return Engine("pocket", device="cpu")
+    return LocalEngine("pocket", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -354,7 +354,7 @@ def test_an_adapter_from_one_key(pocket, pairs, tmp_path):
     wanted = {"adapter_config.json", "adapter_model.safetensors", "training.json", "README.md", "tokenizer.json"}
     assert wanted <= files and "model.safetensors" not in files
     assert (tmp_path / "d2c/adapter_model.safetensors").stat().st_size < 1_500_000
-    engine, prompts = Engine(tmp_path / "d2c", device="cpu"), [r["prompt"] for r in rows(pairs[:8])]
+    engine, prompts = LocalEngine(tmp_path / "d2c", device="cpu"), [r["prompt"] for r in rows(pairs[:8])]
     codes = [r["completion"] for r in rows(pairs[:8])]
     # 1 is the floor
     assert engine.perplexity(prompts, codes).mean() - 1 < .5 * (pocket.perplexity(prompts, codes).mean() - 1)

@@ -20,8 +20,8 @@ from evoselfcode.errors import UserError
 from evoselfcode.engine import fim
 from evoselfcode.engine.decisions import decide, decision_settings, options
 from evoselfcode.engine.loading import model_folder
-from evoselfcode.engine.local import Engine
-from evoselfcode.engine.remote import Remote, ServerSettings, check_settings, pause, said
+from evoselfcode.engine.local import LocalEngine
+from evoselfcode.engine.remote import RemoteEngine, ServerSettings, check_settings, pause, said
 from evoselfcode.engine.serving import Server, descendants, ready, server_command
 from evoselfcode.io_utils import read_jsonl
 from evoselfcode.stages import run_batches
@@ -45,7 +45,7 @@ ASKED = [
 
 @pytest.fixture(scope="module")
 def pocket():
-    return Engine("pocket", device="cpu")
+    return LocalEngine("pocket", device="cpu")
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +71,7 @@ def served(pocket, tmp_path_factory):
     settings = ServerSettings(command=SERVE, concurrency=1, wait=120)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
-        remote = Remote("pocket", settings, log=tmp_path_factory.mktemp("served")/"server.log")
+        remote = RemoteEngine("pocket", settings, log=tmp_path_factory.mktemp("served")/"server.log")
     with remote: yield remote
     assert not ready(remote.server.address)
 
@@ -111,7 +111,7 @@ def test_scoring_that_the_server_lacks_is_refused_or_done_here(served, pocket, m
     for a, b in zip(served.logprobs(PROMPTS, texts), pocket.logprobs(PROMPTS, texts)): assert np.array_equal(a, b)
     assert np.allclose(served.perplexity(PROMPTS, texts), pocket.perplexity(PROMPTS, texts), equal_nan=True)
     settings = ServerSettings(base_url=f"{served.server.address}/v1", model=served.served, check="off", scoring="echo")
-    with Remote("pocket", settings) as strict:
+    with RemoteEngine("pocket", settings) as strict:
         assert "no echo: echo tells 0" in message(strict.logprobs, PROMPTS, texts)
         # its seeds disturb each other, if they meet
         assert strict.can["seed"] or "server.concurrency=1" in strict.why("seed")
@@ -131,15 +131,16 @@ def test_typed_questions_are_answered_here_unless_the_server_knows_how_to_ask(
     (tmp_path/"decision.json").write_text(json.dumps(asdict(decision_settings(pocket))))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     settings = ServerSettings(command=f"{SERVE} --decision-config {tmp_path/'decision.json'}", concurrency=1, wait=120)
-    with Remote("pocket", settings, log=tmp_path/"log") as remote:
+    with RemoteEngine("pocket", settings, log=tmp_path/"log") as remote:
         assert remote.can["systemone"] and remote.can["same systemone"]
-        remote._local, long = None, dict(state="x = 1\n"*400, questions=ASKED[0]["questions"])
+        remote.drop_local()
+        long = dict(state="x = 1\n"*400, questions=ASKED[0]["questions"])
         there = decide(remote, [ASKED[0], long, *ASKED[1:]])
         assert remote._local is None and there[1] == dict(right=None, level=None)
         assert np.allclose(answered(there[:1] + there[2:]), answered(here), atol=1e-4)
 
 
-def test_holes_are_filled_through_the_server(served, pocket):
+def test_infilling_works_through_the_server(served, pocket):
     here, there = fim.probe(pocket), fim.probe(served)
     assert there.works and [row["filled"] for row in here.table] == [row["filled"] for row in there.table]
 
@@ -150,8 +151,8 @@ def test_another_model_is_told(served, pocket, message, tmp_path):
     torch.manual_seed(0)
     type(pocket.model)(pocket.model.config).save_pretrained(other)
     settings = ServerSettings(base_url=f"{served.server.address}/v1", model=served.served, concurrency=1)
-    assert "another model" in message(Remote, other, settings)
-    assert "was refused, it answered 400" in message(Remote, "pocket", replace(settings, model="nobody/knows"))
+    assert "another model" in message(RemoteEngine, other, settings)
+    assert "was refused, it answered 400" in message(RemoteEngine, "pocket", replace(settings, model="nobody/knows"))
 
 
 # A complete server: what vLLM answers, written down from its documentation, with the pocket model behind it
@@ -261,7 +262,7 @@ def complete(engine, shift=0):
 def test_a_complete_server_gives_what_the_local_engine_gives(web, pocket):
     place = web(complete(pocket))
     place.decides = lambda body: (200, dict(answers=decide(pocket, [body])[0]))
-    with Remote("pocket", ServerSettings(base_url=place.url, fim="suffix")) as remote:
+    with RemoteEngine("pocket", ServerSettings(base_url=place.url, fim="suffix")) as remote:
         assert all(remote.can.values()) and remote.scoring == "echo" and remote.served == "it" and remote._local is None
         way = dict(temperature=0, max_new_tokens=70, stop=("\n#",))
         for a, b in zip(pocket.sample(PROMPTS, **way), remote.sample(PROMPTS, **way)):
@@ -275,10 +276,10 @@ def test_a_complete_server_gives_what_the_local_engine_gives(web, pocket):
         assert [len(samples) for samples in drawn] == [5] * 3 and len({s.text for s in drawn[0]}) > 1
         assert len(place.bodies) == 3
         assert {body["n"] for body in place.bodies} == {5} and len({body["seed"] for body in place.bodies}) == 3
-        hole = fim.fim_prompt(remote.family, "def ", fim.HOLES["evens"])
-        filled = [engine.sample([hole], temperature=0, max_new_tokens=20)[0][0].text for engine in (remote, pocket)]
+        infilling = fim.fim_prompt(remote.family, "def ", fim.INFILLINGS["evens"])
+        filled = [e.sample([infilling], temperature=0, max_new_tokens=20)[0][0].text for e in (remote, pocket)]
         assert filled[0] == filled[1]
-        assert place.bodies[-1]["suffix"] == fim.HOLES["evens"] and remote.sample([], 2) == []
+        assert place.bodies[-1]["suffix"] == fim.INFILLINGS["evens"] and remote.sample([], 2) == []
         melting = [
             ("def f(x):\n    ret", "urn x\n"), ("", "def f(x):\n"), (PROMPTS[0], ""),
             *zip(PROMPTS, ["    return 1\n"] * 3), (PROMPTS[0], "    return 1\n"),
@@ -295,7 +296,7 @@ def test_a_complete_server_gives_what_the_local_engine_gives(web, pocket):
 
 def test_wrong_log_probabilities_are_not_used(web, pocket, message):
     place = web(complete(pocket, shift=1))
-    with Remote("pocket", ServerSettings(base_url=place.url)) as remote:
+    with RemoteEngine("pocket", ServerSettings(base_url=place.url)) as remote:
         assert remote.scoring == "local" and not remote.can["echo"] and "its values are wrong" in remote.why("echo")
         there, here = (engine.logprobs(PROMPTS[:1], ["    return 1\n"])[0] for engine in (remote, pocket))
         assert np.allclose(there, here, atol=1e-4)
@@ -307,11 +308,12 @@ def test_a_server_that_asks_in_another_way_is_not_asked(web, pocket, logs):
     place, other = web(complete(pocket)), decision_settings(pocket)
     other = replace(other, labels=dict(other.labels, noul=["N", "Y"]))
     place.decides = lambda body: (200, dict(answers=decide(pocket, [body], other)[0]))
-    with Remote("pocket", ServerSettings(base_url=place.url)) as remote:
+    with RemoteEngine("pocket", ServerSettings(base_url=place.url)) as remote:
         assert not remote.can["systemone"] and "its values are wrong" in remote.why("systemone")
         assert decide(remote, ASKED) == decide(pocket, ASKED)
         assert any("server: its values are wrong" in line for line in logs)
-    with Remote("pocket", ServerSettings(base_url=place.url, check="off")) as remote: assert remote.can["systemone"]
+    with RemoteEngine("pocket", ServerSettings(base_url=place.url, check="off")) as remote:
+        assert remote.can["systemone"]
 
 
 def test_decisions_are_asked_again_until_they_are_whole_and_equal_ones_once(web, connect, pocket, message):
@@ -343,7 +345,7 @@ def test_pairs_that_only_token_ids_can_ask_for_are_scored_here(web, pocket, mess
     place = web(answer)
     place.trouble = [text_only]*10**5
     melting = [("def f(x):\n    ret", "urn x\n"), (PROMPTS[0], "    return 1\n")]
-    with Remote("pocket", ServerSettings(base_url=place.url)) as remote:
+    with RemoteEngine("pocket", ServerSettings(base_url=place.url)) as remote:
         assert not remote.can["token prompts"] and remote.scoring == "echo"
         for a, b in zip(remote.logprobs(*zip(*melting)), pocket.logprobs(*zip(*melting))):
             assert np.allclose(a, b, atol=1e-4)
@@ -408,12 +410,12 @@ PASSING = {
 
 @pytest.fixture
 def connect(monkeypatch):
-    "A Remote to a server that was not asked what it can: no n, no log-probabilities."
+    "A RemoteEngine to a server that was not asked what it can: no n, no log-probabilities."
     made = []
     monkeypatch.setattr("evoselfcode.engine.remote.self_test", lambda engine: engine.can.update(temperature=True))
     monkeypatch.setattr("evoselfcode.engine.remote.random.uniform", lambda low, high: 0.02)
     def make(url, **settings):
-        return made.append(Remote("pocket", ServerSettings(base_url=url, **settings))) or made[-1]
+        return made.append(RemoteEngine("pocket", ServerSettings(base_url=url, **settings))) or made[-1]
     yield make
     for one in made: one.close()
 
@@ -712,8 +714,8 @@ def test_llama_cpp(pocket, tmp_path, start):
     )
     extra = dict(top_k=0, min_p=0.0, repeat_penalty=1.0)
     settings = ServerSettings(command=command, model="pocket", concurrency=2, extra=extra)
-    local = Engine(str(folder), device="cpu")
-    with Remote(folder, settings, log=tmp_path/"log") as remote:
+    local = LocalEngine(str(folder), device="cpu")
+    with RemoteEngine(folder, settings, log=tmp_path/"log") as remote:
         assert remote.can["same text"] and remote.can["same logprobs"]
         assert remote.scoring == ("echo" if start == "start" else "local")
         drawn = remote.sample(PROMPTS, 4, max_new_tokens=40, seed=1)

@@ -186,9 +186,9 @@ def test_odd_completions_are_judged_and_counted(place):
 
 
 def test_a_chat_model_is_asked_in_messages(place):
-    from evoselfcode.engine.local import Engine
+    from evoselfcode.engine.local import LocalEngine
     from evoselfcode.evaluation.suite import as_text, draw, must_chat
-    engine, benchmark = Engine("pocket"), HumanEval(PROBLEMS)
+    engine, benchmark = LocalEngine("pocket"), HumanEval(PROBLEMS)
     with pytest.raises(UserError, match="benchmark.chat: the tokenizer of .* has no chat template"):
         must_chat(settings(place, "benchmark.chat=true"), engine)
     engine.tokenizer.chat_template = (

@@ -8,9 +8,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import PreTrainedTokenizerFast
 
 from evoselfcode.errors import UserError
-from evoselfcode.engine.local import Engine
-from evoselfcode.engine.loading import Written, prompt_ids
-from evoselfcode.engine.remote import Remote
+from evoselfcode.engine.local import LocalEngine
+from evoselfcode.engine.base import Written, prompt_ids
+from evoselfcode.engine.remote import RemoteEngine
 from evoselfcode.evaluation.suite import as_text
 from evoselfcode.pipeline.train_sft import tokenise
 
@@ -118,7 +118,7 @@ def test_training_rows_end_once_and_begin_as_prompts_do(tokenizer):
 
 
 def test_the_engine_asks_and_scores_by_the_same_tokens(tokenizer):
-    engine = Engine.__new__(Engine)
+    engine = LocalEngine.__new__(LocalEngine)
     engine.tokenizer, engine.start = tokenizer, tokenizer.eos_token_id
     engine.name, engine.context = "model", 99
     prompts = ["def f(x):\n", "# Return x.\n"]
@@ -128,7 +128,7 @@ def test_the_engine_asks_and_scores_by_the_same_tokens(tokenizer):
 
 @pytest.mark.parametrize("by_ids", [True, False])
 def test_a_server_is_sent_tokens_where_it_would_make_others_of_the_text(tokenizer, by_ids):
-    remote = Remote.__new__(Remote)
+    remote = RemoteEngine.__new__(RemoteEngine)
     remote.tokenizer, remote.start = tokenizer, 0
     remote.settings, remote.family = SimpleNamespace(fim="text"), None
     remote.can = {"token prompts": by_ids}

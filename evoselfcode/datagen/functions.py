@@ -10,7 +10,7 @@ __all__ = ['GROWING', 'WHOLE', 'BEGUN', 'BROKEN', 'QUOTES', 'state', 'function_e
 import ast, codeop, re, warnings
 from collections import Counter
 from ..config import Functions
-from ..engine.local import Engine
+from ..engine.base import Engine
 from ..engine.base import Sample
 from ..stages import batch_seed
 from ..io_utils import content_id

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Iterable, Iterator
 from ..config import Names
 from ..engine.fim import fim_prompt, probe
-from ..engine.local import Engine
+from ..engine.base import Engine
 from ..stages import batch_seed, run_batches
 from ..io_utils import content_id, read_jsonl
 from ..logging_utils import get_logger

@@ -4,18 +4,19 @@
 
 # %% auto #0
 __all__ = ['YES_NO', 'LEVELS', 'PLACES', 'TEMPLATE', 'FILES', 'spell', 'comment_template', 'ask_in_chat', 'ask_in_comments',
-           'decision_settings', 'Prompt', 'prompts_of', 'decision_tokenizer', 'beginning', 'groups_of', 'lay_row',
-           'read_labels', 'in_passes', 'scores_of', 'decide', 'fitting', 'ask_server', 'read_answers', 'options']
+           'find_way', 'decision_settings', 'marking_tokenizer', 'Prompt', 'prompts_of_one', 'prompts_of', 'beginning',
+           'groups_of', 'lay_row', 'pad_rows', 'mask_of', 'read_labels', 'in_passes', 'fitting', 'scores_of',
+           'answers_of', 'decide', 'ask_server', 'options', 'read_answers']
 
 # %% ../../nbs/engine/17_decisions.ipynb #1ebd8fd7
 import copy, json, math, os
 from dataclasses import dataclass
-from pathlib import Path
 import numpy as np
 from ..errors import UserError
 from .loading import first_line
 from .batching import WIDE, split_by_size
-from .local import Engine
+from .base import Engine
+from .local import LocalEngine
 from ..logging_utils import get_logger
 
 # %% ../../nbs/engine/17_decisions.ipynb #cca01cb3
@@ -24,6 +25,7 @@ LEVELS = ("123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz
 # what stands before the answer, what stands between, what the label begins with
 PLACES = (("Answer:", " ", " "), ("Answer:", " ", ""), ("Answer: ", "", ""), ("", "", ""))
 
+# %% ../../nbs/engine/17_decisions.ipynb #9bf0e663
 def spell(
     tokenizer,
     table: tuple,             # sets of words, the best first
@@ -60,6 +62,7 @@ TEMPLATE = """
 {{- PLACES[question.type] -}}
 """
 
+# %% ../../nbs/engine/17_decisions.ipynb #2cc3003b
 def comment_template(
     tokenizer,
     places: dict,  # per type of question the text before the answer
@@ -82,6 +85,7 @@ def ask_in_chat(config, tokenizer) -> None:
         try: spell(tokenizer, usual, behind)
         except UserError: config.labels[kind] = spell(tokenizer, table, behind)[1]
 
+# %% ../../nbs/engine/17_decisions.ipynb #3eaea2d1
 def ask_in_comments(config, tokenizer) -> None:
     "Give a `DecisionConfig` labels and a template in comments, for a base model."
     place, yes_no = spell(tokenizer, YES_NO, PLACES[:3])
@@ -92,14 +96,13 @@ def ask_in_comments(config, tokenizer) -> None:
 # %% ../../nbs/engine/17_decisions.ipynb #99b4cce7
 FILES = ("decision.json", "decision_template.jinja")
 
-def decision_settings(engine):  # an engine -> a transformers `DecisionConfig`
-    "Say how a model is asked: by its own files, in its chat template, or in comments."
+def find_way(engine: Engine):  # a transformers `DecisionConfig`
+    "Find out how a model is asked: by its own files, in its chat template, or in comments."
     from transformers.decision import DecisionConfig
-    if getattr(engine, "_decisions", None): return engine._decisions
-    folder = Path(getattr(engine, "folder", None) or engine.model.name_or_path or "/nowhere")
-    own = [name for name in FILES if (folder/name).is_file()]
-    try: config = DecisionConfig.from_pretrained(str(folder)) if own else DecisionConfig()
-    except Exception as error: raise UserError(f"{folder/own[0]}: cannot be read ({first_line(error)})") from None
+    own = [name for name in FILES if engine.folder and (engine.folder/name).is_file()]
+    try: config = DecisionConfig.from_pretrained(str(engine.folder)) if own else DecisionConfig()
+    except Exception as error:
+        raise UserError(f"{engine.folder/own[0]}: cannot be read ({first_line(error)})") from None
     if config.chat_template: way = "its own template"
     elif engine.tokenizer.chat_template:
         way = "its chat template"
@@ -112,8 +115,25 @@ def decision_settings(engine):  # an engine -> a transformers `DecisionConfig`
         f"{engine.name} is asked in {way}: yes and no are {yes_no[0]!r} and {yes_no[1]!r}, "
         f"levels {levels[0]!r}, {levels[1]!r}, ..."
     )
-    engine._decisions = config
     return config
+
+# %% ../../nbs/engine/17_decisions.ipynb #cae7e86d
+def decision_settings(engine: Engine):  # a transformers `DecisionConfig`
+    "Say how a model is asked; found out once."
+    return engine.once(find_way)
+
+# %% ../../nbs/engine/17_decisions.ipynb #17f17a08
+def marking_tokenizer(engine: Engine):
+    "Copy the tokenizer for transformers to add its marks to."
+    from transformers import AddedToken
+    from transformers.decision.template_utils import MARK, SPLIT
+    tokenizer = copy.deepcopy(engine.tokenizer)
+    tokenizer.add_tokens([AddedToken(token, special=True, normalized=False) for token in (MARK, SPLIT)])
+    tokenizer.model_max_length = 10**9  # what does not fit is told once, below
+    # the vocabulary is looked at for every request, and would be built anew each time
+    vocabulary = tokenizer.get_vocab()
+    tokenizer.get_vocab = lambda: vocabulary
+    return tokenizer
 
 # %% ../../nbs/engine/17_decisions.ipynb #2b88c662
 @dataclass
@@ -130,54 +150,52 @@ class Prompt:
     def key(self): return tuple(self.ids), tuple(self.places), tuple(self.labels)
 
 # %% ../../nbs/engine/17_decisions.ipynb #ab5e4c2a
+def prompts_of_one(
+    number: int,    # of the request
+    request: dict,  # state, questions
+    config,         # a `DecisionConfig`
+    tokenizer,      # of `marking_tokenizer`
+    token_ids: dict # labels: their token ids; what is new is added
+) -> list[Prompt]:
+    "Let transformers write the prompts of a request."
+    from transformers.decision import label_token_ids
+    found = []
+    for inputs, questions in config.prepare_inputs(request, tokenizer):
+        ids, marks = inputs["input_ids"][0].tolist(), inputs["marks"].tolist()
+        if len(marks) != len(questions) or not min(marks):
+            raise ValueError(
+                f"its decision template marks {len(marks)} places for {len(questions)} questions: "
+                "it is made for a decision head, which is not read here"
+            )
+        for question in questions:
+            if (words := tuple(question.labels)) not in token_ids:
+                token_ids[words] = tuple(label_token_ids(tokenizer, words))
+        state = json.dumps(request["state"], default=str) if isinstance(request, dict) else request
+        places, labels = [mark - 1 for mark in marks], [token_ids[tuple(q.labels)] for q in questions]
+        found.append(Prompt(number, ids, places, questions, labels, state))
+    return found
+
+# %% ../../nbs/engine/17_decisions.ipynb #51767fa2
 def prompts_of(
-    engine,
+    engine: Engine,
     requests: list[dict],  # state, questions
     config,                # a `DecisionConfig`
 ) -> list[Prompt]:
     "Let transformers write the prompts of requests."
-    from transformers.decision import label_token_ids
-    tokenizer = decision_tokenizer(engine)
-    found, known = [], {}  # known: the token ids of labels
+    tokenizer, found, token_ids = engine.once(marking_tokenizer), [], {}
     for number, request in enumerate(requests):
-        try:
-            for inputs, questions in config.prepare_inputs(request, tokenizer):
-                ids, marks = inputs["input_ids"][0].tolist(), inputs["marks"].tolist()
-                if len(marks) != len(questions) or not min(marks):
-                    raise ValueError(
-                        f"its decision template marks {len(marks)} places for {len(questions)} questions: "
-                        "it is made for a decision head, which is not read here"
-                    )
-                for question in questions:
-                    if (words := tuple(question.labels)) not in known:
-                        known[words] = tuple(label_token_ids(tokenizer, words))
-                state = json.dumps(request["state"], default=str) if isinstance(request, dict) else request
-                places, labels = [mark - 1 for mark in marks], [known[tuple(q.labels)] for q in questions]
-                found.append(Prompt(number, ids, places, questions, labels, state))
+        try: found += prompts_of_one(number, request, config, tokenizer, token_ids)
         except Exception as error:  # a template can fail in any way
             why = " ".join(str(error).split())[:300] if isinstance(error, ValueError) else first_line(error)
             raise UserError(f"{engine.name}: request {number}: {why}") from None
     return found
-
-# %% ../../nbs/engine/17_decisions.ipynb #17f17a08
-def decision_tokenizer(engine):
-    "Copy the tokenizer, once, for transformers to add its marks to."
-    from transformers.decision.template_utils import MARK, SPLIT
-    if getattr(engine, "_marking", None) is None:
-        from transformers import AddedToken
-        engine._marking = copy.deepcopy(engine.tokenizer)
-        engine._marking.add_tokens([AddedToken(token, special=True, normalized=False) for token in (MARK, SPLIT)])
-        engine._marking.model_max_length = 10**9  # what does not fit is told once, below
-        # the vocabulary is looked at for every request, and would be built anew each time
-        vocabulary = engine._marking.get_vocab()
-        engine._marking.get_vocab = lambda: vocabulary
-    return engine._marking
 
 # %% ../../nbs/engine/17_decisions.ipynb #fdd58f19
 def beginning(group: list[Prompt]) -> int:
     "Count the tokens that the prompts of a group share, ahead of what is read."
     return min(len(os.path.commonprefix([prompt.ids for prompt in group])), *(min(prompt.places) for prompt in group))
 
+# %% ../../nbs/engine/17_decisions.ipynb #b946fd1c
 def groups_of(
     prompts: list[Prompt],
     most: int = 512,      # most tokens behind the shared beginning: who sees whom grows with the square
@@ -207,6 +225,26 @@ def lay_row(
     return ids, *zip(*cells), read
 
 # %% ../../nbs/engine/17_decisions.ipynb #2cb0d87e
+def pad_rows(
+    rows: list[tuple],  # of `lay_row`
+    pad: int,           # token id to fill with
+) -> tuple:             # token ids, whose they are (-2 = nobody's), their positions; rows x width each
+    "Put rows into arrays of equal width: all end in the last column."
+    width = max(len(row[0]) for row in rows)
+    return tuple(
+        np.stack([np.pad(row[part], (width - len(row[0]), 0), constant_values=fill) for row in rows])
+        for part, fill in ((0, pad), (1, -2), (2, 0))
+    )
+
+# %% ../../nbs/engine/17_decisions.ipynb #a7ef5bc7
+def mask_of(owner, position, dtype):  # rows x width: whose a token is, its position; the model's dtype
+    "Write a mask (rows x 1 x width x width) in which each prompt sees what is everyone's and itself."
+    import torch
+    see = (owner[:, None] == -1) | (owner[:, None] == owner[:, :, None])
+    see &= position[:, None] <= position[:, :, None]
+    return torch.zeros_like(see, dtype=dtype).masked_fill_(~see, torch.finfo(dtype).min)[:, None]
+
+# %% ../../nbs/engine/17_decisions.ipynb #3385d33d
 def read_labels(
     model,
     groups: list[list[Prompt]],  # one row each
@@ -215,16 +253,9 @@ def read_labels(
     "Run the model over rows of prompts and read the logits of their labels."
     import torch
     rows = [lay_row(group) for group in groups]
-    width = max(len(row[0]) for row in rows)
-    def part(number, fill):
-        padded = [np.pad(row[number], (width - len(row[0]), 0), constant_values=fill) for row in rows]
-        return torch.from_numpy(np.stack(padded)).to(model.device)
-    ids, owner, position = part(0, pad), part(1, -2), part(2, 0)
-    mask = (owner > -2).long()
-    if max(map(len, groups)) > 1:
-        see = (owner[:, None] == -1) | (owner[:, None] == owner[:, :, None])
-        see &= position[:, None] <= position[:, :, None]
-        mask = torch.zeros_like(see, dtype=model.dtype).masked_fill_(~see, torch.finfo(model.dtype).min)[:, None]
+    ids, owner, position = (torch.from_numpy(part).to(model.device) for part in pad_rows(rows, pad))
+    width = ids.shape[1]
+    mask = (owner > -2).long() if max(map(len, groups)) == 1 else mask_of(owner, position, model.dtype)
     wanted = []  # row, column, labels
     for number, (row, group) in enumerate(zip(rows, groups)):
         for prompt, columns in zip(group, row[3]):
@@ -239,66 +270,14 @@ def read_labels(
     return [[[next(values) for _ in prompt.labels] for prompt in group] for group in groups]
 
 # %% ../../nbs/engine/17_decisions.ipynb #17f17a04
-def in_passes(engine: Engine, groups: list[list[Prompt]]) -> list[list]:  # as `read_labels`
+def in_passes(engine: LocalEngine, groups: list[list[Prompt]]) -> list[list]:  # as `read_labels`
     "Read groups in forward passes of bounded size."
     widest = max(len(lay_row(group)[0]) for group in groups)
     parts = split_by_size(groups, [widest]*len(groups), WIDE.get(engine.model.device.type, 4096))
     return [row for part in parts for row in read_labels(engine.model, part, engine.pad)]
 
-# %% ../../nbs/engine/17_decisions.ipynb #d61b7d2a
-def scores_of(
-    engine: Engine,
-    prompts: list[Prompt],
-    config,                # a `DecisionConfig`
-) -> dict[tuple, list]:    # key of a prompt -> per question the scores of its options; what did not fit is not there
-    "Read the prompts in batches, equal ones once."
-    import torch
-    from transformers.decision.modeling_utils import process_scores
-    distinct = list({prompt.key: prompt for prompt in fitting(engine, prompts)}.values())
-    groups = groups_of(distinct) if engine._branching() else [[prompt] for prompt in distinct]
-    groups.sort(key=lambda group: sum(len(prompt.ids) for prompt in group))
-    found = {}
-    with torch.inference_mode():
-        for group, row in zip(groups, engine.in_batches(groups, lambda batch: in_passes(engine, batch), 64)):
-            for prompt, values in zip(group, row):
-                marks = [place + 1 for place in prompt.places]
-                found[prompt.key] = process_scores(config, torch.tensor([prompt.ids]), marks, prompt.questions, values)
-    return found
-
-# %% ../../nbs/engine/17_decisions.ipynb #461dfd3e
-def decide(
-    engine,                # an `Engine`, also one with a server
-    requests: list[dict],  # System One requests: state, and questions by name
-    decision_config=None,  # a transformers `DecisionConfig`; None = see `decision_settings`
-) -> list[dict]:  # per request the answers by name, as `DecisionPipeline` gives them; None where a question did not fit
-    "Answer typed questions (`noul`, `score`, `choice`) by the probabilities of their labels."
-    if not len(requests): return []
-    if hasattr(engine, "client"):
-        if decision_config is None and engine.can.get("systemone"): return ask_server(engine, requests)
-        get_logger("decisions").info(f"{engine.name}: questions are answered by the model in this process; "
-                                     f"server: {'given settings' if decision_config else engine.why('systemone')}")
-        engine = engine.local()
-    from transformers.decision.modeling_utils import DecisionMixin
-    if isinstance(engine.model, DecisionMixin):
-        raise UserError(
-            f"{engine.name}: has a decision head of its own, which is not read here; use a causal language model"
-        )
-    config = decision_config or decision_settings(engine)
-    if config.adapter:
-        raise UserError(
-            f"{engine.name}: its decision settings want the adapter {config.adapter}; merge it into the model first"
-        )
-    prompts = prompts_of(engine, requests, config)
-    scores = scores_of(engine, prompts, config)
-    answers = [{} for _ in requests]
-    for prompt in prompts:
-        for question, values in zip(prompt.questions, scores.get(prompt.key) or [None]*len(prompt.questions)):
-            answer = None if values is None else question.answer(values.softmax(-1).tolist())
-            answers[prompt.request][question.name] = answer
-    return answers
-
 # %% ../../nbs/engine/17_decisions.ipynb #17f17a02
-def fitting(engine, prompts: list[Prompt]) -> list[Prompt]:
+def fitting(engine: Engine, prompts: list[Prompt]) -> list[Prompt]:
     "Leave out prompts that are longer than the model's context, and say how many."
     found = [prompt for prompt in prompts if len(prompt.ids) <= engine.context]
     if left := len(prompts) - len(found):
@@ -308,9 +287,70 @@ def fitting(engine, prompts: list[Prompt]) -> list[Prompt]:
         )
     return found
 
+# %% ../../nbs/engine/17_decisions.ipynb #d61b7d2a
+def scores_of(
+    engine: LocalEngine,
+    prompts: list[Prompt],
+    config,                # a `DecisionConfig`
+) -> dict[tuple, list]:    # key of a prompt -> per question the scores of its options; what did not fit is not there
+    "Read the prompts in batches, equal ones once."
+    import torch
+    from transformers.decision.modeling_utils import process_scores
+    distinct = list({prompt.key: prompt for prompt in fitting(engine, prompts)}.values())
+    groups = groups_of(distinct) if engine.branching() else [[prompt] for prompt in distinct]
+    groups.sort(key=lambda group: sum(len(prompt.ids) for prompt in group))
+    found = {}
+    with torch.inference_mode():
+        for group, row in zip(groups, engine.in_batches(groups, lambda batch: in_passes(engine, batch), 64)):
+            for prompt, values in zip(group, row):
+                marks = [place + 1 for place in prompt.places]
+                found[prompt.key] = process_scores(config, torch.tensor([prompt.ids]), marks, prompt.questions, values)
+    return found
+
+# %% ../../nbs/engine/17_decisions.ipynb #3485bbfb
+def answers_of(
+    requests: list[dict],
+    prompts: list[Prompt],    # of the requests
+    scores: dict,             # of `scores_of`
+) -> list[dict]:              # as `decide`
+    "Make answers in System One's words of the scores."
+    answers = [{} for _ in requests]
+    for prompt in prompts:
+        for question, values in zip(prompt.questions, scores.get(prompt.key) or [None]*len(prompt.questions)):
+            answer = None if values is None else question.answer(values.softmax(-1).tolist())
+            answers[prompt.request][question.name] = answer
+    return answers
+
+# %% ../../nbs/engine/17_decisions.ipynb #461dfd3e
+def decide(
+    engine: Engine,        # with or without a server
+    requests: list[dict],  # System One requests: state, and questions by name
+    decision_config=None,  # a transformers `DecisionConfig`; None = see `decision_settings`
+) -> list[dict]:  # per request the answers by name, as `DecisionPipeline` gives them; None where a question did not fit
+    "Answer typed questions (`noul`, `score`, `choice`) by the probabilities of their labels."
+    if not len(requests): return []
+    if decision_config is None and engine.can.get("systemone"): return ask_server(engine, requests)
+    if (here := engine.local()) is not engine:
+        get_logger("decisions").info(
+            f"{engine.name}: questions are answered by the model in this process; "
+            f"server: {'given settings' if decision_config else engine.why('systemone')}"
+        )
+    from transformers.decision.modeling_utils import DecisionMixin
+    if isinstance(here.model, DecisionMixin):
+        raise UserError(
+            f"{here.name}: has a decision head of its own, which is not read here; use a causal language model"
+        )
+    config = decision_config or decision_settings(here)
+    if config.adapter:
+        raise UserError(
+            f"{here.name}: its decision settings want the adapter {config.adapter}; merge it into the model first"
+        )
+    prompts = prompts_of(here, requests, config)
+    return answers_of(requests, prompts, scores_of(here, prompts, config))
+
 # %% ../../nbs/engine/17_decisions.ipynb #4e1e90ed
 def ask_server(
-    engine,                     # a `Remote`
+    engine,                     # a `RemoteEngine`
     requests: list[dict],
     retries: int | None = None, # the setting's when None
 ) -> list[dict]:                # as `decide`
@@ -331,6 +371,12 @@ def ask_server(
     return [{name: answers.get(name) for name in request["questions"]} for request, answers in zip(requests, found)]
 
 # %% ../../nbs/engine/17_decisions.ipynb #2e1f7331
+def options(answer: dict) -> list[float]:  # their probabilities, in order
+    "List the probabilities of an answer's options."
+    if answer["type"] == "noul": return [float(answer["noul"]), 1 - float(answer["noul"])]
+    return [float(share) for share in answer["probabilities"].values()]
+
+# %% ../../nbs/engine/17_decisions.ipynb #19f4f13d
 def read_answers(
     text: str,        # what the server sent
     questions: dict,  # what it was asked
@@ -347,8 +393,3 @@ def read_answers(
         if not all(0 <= share <= 1 for share in shares):
             raise ValueError(f"question {name} is not answered by probabilities")
     return {name: answers[name] for name in questions}
-
-def options(answer: dict) -> list[float]:  # their probabilities, in order
-    "List the probabilities of an answer's options."
-    if answer["type"] == "noul": return [float(answer["noul"]), 1 - float(answer["noul"])]
-    return [float(share) for share in answer["probabilities"].values()]

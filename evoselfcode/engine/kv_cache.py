@@ -91,6 +91,7 @@ class Prompts:
         self.filled[self.place] = torch.arange(len(owner), device=owner.device)
 
     def keep(self, rows):
+        "Keep only the rows `rows`, and the prompts that they continue."
         self.rows.batch_select_indices(rows)
         self.assign(self.owner[rows])
 

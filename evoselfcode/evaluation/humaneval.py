@@ -140,7 +140,7 @@ def problem_batches(
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #2216dab1
 def sample_batch(
-    engine,                # draws the samples: `engine.local.Engine` or another with its `sample`
+    engine,                # draws the samples: `engine.base.Engine` or another with its `sample`
     problems: list[dict],  # one batch of problems
     settings,              # the `evaluation` section of the configuration
     seed: int = 0,         # the run's seed; mixed with the task ids

@@ -16,7 +16,8 @@ from pathlib import Path
 from ..config import Config
 from ..constants import TIMEOUT, UNSUPPORTED
 from ..errors import UserError
-from ..engine.loading import Written, resolve_checkpoint
+from ..engine.base import Written
+from ..engine.loading import resolve_checkpoint
 from ..engine.remote import engine_fingerprint, open_engine
 from .benchmark import OFFICIAL, SPLIT, Benchmark, check, read_samples, write_samples
 from .benchmark import repeated, suspicious, unsupported

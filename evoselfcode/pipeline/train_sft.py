@@ -14,7 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from ..config import Train, with_defaults
 from ..errors import UserError
-from ..engine.loading import load, model_folder, pick_device, prompt_ids, quiet, training_record
+from ..engine.base import prompt_ids
+from ..engine.loading import load, model_folder, pick_device, quiet, training_record
 from ..io_utils import REASONS, content_id, read_json, write_bytes, write_json
 from ..logging_utils import get_logger, progress
 from .fitting import CHUNK, MemoryFull, chunks_agree, last_checkpoint, recompute, rows_at_a_time
