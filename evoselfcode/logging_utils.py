@@ -6,12 +6,14 @@
 __all__ = ['tally', 'Bar', 'progress', 'Stdout', 'get_logger', 'log_file']
 
 # %% ../nbs/05_logging_utils.ipynb #bdfa0dce
+
 import logging, os, sys, time
 from collections import Counter
 from pathlib import Path
 from tqdm import tqdm
 
 # %% ../nbs/05_logging_utils.ipynb #4d426f85
+
 tally = Counter()  # tokens that the engines of this process drew or scored
 
 class Bar(tqdm):
@@ -43,6 +45,7 @@ def progress(
     return Bar(iterable, desc=desc, total=total, unit=unit, file=sys.stdout, ncols=88, mininterval=pause)
 
 # %% ../nbs/05_logging_utils.ipynb #af47863a
+
 class Stdout(logging.Handler):
     "Write each message as one line on whatever standard output is now."
     def emit(self, record):
@@ -67,6 +70,7 @@ def get_logger(
     return top.getChild(name) if name else top
 
 # %% ../nbs/05_logging_utils.ipynb #a8f9df9c
+
 class log_file:
     "Copy every message to `path`, with its time, for the length of a `with` block."
     def __init__(self, path: str | Path):  # the log; created with its folder, appended to when it exists

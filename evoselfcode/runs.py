@@ -8,6 +8,7 @@ __all__ = ['SELECTORS', 'CYCLES', 'ARMS', 'parameters_of', 'run_notebook', 'as_o
            'start_arm', 'compare', 'seed_config', 'size_of', 'list_runs']
 
 # %% ../nbs/74_runs.ipynb #bf193c18
+
 import asyncio, logging, os, shlex, shutil, sys, time
 from pathlib import Path
 from .config import Config, to_yaml
@@ -20,6 +21,7 @@ from .syntax import bound, parse
 from .reporting.report import versions
 
 # %% ../nbs/74_runs.ipynb #132cd7ec
+
 def parameters_of(notebook: Path) -> set[str]:
     "Name the parameters of a notebook; papermill's own reading stumbles over defaults with `=` or braces in them"
     import nbformat
@@ -32,6 +34,7 @@ def _as_format(path: Path) -> str:
     return str(path).replace("{", "{{").replace("}", "}}")
 
 # %% ../nbs/74_runs.ipynb #132cd7ed
+
 def run_notebook(
     source: str | Path,  # a notebook with a parameters cell
     folder: str | Path,  # where the executed notebook and run.json go; outside nbs/
@@ -64,6 +67,7 @@ def run_notebook(
     return outcome
 
 # %% ../nbs/74_runs.ipynb #e244030b
+
 def _papermill_options(source: Path, parameters: dict, note: str) -> dict:
     "Say how papermill is to execute a notebook"
     from traitlets.config import Config as Traits
@@ -76,6 +80,7 @@ def _papermill_options(source: Path, parameters: dict, note: str) -> dict:
     )
 
 # %% ../nbs/74_runs.ipynb #bdf8b3a8
+
 def _what_happened(error: BaseException) -> dict:
     "Name the way in which a notebook did not finish"
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -90,6 +95,7 @@ def _what_happened(error: BaseException) -> dict:
     raise error
 
 # %% ../nbs/74_runs.ipynb #d29f896a
+
 def _leave_interrupts_alone():
     "Let Ctrl-C reach us as it is; nbclient would kill the kernel and report that it died"
     from jupyter_core.utils import ensure_event_loop
@@ -104,6 +110,7 @@ def _leave_interrupts_alone():
         loop.set_exception_handler(report)
 
 # %% ../nbs/74_runs.ipynb #0dc15f93
+
 def as_overrides(
     given: str | list,  # "sampling.n=4 seed=1", as papermill's -p gives it, or a list of such texts
     **more,             # further settings; None = not given
@@ -128,6 +135,7 @@ def as_seed(given: int | str) -> int:
     raise UserError(f"seeds: {given!r} is no whole number")
 
 # %% ../nbs/74_runs.ipynb #29a55ef6
+
 def check_parameters(
     cells: list[str],  # IPython's `In`
     space: dict,       # the notebook's `globals()`
@@ -141,6 +149,7 @@ def check_parameters(
         raise UserError(f"this notebook has no parameter {unknown[0]!r}; it has {', '.join(known)}")
 
 # %% ../nbs/74_runs.ipynb #e29f6e95
+
 def iterate(
     config: Config,
     report: bool = True,  # write report.ipynb and report.html at the end
@@ -165,6 +174,7 @@ def iterate(
     return run
 
 # %% ../nbs/74_runs.ipynb #47ce86d8
+
 def _must_be_ok(outcome: dict, notebook: Path):
     "Raise what a notebook failed with; what is no mistake of the user's is told with the notebook's place"
     if outcome["status"] == "ok": return
@@ -180,6 +190,7 @@ def headline(metrics: dict) -> str:
     return f"iteration {metrics['iteration']}: {base}{test} on test, {validation}: {metrics['decision']}"
 
 # %% ../nbs/74_runs.ipynb #cd946d99
+
 def write_report(run: Path):
     "Execute the report notebook for a run and turn it into one self-contained HTML page"
     if not run.is_dir(): raise UserError(f"{run}: no such run folder; `pipeline iterate` makes one")
@@ -199,6 +210,7 @@ def write_page(notebook: Path) -> Path:
         raise UserError(why) from None
 
 # %% ../nbs/74_runs.ipynb #92ea71e3
+
 SELECTORS = dict(
     random=dict(selector="random"), agreement=dict(selector="agreement"), perplexity=dict(min_agreement=0.0),
 )
@@ -221,6 +233,7 @@ def arm_config(config: Config, arm: str) -> Config:
     return replace(config, run=run, select=replace(config.select, **SELECTORS[arm], most=most))
 
 # %% ../nbs/74_runs.ipynb #9ab4d7d0
+
 def start_arm(config: Config, arm: str) -> Config:
     "Give an arm the finished iteration 0 of its study"
     own = arm_config(config, arm)
@@ -235,6 +248,7 @@ def start_arm(config: Config, arm: str) -> Config:
     return own
 
 # %% ../nbs/74_runs.ipynb #4850f6cd
+
 def compare(
     config: Config,
     seeds: list[int],
@@ -256,6 +270,7 @@ def seed_config(config: Config, seed: int) -> Config:
     return config if seed == config.seed else replace(config, run=f"{config.run}-seed{seed}", seed=seed)
 
 # %% ../nbs/74_runs.ipynb #943d85c6
+
 def size_of(*folders: Path) -> int:  # bytes
     "Add up the files below some folders; a run at work may remove one meanwhile."
     total = 0

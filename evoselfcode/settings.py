@@ -6,11 +6,13 @@
 __all__ = ['describe']
 
 # %% ../nbs/04_settings.ipynb #5e771a03
+
 import inspect, re
 from dataclasses import MISSING, fields, is_dataclass
 from .config import Config
 
 # %% ../nbs/04_settings.ipynb #5e771a05
+
 def describe() -> list[dict]:  # one row per key: key, type, default, choices, meaning
     "List every setting with its type, default, the only words allowed (if so), and comment."
     rows = []

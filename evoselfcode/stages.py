@@ -7,6 +7,7 @@ __all__ = ['batch_seed', 'fingerprint', 'difference', 'meta_path', 'finished', '
            'made_of', 'fresh_meta', 'as_written', 'resume_point', 'run_batches', 'run_lock']
 
 # %% ../nbs/07_stages.ipynb #084dacf2
+
 import contextlib, fcntl, hashlib, json, os, time
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
@@ -16,6 +17,7 @@ from .io_utils import content_hash, content_id, dump_line, file_errors, read_jso
 from .logging_utils import get_logger, progress
 
 # %% ../nbs/07_stages.ipynb #c8ea3c59
+
 def batch_seed(
     seed: int,   # the run's seed
     stage: str,  # the stage's name
@@ -25,6 +27,7 @@ def batch_seed(
     return int.from_bytes(hashlib.sha256(json.dumps([seed, stage, key]).encode()).digest()[:8], "big") >> 1
 
 # %% ../nbs/07_stages.ipynb #0fe8d533
+
 def fingerprint(
     settings,     # dataclass or dictionary: the settings that change the result
     inputs=(),    # paths of files and folders, or {name: path or text}
@@ -47,6 +50,7 @@ def difference(
     return [] if old == new else [f"{name}: {old} → {new}"]
 
 # %% ../nbs/07_stages.ipynb #e30c2b4b
+
 def meta_path(path: str | Path) -> Path:
     "Name the file that tells how far a stage came: scored.jsonl → scored.meta.json."
     return Path(path).with_suffix(".meta.json")
@@ -69,6 +73,7 @@ def keys_hash(keys, start: str = "") -> str:
     return start
 
 # %% ../nbs/07_stages.ipynb #c11a9ef5
+
 def read_meta(path: Path) -> dict:
     "Read what a stage wrote beside its file."
     meta = read_json(path)
@@ -82,6 +87,7 @@ def made_of(path: Path) -> dict:  # settings, inputs
     return read_meta(path)["fingerprint"]
 
 # %% ../nbs/07_stages.ipynb #c11a9ef6
+
 def fresh_meta(print_: dict, total: int) -> dict:
     "Make the meta of a stage that begins; `total`: its batches."
     return dict(
@@ -97,6 +103,7 @@ def as_written(path: Path, meta: dict, total: int) -> bool:
     return meta["sha256"] in (None, hashlib.sha256(content[:size]).hexdigest())
 
 # %% ../nbs/07_stages.ipynb #1931907d
+
 def resume_point(
     path: Path,         # the stage's file
     batches: list,      # (key, payload) of every batch
@@ -127,6 +134,7 @@ def resume_point(
     return meta | dict(total=len(batches))
 
 # %% ../nbs/07_stages.ipynb #b129de6a
+
 def run_batches(
     path: str | Path,      # JSON lines to write, and to go on with
     batches: list[tuple],  # (key, payload) of each batch, in order
@@ -162,6 +170,7 @@ def run_batches(
     return read_jsonl(path, empty_ok=True)
 
 # %% ../nbs/07_stages.ipynb #55fd3bb5
+
 _held = set()
 
 @contextlib.contextmanager

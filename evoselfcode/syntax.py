@@ -7,9 +7,11 @@ __all__ = ['line_feeds', 'lines_of', 'parse', 'find_function', 'head_end', 'sign
            'used', 'needed', 'without_docstring', 'split_function', 'defined_function', 'normal_form']
 
 # %% ../nbs/08_syntax.ipynb #7293156a
+
 import ast, inspect, io, tokenize, warnings
 
 # %% ../nbs/08_syntax.ipynb #8ca568d2
+
 def line_feeds(text: str) -> str: return text.replace("\r\n", "\n").replace("\r", "\n")
 
 def lines_of(
@@ -20,6 +22,7 @@ def lines_of(
     return lines if lines[-1] else lines[:-1]
 
 # %% ../nbs/08_syntax.ipynb #fcd7def1
+
 def parse(
     code: str,               # text that may be Python
 ) -> ast.Module | None:      # its tree; None when it is not Python
@@ -40,6 +43,7 @@ def find_function(
     return (found[-1] if entry_point else found[0]) if found else None
 
 # %% ../nbs/08_syntax.ipynb #31536abd
+
 def head_end(
     text: str,               # text that begins with `def` or `async def`
 ) -> tuple[int, int]:        # line (from 1) and column just after the head's colon
@@ -70,6 +74,7 @@ def function_signature(
     return signature_text(code.split("\n"), node) if node else ""
 
 # %% ../nbs/08_syntax.ipynb #8e5e1de6
+
 def bound(node) -> set[str]:  # names
     "Name what a top-level statement defines."
     if isinstance(node, (ast.Import, ast.ImportFrom)): return {(a.asname or a.name).split(".")[0] for a in node.names}
@@ -98,6 +103,7 @@ def needed(
     return [n for n in tree.body if n in chosen and n is not node]
 
 # %% ../nbs/08_syntax.ipynb #43df98ed
+
 def without_docstring(
     lines: list[str],  # the source's lines
     node,              # a function in it with a docstring and more
@@ -114,6 +120,7 @@ def without_docstring(
     return "\n".join([*lines[start:doc.lineno - 1], *rest]) + "\n"
 
 # %% ../nbs/08_syntax.ipynb #c3ed6478
+
 def split_function(
     source: str,            # Python source with a function that has a docstring
     entry_point: str = "",  # the function's name; "" = the first function
@@ -136,6 +143,7 @@ def split_function(
                 signature=signature_text(lines, node), imports=imports)
 
 # %% ../nbs/08_syntax.ipynb #6f671d63
+
 def defined_function(code: str) -> str:
     "Name the first function that a program defines at top level, or nothing."
     tree = parse(code)
@@ -143,6 +151,7 @@ def defined_function(code: str) -> str:
     return node.name if node else ""
 
 # %% ../nbs/08_syntax.ipynb #b69c2b41
+
 def normal_form(
     code: str | ast.AST,  # a program, or its tree, which is then changed
 ) -> str:

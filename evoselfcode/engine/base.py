@@ -6,9 +6,11 @@
 __all__ = ['Sample', 'cut_at']
 
 # %% ../../nbs/engine/11_base.ipynb #f0b232f0
+
 from dataclasses import dataclass
 
 # %% ../../nbs/engine/11_base.ipynb #6df0ff5f
+
 @dataclass
 class Sample:
     "One continuation of a prompt."
@@ -18,6 +20,7 @@ class Sample:
     logprob: float  # natural-log probability of those tokens, before temperature and top-p
 
 # %% ../../nbs/engine/11_base.ipynb #39b31e72
+
 def cut_at(prompt: str, text: str, stop: tuple, over) -> int | None:  # as for `sample`
     "Find where a sample is over, by the earliest of its stop strings or by `over`."
     found = [at for s in stop if (at := text.find(s)) >= 0]

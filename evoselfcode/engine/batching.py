@@ -7,10 +7,12 @@ __all__ = ['LOOK', 'WIDE', 'invert', 'draw', 'nucleus', 'prefill', 'Rows', 'adva
            'split_by_size']
 
 # %% ../../nbs/engine/12_batching.ipynb #f9629a76
+
 from contextlib import nullcontext
 from fastcore.basics import patch
 
 # %% ../../nbs/engine/12_batching.ipynb #307bc0a4
+
 def invert(
     probs,    # rows x vocabulary, not necessarily summing to one
     uniform,  # rows, in [0, 1), float64
@@ -22,6 +24,7 @@ def invert(
     return token.squeeze(1).clamp(max=probs.shape[1] - 1)
 
 # %% ../../nbs/engine/12_batching.ipynb #0c17e489
+
 def draw(
     logits,              # rows x vocabulary
     uniform,             # rows x 2 uniform numbers, float64; not read when greedy
@@ -47,6 +50,7 @@ def nucleus(probs, top_p: float):
     return probs*(probs >= ranked.masked_fill(outside, 2).min(-1, keepdim=True).values)
 
 # %% ../../nbs/engine/12_batching.ipynb #eb259667
+
 def prefill(
     model,                     # a causal language model
     prompts: list[list[int]],  # token ids, each at least one
@@ -66,6 +70,7 @@ def prefill(
     return out.logits[:, -1], cache, mask
 
 # %% ../../nbs/engine/12_batching.ipynb #c5ea1ab3
+
 class Rows:
     "Rows that advance together: what each has seen, and the logits of its next token."
     def __init__(
@@ -100,6 +105,7 @@ class Rows:
         self.select(rows)
 
 # %% ../../nbs/engine/12_batching.ipynb #00850d47
+
 @patch
 def feed(self: Rows, token):  # one token id per row
     "Append a token to each row and compute the logits of the next."
@@ -113,9 +119,11 @@ def feed(self: Rows, token):  # one token id per row
     self.position = self.position + 1
 
 # %% ../../nbs/engine/12_batching.ipynb #ea0886e9
+
 LOOK = 8  # tokens between two searches for stop strings
 
 # %% ../../nbs/engine/12_batching.ipynb #ff934f1a
+
 def advance(
     batch: Rows,
     limits,    # rows: most new tokens of each row
@@ -148,6 +156,7 @@ def advance(
     return tokens, logprobs, lengths
 
 # %% ../../nbs/engine/12_batching.ipynb #ed37ab8a
+
 def token_bytes(model) -> int:
     "Say how many bytes the keys and values of one token take in all layers of a causal language model."
     config = model.config.get_text_config()
@@ -166,6 +175,7 @@ def cache_room(
     return int(memory/token_bytes(model))
 
 # %% ../../nbs/engine/12_batching.ipynb #c67f3512
+
 WIDE = {"cpu": 2048, "cuda": 16384}  # tokens in one forward pass
 
 def split_by_size(

@@ -8,6 +8,7 @@ __all__ = ['YES_NO', 'LEVELS', 'PLACES', 'TEMPLATE', 'FILES', 'spell', 'comment_
            'read_labels', 'in_passes', 'scores_of', 'decide', 'fitting', 'ask_server', 'read_answers', 'options']
 
 # %% ../../nbs/engine/17_decisions.ipynb #1ebd8fd7
+
 import copy, json, math, os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from .local import Engine
 from ..logging_utils import get_logger
 
 # %% ../../nbs/engine/17_decisions.ipynb #cca01cb3
+
 YES_NO = (("Yes", "No"), ("yes", "no"), ("True", "False"), ("true", "false"), ("Y", "N"), ("1", "0"))
 LEVELS = ("123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 # what stands before the answer, what stands between, what the label begins with
@@ -42,6 +44,7 @@ def spell(
     raise UserError(f"none of {tried} are distinct single tokens of this model: it cannot answer by a label")
 
 # %% ../../nbs/engine/17_decisions.ipynb #4606110f
+
 # a backslash ends a line here, but none of the template
 TEMPLATE = """
 {%- macro text(x) %}{{ "" if x is none else x if x is string else x|tojson }}{% endmacro -%}
@@ -72,6 +75,7 @@ def comment_template(
     return TEMPLATE.replace("START", json.dumps(start)).replace("PLACES", json.dumps(places))
 
 # %% ../../nbs/engine/17_decisions.ipynb #629dfa26
+
 def ask_in_chat(config, tokenizer) -> None:
     "Give a `DecisionConfig` labels for transformers' own prompt, where the usual ones are not single tokens."
     behind = (PLACES[-1],)  # the answer begins the message
@@ -90,6 +94,7 @@ def ask_in_comments(config, tokenizer) -> None:
     config.chat_template = comment_template(tokenizer, dict(noul=place, score=behind, choice=behind))
 
 # %% ../../nbs/engine/17_decisions.ipynb #99b4cce7
+
 FILES = ("decision.json", "decision_template.jinja")
 
 def decision_settings(engine):  # an engine -> a transformers `DecisionConfig`
@@ -116,6 +121,7 @@ def decision_settings(engine):  # an engine -> a transformers `DecisionConfig`
     return config
 
 # %% ../../nbs/engine/17_decisions.ipynb #2b88c662
+
 @dataclass
 class Prompt:
     "Questions that are read from one forward pass."
@@ -130,6 +136,7 @@ class Prompt:
     def key(self): return tuple(self.ids), tuple(self.places), tuple(self.labels)
 
 # %% ../../nbs/engine/17_decisions.ipynb #ab5e4c2a
+
 def prompts_of(
     engine,
     requests: list[dict],  # state, questions
@@ -160,6 +167,7 @@ def prompts_of(
     return found
 
 # %% ../../nbs/engine/17_decisions.ipynb #17f17a08
+
 def decision_tokenizer(engine):
     "Copy the tokenizer, once, for transformers to add its marks to."
     from transformers.decision.template_utils import MARK, SPLIT
@@ -174,6 +182,7 @@ def decision_tokenizer(engine):
     return engine._marking
 
 # %% ../../nbs/engine/17_decisions.ipynb #fdd58f19
+
 def beginning(group: list[Prompt]) -> int:
     "Count the tokens that the prompts of a group share, ahead of what is read."
     return min(len(os.path.commonprefix([prompt.ids for prompt in group])), *(min(prompt.places) for prompt in group))
@@ -193,6 +202,7 @@ def groups_of(
     return groups
 
 # %% ../../nbs/engine/17_decisions.ipynb #17f17a06
+
 def lay_row(
     group: list[Prompt],
 ) -> tuple:  # token ids, whose they are (-1 = everyone's), their positions; for each prompt the columns that are read
@@ -207,6 +217,7 @@ def lay_row(
     return ids, *zip(*cells), read
 
 # %% ../../nbs/engine/17_decisions.ipynb #2cb0d87e
+
 def read_labels(
     model,
     groups: list[list[Prompt]],  # one row each
@@ -239,6 +250,7 @@ def read_labels(
     return [[[next(values) for _ in prompt.labels] for prompt in group] for group in groups]
 
 # %% ../../nbs/engine/17_decisions.ipynb #17f17a04
+
 def in_passes(engine: Engine, groups: list[list[Prompt]]) -> list[list]:  # as `read_labels`
     "Read groups in forward passes of bounded size."
     widest = max(len(lay_row(group)[0]) for group in groups)
@@ -246,6 +258,7 @@ def in_passes(engine: Engine, groups: list[list[Prompt]]) -> list[list]:  # as `
     return [row for part in parts for row in read_labels(engine.model, part, engine.pad)]
 
 # %% ../../nbs/engine/17_decisions.ipynb #d61b7d2a
+
 def scores_of(
     engine: Engine,
     prompts: list[Prompt],
@@ -266,6 +279,7 @@ def scores_of(
     return found
 
 # %% ../../nbs/engine/17_decisions.ipynb #461dfd3e
+
 def decide(
     engine,                # an `Engine`, also one with a server
     requests: list[dict],  # System One requests: state, and questions by name
@@ -298,6 +312,7 @@ def decide(
     return answers
 
 # %% ../../nbs/engine/17_decisions.ipynb #17f17a02
+
 def fitting(engine, prompts: list[Prompt]) -> list[Prompt]:
     "Leave out prompts that are longer than the model's context, and say how many."
     found = [prompt for prompt in prompts if len(prompt.ids) <= engine.context]
@@ -309,6 +324,7 @@ def fitting(engine, prompts: list[Prompt]) -> list[Prompt]:
     return found
 
 # %% ../../nbs/engine/17_decisions.ipynb #4e1e90ed
+
 def ask_server(
     engine,                     # a `Remote`
     requests: list[dict],
@@ -331,6 +347,7 @@ def ask_server(
     return [{name: answers.get(name) for name in request["questions"]} for request, answers in zip(requests, found)]
 
 # %% ../../nbs/engine/17_decisions.ipynb #2e1f7331
+
 def read_answers(
     text: str,        # what the server sent
     questions: dict,  # what it was asked

@@ -6,6 +6,7 @@
 __all__ = ['FAMILIES', 'BEFORE', 'HOLES', 'Family', 'fim_prompt', 'is_one_id', 'detect', 'Probe', 'probe']
 
 # %% ../../nbs/engine/16_fim.ipynb #5b6e45bd
+
 from dataclasses import dataclass, field
 import numpy as np
 from ..errors import UserError
@@ -13,6 +14,7 @@ from .local import Engine
 from ..syntax import parse
 
 # %% ../../nbs/engine/16_fim.ipynb #9981ecba
+
 @dataclass(frozen=True)
 class Family:
     "The control tokens of one way to fill in the middle."
@@ -30,6 +32,7 @@ FAMILIES = (
 )
 
 # %% ../../nbs/engine/16_fim.ipynb #8fcb645a
+
 def fim_prompt(
     family: Family,
     prefix: str,  # text in front of the hole
@@ -39,6 +42,7 @@ def fim_prompt(
     return f"{family.prefix}{prefix}{family.suffix}{suffix}{family.middle}"
 
 # %% ../../nbs/engine/16_fim.ipynb #fb45352f
+
 def is_one_id(tokenizer, token: str) -> bool:
     "Say whether `token` is a single id of `tokenizer`."
     ids = tokenizer(token, add_special_tokens=False)["input_ids"]
@@ -61,6 +65,7 @@ def detect(
     return Family("as given", *tokens)
 
 # %% ../../nbs/engine/16_fim.ipynb #c6576bd6
+
 BEFORE = "def "
 HOLES = {  # middle: text behind the hole
     "evens": "(xs: list[int]) -> list[int]:\n    return [x for x in xs if x % 2 == 0]\n",
@@ -80,6 +85,7 @@ class Probe:
     table: list = field(default_factory=list) # one dictionary per hole
 
 # %% ../../nbs/engine/16_fim.ipynb #cfccb96a
+
 def probe(
     engine: Engine,
     tokens=(),                # as in `detect`

@@ -8,6 +8,7 @@ __all__ = ['POCKET', 'PICKLED', 'WANTED', 'BESIDE', 'resolve_model', 'check_file
            'first_line', 'model_fingerprint', 'training_record', 'ends_hash', 'resolve_checkpoint']
 
 # %% ../../nbs/engine/14_loading.ipynb #d6eb64c3
+
 import hashlib, json, os, warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +19,12 @@ from ..io_utils import content_hash, content_id, read_json
 from ..logging_utils import get_logger
 
 # %% ../../nbs/engine/14_loading.ipynb #e4924800
+
 os.environ.setdefault("GOMP_SPINCOUNT", "100000")
 warnings.filterwarnings("ignore", "IProgress not found")  # no bars as widgets here: they reopen broken
 
 # %% ../../nbs/engine/14_loading.ipynb #41aacea6
+
 POCKET = "pocket"  # the name of the packaged model
 
 def resolve_model(
@@ -38,6 +41,7 @@ def resolve_model(
     return name
 
 # %% ../../nbs/engine/14_loading.ipynb #2432dd4e
+
 PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt", ".h5", ".msgpack")
 
 def check_files(
@@ -55,6 +59,7 @@ def check_files(
     raise UserError(f"{name}: no weights, there is no *.safetensors file in it")
 
 # %% ../../nbs/engine/14_loading.ipynb #ca368bf7
+
 WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]  # weights, configuration, tokenizer
 
 def model_folder(
@@ -79,6 +84,7 @@ def cached(
     return str(folder) if shards <= files and any(f.endswith(".safetensors") for f in files) else None
 
 # %% ../../nbs/engine/14_loading.ipynb #93525cda
+
 def download(
     repo: str,             # a Hugging Face id
     seconds: float = 10.,  # how long the hub may take to answer
@@ -107,6 +113,7 @@ def download(
         ) from None
 
 # %% ../../nbs/engine/14_loading.ipynb #6168c236
+
 @contextmanager
 def quiet():
     "Silence the progress bars and notices of transformers and the hub within a `with` block."
@@ -125,6 +132,7 @@ def quiet():
         if hub_bars: hub.enable_progress_bars()
 
 # %% ../../nbs/engine/14_loading.ipynb #4d9f8ff1
+
 def pick_device(
     device: str = "auto",          # `auto`, `cpu`, `cuda`, `cuda:1`, ...
     dtype="auto",                  # `auto`, a name such as `float32`, or a torch dtype
@@ -142,6 +150,7 @@ def pick_device(
     return chosen, getattr(torch, exact)
 
 # %% ../../nbs/engine/14_loading.ipynb #7d111202
+
 def base_of(adapter: Path) -> str:  # a name for `model_folder`
     "Find the model that an adapter was made for; a relative path counts from the adapter's folder where there is one."
     settings = read_json(adapter)
@@ -176,6 +185,7 @@ def load(
     return model.to(device).eval(), tokenizer
 
 # %% ../../nbs/engine/14_loading.ipynb #03722697
+
 def make_room(model, adapter: Path, tokens: int):
     "Give a base model as many embeddings as an adapter was trained with: its tokenizer may have got new tokens."
     from safetensors import safe_open
@@ -194,6 +204,7 @@ def make_room(model, adapter: Path, tokens: int):
     if wanted != rows: model.resize_token_embeddings(wanted, mean_resizing=False)
 
 # %% ../../nbs/engine/14_loading.ipynb #b7f967d2
+
 def load_weights(folder: Path, dtype):
     "Load the model in `folder`; weights missing from its files are an error."
     from transformers import AutoModelForCausalLM
@@ -215,6 +226,7 @@ def load_tokenizer(folder: Path):
     return tokenizer
 
 # %% ../../nbs/engine/14_loading.ipynb #4966b61c
+
 class Written(str):
     "A prompt in which all special tokens stand already, as a chat template writes them."
 
@@ -237,11 +249,13 @@ def prompt_ids(
     return [next(made[kind]) if kind else trimmed(next(made[kind])) for kind in kinds]
 
 # %% ../../nbs/engine/14_loading.ipynb #27149f0c
+
 def first_line(error: Exception) -> str:
     "Return the first line of an error's message, without its colours."
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
 
 # %% ../../nbs/engine/14_loading.ipynb #efe17221
+
 BESIDE = ("config.json", "generation_config.json", "adapter_config.json", "tokenizer*", "*.jinja", "*.model", "vocab*",
           "merges*")  # what a model's answers hang on, too
 
@@ -271,6 +285,7 @@ def ends_hash(path: Path, size: int = 2**20) -> str:
     return digest.hexdigest()[:16]
 
 # %% ../../nbs/engine/14_loading.ipynb #efe17220
+
 def resolve_checkpoint(
     config: Config,
     checkpoint: str,  # a folder, `pocket` or a hub id

@@ -6,6 +6,7 @@
 __all__ = ['Engine']
 
 # %% ../../nbs/engine/15_local.ipynb #04616725
+
 import math, re
 from pathlib import Path
 import numpy as np
@@ -18,6 +19,7 @@ from ..errors import UserError
 from ..logging_utils import get_logger, tally
 
 # %% ../../nbs/engine/15_local.ipynb #9f4e0a7b
+
 class Engine:
     "Sample from a language model and read its log-probabilities."
     def __init__(self,
@@ -47,6 +49,7 @@ class Engine:
     def close(self): "Let go of what is outside of this process: nothing here, a server elsewhere."
 
 # %% ../../nbs/engine/15_local.ipynb #b9a9130a
+
 @patch
 def encode(self: Engine,
            prompts: list[str],
@@ -74,6 +77,7 @@ def fits(self: Engine, prompt: str) -> bool:
     return len(prompt_ids(self.tokenizer, [prompt])[0]) < self.context
 
 # %% ../../nbs/engine/15_local.ipynb #ea3a098b
+
 @patch
 def in_batches(self: Engine,
                items: list,  # what to work on
@@ -97,6 +101,7 @@ def in_batches(self: Engine,
     return results
 
 # %% ../../nbs/engine/15_local.ipynb #3b8305f8
+
 @patch
 def _branching(self: Engine) -> bool:
     "Say whether the model takes a mask of our own: only full attention, in an implementation that reads one."
@@ -120,6 +125,7 @@ def _once(self: Engine) -> bool:
     return self._shares
 
 # %% ../../nbs/engine/15_local.ipynb #7f69d06a
+
 @patch
 def sample(
     self: Engine,
@@ -154,6 +160,7 @@ def sample(
     return [samples[i*draws:(i + 1)*draws]*(n//draws) for i in range(len(ids))]
 
 # %% ../../nbs/engine/15_local.ipynb #1f1856a3
+
 @patch
 def _sample_rows(self: Engine, texts, prompts, seeds, temperature, top_p, max_new_tokens, stop, over) -> list[Sample]:
     "Draw one continuation per row; `prompts` are the token ids of `texts`, and equal ones are computed once."
@@ -182,6 +189,7 @@ def _sample_rows(self: Engine, texts, prompts, seeds, temperature, top_p, max_ne
             for text, prompt, ids, logprob, length, limit in drawn]
 
 # %% ../../nbs/engine/15_local.ipynb #dfab031e
+
 @patch
 def _text(self: Engine, before: int, ids: list[int]) -> str:
     "Decode `ids` as they read behind token `before`, which keeps a leading space that some tokenizers drop."
@@ -201,6 +209,7 @@ def _finish(self: Engine, prompt: str, before: int, ids: list[int], logprobs: li
     return Sample(text, len(ids), finished or cut is not None, math.fsum(logprobs[:len(ids)]))
 
 # %% ../../nbs/engine/15_local.ipynb #7641e0af
+
 @patch
 def logprobs(self: Engine,
              prompts: list[str],      # one per completion; equal ones are computed once
@@ -232,6 +241,7 @@ def logprobs(self: Engine,
     return [found[i] for i in range(len(prompts))]
 
 # %% ../../nbs/engine/15_local.ipynb #722421fc
+
 @patch
 def _score(self: Engine, items: list[tuple], branching: bool) -> list[np.ndarray]:
     "Score items of `logprobs` in forward passes of bounded width; one array over the nodes per item."
@@ -241,6 +251,7 @@ def _score(self: Engine, items: list[tuple], branching: bool) -> list[np.ndarray
     return [row for part in parts for row in score(self.model, [item[:2] for item in part], self.pad, branching)]
 
 # %% ../../nbs/engine/15_local.ipynb #a4bcd226
+
 @patch
 def perplexity(
     self: Engine,

@@ -7,6 +7,7 @@ __all__ = ['STOPS', 'check_settings', 'Refused', 'Broken', 'whole', 'said', 'pau
            'read_prompt_logprobs', 'open_engine', 'engine_fingerprint']
 
 # %% ../../nbs/engine/20_remote.ipynb #ec579948
+
 import asyncio, json, math, os, random, re, tempfile, threading, time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -27,6 +28,7 @@ from .serving import Server, last_line
 from ..stages import batch_seed
 
 # %% ../../nbs/engine/20_remote.ipynb #802ecfeb
+
 def check_settings(settings: ServerSettings) -> None:
     "Raise a `UserError` for settings that cannot work, or that hold a key; never repeat what may be one."
     for name, value, text in problems(settings, "server."): raise UserError(f"{name}: {text}, not {value!r}")
@@ -44,6 +46,7 @@ def check_settings(settings: ServerSettings) -> None:
                         "without user, password or ?, see server.key_env")
 
 # %% ../../nbs/engine/20_remote.ipynb #1dcac5d2
+
 class Refused(UserError):
     "The server does not take this request, and will not take it later."
 
@@ -77,6 +80,7 @@ def said(text: str) -> str:
     return next((line.strip()[:200] for line in text.splitlines() if line.strip()), "without a word")
 
 # %% ../../nbs/engine/20_remote.ipynb #6764d373
+
 def pause(
     attempt: int,         # failures so far, less one
     told: str | None,     # the server's Retry-After
@@ -88,6 +92,7 @@ def pause(
     except (TypeError, ValueError, AttributeError): return random.uniform(.5, 1)*min(60., .5*2**attempt)
 
 # %% ../../nbs/engine/20_remote.ipynb #f6f900df
+
 class Client:
     "Put many requests to one server."
     def __init__(
@@ -119,6 +124,7 @@ class Client:
             raise
 
 # %% ../../nbs/engine/20_remote.ipynb #c645abb3
+
 @patch
 def close(self: Client) -> None:
     "Let go of the connections."
@@ -135,6 +141,7 @@ def wipe(self: Client, text: str) -> str:
     return text.replace(key, "***") if key else text
 
 # %% ../../nbs/engine/20_remote.ipynb #753b07b8
+
 @patch
 async def one(self: Client,
               body: dict,                 # fields of the request
@@ -168,6 +175,7 @@ async def one(self: Client,
     raise UserError(self.wipe(f"{self.base_url}: {what}; asked {retries + 1} times; {again}"))
 
 # %% ../../nbs/engine/20_remote.ipynb #c42a5cba
+
 @patch
 async def many(self: Client, bodies: list[dict], retries: int | None = None) -> list[dict]:
     "Put all requests, as many at a time as is allowed; the first that fails ends the rest."
@@ -186,6 +194,7 @@ async def many(self: Client, bodies: list[dict], retries: int | None = None) -> 
         await asyncio.gather(*tasks, return_exceptions=True)
 
 # %% ../../nbs/engine/20_remote.ipynb #e831f2b6
+
 @dataclass
 class Feature:
     "Something that a server may have."
@@ -194,6 +203,7 @@ class Feature:
     detail: str
 
 # %% ../../nbs/engine/20_remote.ipynb #bcbc90c5
+
 class Remote(Engine):
     "Sample from a model in a server that speaks the OpenAI protocol, and read its log-probabilities."
     def __init__(
@@ -225,6 +235,7 @@ class Remote(Engine):
     def __repr__(self): return f"Remote({self.name}, {self.client.base_url})"
 
 # %% ../../nbs/engine/20_remote.ipynb #6cd27d57
+
 @patch
 def _know_model(self: Remote) -> None:
     "Read from the model's folder how much it can hold, and what begins and ends a text."
@@ -254,6 +265,7 @@ def _connect(self: Remote, log: str | Path | None) -> None:
     self.served = settings.model or (str(self.folder) if self.server else self.listed())
 
 # %% ../../nbs/engine/20_remote.ipynb #f468d37d
+
 @patch
 def ended(self: Remote) -> str:
     "Say how the server ended, if it is ours and did."
@@ -282,6 +294,7 @@ def listed(self: Remote) -> str:
     raise UserError(f"{self.client.base_url}: set server.model, the server lists {len(found)} models{shown}")
 
 # %% ../../nbs/engine/20_remote.ipynb #2193848f
+
 @patch
 def note(self: Remote, name: str, has: bool, detail: str = "") -> None:
     "Write down what the self-test found."
@@ -308,6 +321,7 @@ def ask(self: Remote,
     return self.client.run(self.client.many([dict(model=self.served) | self.fields | body for body in bodies], retries))
 
 # %% ../../nbs/engine/20_remote.ipynb #13db07d4
+
 STOPS = 4  # stop strings that a request may hold
 
 @patch
@@ -332,6 +346,7 @@ def _optional_fields(self: Remote, n: int, stop: tuple) -> dict:
     return fields
 
 # %% ../../nbs/engine/20_remote.ipynb #70a2fc28
+
 @patch
 def sample(
     self: Remote, prompts: list[str], n: int = 1, temperature: float = 0.8, top_p: float = 0.95,
@@ -366,6 +381,7 @@ def sample(
     return [found[i*draws:(i + 1)*draws]*(n//draws) for i in range(len(ids))]
 
 # %% ../../nbs/engine/20_remote.ipynb #c5cbc738
+
 @patch
 def finish(self: Remote,
            choice: dict,  # of a whole answer
@@ -386,6 +402,7 @@ def finish(self: Remote,
     return Sample(text, len(self.tokenizer(text, add_special_tokens=False)["input_ids"]), finished, math.nan)
 
 # %% ../../nbs/engine/20_remote.ipynb #ffc5ebe6
+
 def read_echo(
     reply: dict,   # a whole answer
     size: int,     # tokens of prompt and completion
@@ -406,6 +423,7 @@ def read_prompt_logprobs(reply: dict, tokens: list[int]) -> list:
     return [((entry or {}).get(str(token)) or {}).get("logprob") for token, entry in zip(tokens, told)]
 
 # %% ../../nbs/engine/20_remote.ipynb #8ce5e637
+
 @patch
 def score_by(self: Remote,
              how: str,           # echo or prompt_logprobs
@@ -428,6 +446,7 @@ def score_by(self: Remote,
     return found
 
 # %% ../../nbs/engine/20_remote.ipynb #3ab62fc1
+
 @patch
 def logprobs(self: Remote, prompts: list[str], completions: list[str]) -> list[np.ndarray]:  # as in `Engine.logprobs`
     "Return the log-probabilities of the tokens of each completion behind its prompt."
@@ -463,6 +482,7 @@ def logprobs(self: Remote, prompts: list[str], completions: list[str]) -> list[n
     return [found[pair] for pair in zip(prompts, completions)]
 
 # %% ../../nbs/engine/20_remote.ipynb #696e3ea9
+
 def open_engine(
     name: str,        # as for `load`
     config: Config,   # backend, device, server

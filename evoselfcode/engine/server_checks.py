@@ -8,6 +8,7 @@ __all__ = ['PROBE', 'OPEN', 'DECISION', 'TEXTS', 'attempt', 'reason', 'try_draws
            'self_test']
 
 # %% ../../nbs/engine/18_server_checks.ipynb #f9c93db5
+
 import json, math
 import numpy as np
 from ..errors import UserError
@@ -16,6 +17,7 @@ from .decisions import ask_server, decide, options
 from ..logging_utils import get_logger
 
 # %% ../../nbs/engine/18_server_checks.ipynb #83654d01
+
 PROBE, OPEN = "def count_vowels(text: str) -> int:\n", "# "  # a text with one likely continuation, and one with many
 
 def attempt(
@@ -37,6 +39,7 @@ def reason(engine, error: UserError) -> str:
     return str(error).removeprefix(f"{engine.client.base_url}: ").split("; asked")[0]
 
 # %% ../../nbs/engine/18_server_checks.ipynb #0ab81d74
+
 def try_draws(engine) -> None:
     "Try temperature, several choices and seeds."
     draws = [dict(prompt=OPEN, temperature=2.0, top_p=1.0, seed=seed) for seed in range(3)]
@@ -64,6 +67,7 @@ def try_draws(engine) -> None:
     engine.note("seed", among, detail)
 
 # %% ../../nbs/engine/18_server_checks.ipynb #19ac69ea
+
 def try_stops(engine) -> None:
     "Try stop strings and stop tokens on the greedy text."
     greedy = dict(prompt=PROBE, temperature=0, max_tokens=8)
@@ -82,6 +86,7 @@ def try_stops(engine) -> None:
     if stops: engine.fields["stop_token_ids"] = engine.ends
 
 # %% ../../nbs/engine/18_server_checks.ipynb #8b549691
+
 def try_scores(engine) -> None:
     "Try prompts as token ids, and all ways to log-probabilities."
     greedy = dict(temperature=0, max_tokens=8)
@@ -101,6 +106,7 @@ def try_scores(engine) -> None:
         else: engine.note(how, True)
 
 # %% ../../nbs/engine/18_server_checks.ipynb #9ae13aae
+
 def try_holes(engine) -> None:
     "Try the field `suffix`, if the model has control tokens to compare with."
     if engine.family is None: return
@@ -114,6 +120,7 @@ def try_holes(engine) -> None:
     engine.note("suffix", same, "" if same else why or refused or other)
 
 # %% ../../nbs/engine/18_server_checks.ipynb #d0c1510c
+
 DECISION = dict(
     state=PROBE + "    return 0\n",
     questions=dict(
@@ -129,6 +136,7 @@ def try_decisions(engine) -> None:
     else: engine.note("systemone", True)
 
 # %% ../../nbs/engine/18_server_checks.ipynb #779989fa
+
 TEXTS = ('    return sum(letter in "aeiou" for letter in text)\n', "    count = 0\n    return count\n")
 
 def try_sameness(engine) -> None:
@@ -153,6 +161,7 @@ def same_values(
     engine.note(f"same {name}", gap <= limit, detail)
 
 # %% ../../nbs/engine/18_server_checks.ipynb #98846f37
+
 def compare_logprobs(engine, local, prompts: list[str]) -> None:
     "Compare the log-probabilities that the server tells of what it writes."
     temperature = 0.7 if engine.can["temperature"] else 0
@@ -183,6 +192,7 @@ def compare_decisions(engine, local) -> None:
         same_values(engine, "systemone", np.abs(here - there).tolist())
 
 # %% ../../nbs/engine/18_server_checks.ipynb #4ce6c4f3
+
 def self_test(engine) -> None:
     "Try every feature, settle how to score, and say what is missing."
     log, settings = get_logger("remote"), engine.settings

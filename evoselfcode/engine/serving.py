@@ -7,12 +7,14 @@ __all__ = ['SUBREAPER', 'PDEATHSIG', 'server_command', 'free_port', 'prctl', 'de
            'last_line', 'Server']
 
 # %% ../../nbs/engine/19_serving.ipynb #3c97e189
+
 import ctypes, os, shlex, signal, socket, subprocess, sys, time, urllib.error, urllib.request
 from pathlib import Path
 from fastcore.basics import patch
 from ..errors import UserError
 
 # %% ../../nbs/engine/19_serving.ipynb #e00f7e15
+
 def server_command(
     command: str,  # with {port}, and {model} where the server is told its model
     model: str,    # a folder or a hub id
@@ -35,6 +37,7 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 # %% ../../nbs/engine/19_serving.ipynb #d08216b4
+
 SUBREAPER, PDEATHSIG = 36, 1  # of prctl(2)
 
 def prctl(option: int, value: int) -> None:
@@ -58,6 +61,7 @@ def descendants(
     return found
 
 # %% ../../nbs/engine/19_serving.ipynb #c625f5a8
+
 def guard(
     parent: int,      # the process to live with
     grace: float,     # seconds between asking and killing
@@ -94,6 +98,7 @@ def signal_all(group: int, name) -> None:
         except (ProcessLookupError, PermissionError): pass
 
 # %% ../../nbs/engine/19_serving.ipynb #bfde1c8d
+
 def ready(
     address: str,  # http://host:port
 ) -> bool:
@@ -115,6 +120,7 @@ def last_line(path: Path) -> str:
     return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "it wrote nothing")
 
 # %% ../../nbs/engine/19_serving.ipynb #8fbaa1c5
+
 class Server:
     "A server for one model, from the beginning to the end of a `with` block."
     def __init__(self,
@@ -136,6 +142,7 @@ class Server:
     def __repr__(self): return f"Server({shlex.join(self.argv)}{', ' + reason if (reason := self.died()) else ''})"
 
 # %% ../../nbs/engine/19_serving.ipynb #5fb20a50
+
 @patch
 def start(self: Server) -> Server:
     "Start the server and wait until it answers."
@@ -160,6 +167,7 @@ def start(self: Server) -> Server:
     return self
 
 # %% ../../nbs/engine/19_serving.ipynb #b8342e13
+
 @patch
 def died(self: Server) -> str:  # "" while it runs
     "Say how the server ended, if it did."

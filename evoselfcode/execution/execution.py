@@ -7,6 +7,7 @@ __all__ = ['FAR', 'AHEAD', 'RECENT', 'run_programs', 'Program', 'Limits', 'Verdi
            'VerdictStore', 'library_folders', 'sandbox_name', 'walls', 'PURE', 'FILES', 'LIBS', 'PROFILES']
 
 # %% ../../nbs/execution/25_execution.ipynb #d191fa7c
+
 import hashlib, json
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Iterator
@@ -24,6 +25,7 @@ _all_ = ["Program", "Limits", "Verdict", "ExecutionFault", "call_of", "limits_of
          "sandbox_name", "walls", "PURE", "FILES", "LIBS", "PROFILES"]
 
 # %% ../../nbs/execution/25_execution.ipynb #4320896e
+
 FAR = 512          # jobs per worker that are taken before their turn: while one takes long, others must not run dry
 AHEAD = 256 << 20  # bytes of them
 RECENT = 16 << 20  # bytes of answers that are kept for the next job like theirs
@@ -45,6 +47,7 @@ class _Recent:
         while self.size > self.most: self.size -= self.answers.popitem(last=False)[1][1]
 
 # %% ../../nbs/execution/25_execution.ipynb #1f95a7d8
+
 class _Taken:
     "Hold the jobs that were taken and whose answers were not given yet."
     def __init__(self, limits: Limits, lanes: int, store: str | Path | None):
@@ -75,6 +78,7 @@ class _Taken:
         return self.kept and self.kept.get(key, self.load, b'"observe": ' in job.text)
 
 # %% ../../nbs/execution/25_execution.ipynb #ce2eddd2
+
 def _note(self: _Taken, key: bytes, answer: dict):
     "Take in an answer."
     self.known[key] = answer
@@ -93,6 +97,7 @@ def _give(self: _Taken) -> dict:
 _Taken.note, _Taken.give = _note, _give
 
 # %% ../../nbs/execution/25_execution.ipynb #44f5821d
+
 def _answers(
     jobs: Iterable, limits: Limits, workers: int, lanes: int = 1, store: str | Path | None = None
 ) -> Iterator[dict]:
@@ -115,6 +120,7 @@ def _answers(
     finally: pool.end()
 
 # %% ../../nbs/execution/25_execution.ipynb #554e1506
+
 def run_programs(
     programs: Iterable[Program],  # taken lazily, a bounded way ahead
     limits: Limits = Limits(),    # what each may use

@@ -7,11 +7,13 @@ __all__ = ['DOCSTRING_SHARE', 'COMMENT_SHARE', 'EOS', 'PREFIX', 'SUFFIX', 'MIDDL
            'build_tokenizer', 'fill_in_the_middle', 'new_model', 'turned', 'pretrain', 'model_card']
 
 # %% ../../nbs/pocket/62_base_model.ipynb #d79ac1b3
+
 import random
 from pathlib import Path
 from .world import describe, splits, weight_table, write
 
 # %% ../../nbs/pocket/62_base_model.ipynb #589b8838
+
 DOCSTRING_SHARE, COMMENT_SHARE = .10, .30
 
 def corpus(
@@ -30,6 +32,7 @@ def corpus(
     return texts
 
 # %% ../../nbs/pocket/62_base_model.ipynb #097081f4
+
 EOS, PREFIX, SUFFIX, MIDDLE = SPECIAL = ("<|endoftext|>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
 
 PIECES = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -55,6 +58,7 @@ def build_tokenizer(texts: list[str], vocabulary: int = 1024):
     )
 
 # %% ../../nbs/pocket/62_base_model.ipynb #080c9162
+
 def fill_in_the_middle(text: str, rng: random.Random) -> str:
     "Turn a text into prefix, suffix and middle; the hole is a name, or any span"
     at = text.find("def ")
@@ -63,6 +67,7 @@ def fill_in_the_middle(text: str, rng: random.Random) -> str:
     return f"{PREFIX}{text[:a]}{SUFFIX}{text[b:]}{MIDDLE}{text[a:b]}"
 
 # %% ../../nbs/pocket/62_base_model.ipynb #ee266160
+
 def new_model(tokenizer, hidden: int):
     "Make a Llama of 4 layers and 4 heads with random weights"
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -79,6 +84,7 @@ def turned(text: str, rng: random.Random) -> str:
     return fill_in_the_middle(text, rng)
 
 # %% ../../nbs/pocket/62_base_model.ipynb #346b57b6
+
 def pretrain(
     folder: str,  # where the model goes
     functions: int = 80_000,  # size of the corpus
@@ -109,6 +115,7 @@ def pretrain(
     return Path(folder)
 
 # %% ../../nbs/pocket/62_base_model.ipynb #166c42cb
+
 def model_card(parameters: int, functions: int, epochs: int, seed: int) -> str:
     "Describe the pocket model in the form that Hugging Face folders use"
     return f"""---

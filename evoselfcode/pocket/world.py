@@ -8,6 +8,7 @@ __all__ = ['FRAMES', 'STYLES', 'PLAIN_NAMES', 'N_INPUTS', 'HELD_OUT', 'TRAINING'
            'true_descriptions', 'weight_table', 'draw', 'splits', 'problem', 'raw_files', 'write_raw_files']
 
 # %% ../../nbs/pocket/61_world.ipynb #69c8eb8d
+
 import ast, builtins, math, random, re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +17,7 @@ from ..execution.behaviour import behaviours, inputs_for
 from .operations import OPERATIONS, PAIRS, PARAMETERS, TYPES
 
 # %% ../../nbs/pocket/61_world.ipynb #9cd98e3e
+
 _BY_KEY = {o.key: o for o in OPERATIONS}
 _PAIRS = {p[0]: p for p in PAIRS}
 
@@ -35,6 +37,7 @@ class Spec:
     def argument(self): return next((o.argument for o in self.operations if o.argument), "")
 
 # %% ../../nbs/pocket/61_world.ipynb #7e629958
+
 FRAMES = ("Return {}.", "Compute {}.", "Find {}.", "Give back {}.")
 
 def describe(
@@ -50,6 +53,7 @@ def describe(
     return f"Given {start}, {', then '.join(clauses)}."
 
 # %% ../../nbs/pocket/61_world.ipynb #b06918d4
+
 def is_atomic(expression: str) -> bool:
     "Say whether an expression can stand inside another one without brackets"
     kinds = (ast.Name, ast.Call, ast.Subscript, ast.List, ast.ListComp, ast.DictComp)
@@ -59,6 +63,7 @@ STYLES = ("comprehension", "comprehension", "builtins", "steps", "loop")
 _ELEMENT = {"L": ("x", "v", "num"), "S": ("c", "ch"), "W": ("w", "word")}
 
 # %% ../../nbs/pocket/61_world.ipynb #9263dfcd
+
 class Writer:
     "Write the body of one function, operation by operation"
     def __init__(self, style: str, rng: random.Random, taken: tuple):
@@ -82,6 +87,7 @@ class Writer:
         return name
 
 # %% ../../nbs/pocket/61_world.ipynb #c4250b76
+
 def _elementwise(self, o, x):
     "Let the filter or map `o` join the pending part, or begin a new one over `x`"
     form = self.rng.choice(o.forms)
@@ -101,6 +107,7 @@ def _elementwise(self, o, x):
 Writer.elementwise = _elementwise
 
 # %% ../../nbs/pocket/61_world.ipynb #74306046
+
 def _settle(self, brackets=True):
     "Turn the pending part into an expression: a list, or a string when it was one"
     it, v, element, conditions, kind = self.pending
@@ -116,6 +123,7 @@ def _settle(self, brackets=True):
 Writer.settle = _settle
 
 # %% ../../nbs/pocket/61_world.ipynb #e4656961
+
 def _loop(self, pending, start=None, step=None, result=None):
     "Write the pending part as a loop; by default it collects its elements"
     it, v, element, conditions, kind = pending
@@ -133,6 +141,7 @@ def _loop(self, pending, start=None, step=None, result=None):
 Writer.loop = _loop
 
 # %% ../../nbs/pocket/61_world.ipynb #b09a1d2a
+
 _TAKES_ITERATOR = (
     "sum(", "max(", "min(", "sorted(", "set(", "prod(", "dict(Counter(", "list(accumulate(", "list(dict.fromkeys(",
 )
@@ -162,6 +171,7 @@ def _whole(self, o, x):
 Writer.whole = _whole
 
 # %% ../../nbs/pocket/61_world.ipynb #3606f110
+
 PLAIN_NAMES = ("solve", "process", "compute", "transform", "apply", "run", "f", "convert")
 
 def function_name(spec: Spec, rng: random.Random) -> str:
@@ -177,6 +187,7 @@ def parameters(spec: Spec, rng: random.Random) -> dict:  # name: type hint
     return {name: TYPES[spec.source] for name in names} | ({spec.argument: "int"} if spec.argument else {})
 
 # %% ../../nbs/pocket/61_world.ipynb #1646787e
+
 def write(
     spec: Spec,
     rng: random.Random,  # picks style, names and forms
@@ -204,6 +215,7 @@ def write(
     return f"{head}def {name or function_name(spec, rng)}({hints}) -> {TYPES[spec.target]}:\n{body}"
 
 # %% ../../nbs/pocket/61_world.ipynb #57ad0a09
+
 _STARTS = [(k, said) for k, (_, saids) in PARAMETERS.items() for said in saids]
 _STARTS += [(p[0], said) for p in PAIRS for said in p[4]]
 _NOUNS = [(noun, o) for o in OPERATIONS for noun in o.nouns]
@@ -224,6 +236,7 @@ def _phrases(text):
     return found
 
 # %% ../../nbs/pocket/61_world.ipynb #8b51d0ee
+
 def parse(description: str) -> list[Spec]:  # every reading; empty when it is not a sentence of the world
     "Read a description back into specifications"
     for frame in FRAMES:
@@ -237,6 +250,7 @@ def parse(description: str) -> list[Spec]:  # every reading; empty when it is no
     return [Spec(*reading) for reading in readings]
 
 # %% ../../nbs/pocket/61_world.ipynb #5315a2d3
+
 N_INPUTS = 24
 _inputs = lru_cache(inputs_for)  # functions of this grammar never change their arguments
 
@@ -260,6 +274,7 @@ def spec_types(spec: Spec) -> tuple[str, ...]:
     return tuple(hint.replace(" ", "") for hint in parameters(spec, random.Random(0)).values())
 
 # %% ../../nbs/pocket/61_world.ipynb #c173427a
+
 def chains(start: str, depth: int) -> list[Spec]:
     "List chains of up to `depth` operations, with at most one second parameter; of the longest, every second"
     def may_follow(s, o):
@@ -285,6 +300,7 @@ def all_specs() -> tuple[Spec, ...]:
     return tuple(seen.values())
 
 # %% ../../nbs/pocket/61_world.ipynb #fb28ca6f
+
 def true_descriptions(
     pairs: list[dict],  # description, code, entry_point
 ) -> list[bool]:
@@ -299,6 +315,7 @@ def true_descriptions(
     return [is_true(p, codes) for p, codes in zip(pairs, read)]
 
 # %% ../../nbs/pocket/61_world.ipynb #f32a1efc
+
 HELD_OUT = dict(test=240, validation=160)  # problems, all of two or three operations
 # records; pre-training draws from the whole training pool
 TRAINING = dict(seed=200, descriptions=1200, unlabelled=1400)
@@ -328,6 +345,7 @@ def splits(seed: int = 2026) -> dict[str, list[Spec]]:
     return dealt | {name: draw(pool, size, rng) for name, size in TRAINING.items()} | {"pretraining": pool}
 
 # %% ../../nbs/pocket/61_world.ipynb #8bb5f456
+
 def problem(
     spec: Spec,
     task_id: str,
@@ -349,6 +367,7 @@ def problem(
     )
 
 # %% ../../nbs/pocket/61_world.ipynb #6553d769
+
 def raw_files(seed: int = 2026) -> dict[str, list[dict]]:  # path below the project root: records
     "Make the raw files of the pocket study and PocketEval"
     parts, files = splits(seed), {}

@@ -6,12 +6,14 @@
 __all__ = ['record_index', 'find', 'history', 'story', 'why']
 
 # %% ../../nbs/reporting/70_lineage.ipynb #d5ce294d
+
 from pathlib import Path
 from ..errors import UserError
 from ..io_utils import read_jsonl
 from ..syntax import lines_of
 
 # %% ../../nbs/reporting/70_lineage.ipynb #2be20dc7
+
 def record_index(
     run_folder: str | Path,  # data/generated/RUN
 ) -> dict[str, dict]:        # id -> the record, all fields together, with `files`: where it stands
@@ -28,6 +30,7 @@ def record_index(
     return index
 
 # %% ../../nbs/reporting/70_lineage.ipynb #d96b3294
+
 def find(
     index: dict[str, dict],  # from `record_index`
     id: str,                 # an id, or its beginning
@@ -44,6 +47,7 @@ def find(
     )
 
 # %% ../../nbs/reporting/70_lineage.ipynb #36cfa95b
+
 def history(
     run_folder: str | Path,  # data/generated/RUN
     id: str,                 # an id, or its beginning
@@ -66,6 +70,7 @@ def history(
     return rows
 
 # %% ../../nbs/reporting/70_lineage.ipynb #33f4fba1
+
 def _verdict(r: dict) -> str:
     "Say whether a record was kept, or by what it was dropped, and why; nothing where that is not decided."
     if r.get("kept") is None: return ""
@@ -74,6 +79,7 @@ def _verdict(r: dict) -> str:
     return f"{verdict}: {r['reason']}" if r.get("reason") else verdict
 
 # %% ../../nbs/reporting/70_lineage.ipynb #1c223245
+
 def story(
     r: dict,  # one record of the index
 ) -> list[str]:
@@ -93,6 +99,7 @@ def story(
             *(f"  {name:8} {fact}" for name, fact in facts.items() if str(fact))]
 
 # %% ../../nbs/reporting/70_lineage.ipynb #ceb10fd8
+
 def why(
     run_folder: str | Path,  # data/generated/RUN
     id: str,                 # an id, or its beginning

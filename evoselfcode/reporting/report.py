@@ -8,6 +8,7 @@ __all__ = ['OUTCOME', 'ELSEWHERE', 'VERSIONS', 'overview', 'trained_on', 'gains'
            'seconds', 'versions', 'facts']
 
 # %% ../../nbs/reporting/73_report.ipynb #f93048fe
+
 import numpy as np
 
 from ..errors import UserError
@@ -21,6 +22,7 @@ from .run_folder import unknown, written_descriptions
 from .scoreboard import draw_curves
 
 # %% ../../nbs/reporting/73_report.ipynb #76513420
+
 OUTCOME = ("change on validation", "decision", "kept")
 
 
@@ -39,6 +41,7 @@ def overview(
     return table[[column for column in table if column not in OUTCOME] + list(OUTCOME)]
 
 # %% ../../nbs/reporting/73_report.ipynb #5521257f
+
 def _scores(run: Run, evaluation: dict, split: str, who: str = "") -> dict:
     "Give a model's row its scores: those of the split, and the one on validation that goes with the decision."
     row = {}
@@ -56,6 +59,7 @@ def _change(difference: dict | None) -> str:
     return "{:+z.1f} ({:+z.1f} to {:+z.1f})".format(*(100 * difference[key] for key in ("mean", "low", "high")))
 
 # %% ../../nbs/reporting/73_report.ipynb #33d4c595
+
 def trained_on(run: Run):  # DataFrame, one row per iteration
     "Tell how many pairs each iteration was trained on, by where they came from, and how long it took."
     import pandas as pd
@@ -64,6 +68,7 @@ def trained_on(run: Run):  # DataFrame, one row per iteration
     return pd.DataFrame.from_dict(rows, orient="index").round(1)
 
 # %% ../../nbs/reporting/73_report.ipynb #6a18a9aa
+
 def gains(
     run: Run,
     k: int | None = None,  # the `k` of pass@k; default: the smallest that was measured
@@ -86,6 +91,7 @@ def _points(found) -> dict:
     return points | {"problems up": found.gained, "problems down": found.lost}
 
 # %% ../../nbs/reporting/73_report.ipynb #0d8b2ea2
+
 def verdict(
     run: Run,
     k: int | None = None,  # the `k` of pass@k; default: the smallest that was measured
@@ -119,6 +125,7 @@ def _lies(row, other: str) -> str:
             f"{row['problems up']:.0f} problems went up, {row['problems down']:.0f} down)")
 
 # %% ../../nbs/reporting/73_report.ipynb #72290d66
+
 def _highest(table, k: int) -> str:
     "Say how high the rounds came that were not kept; that may differ from what validation decided."
     top = table.difference.idxmax()
@@ -148,6 +155,7 @@ def _percent(score: dict) -> str:
     return "{:.1f} % (95 % interval {:.1f} to {:.1f})".format(*(100 * score[key] for key in ("mean", "low", "high")))
 
 # %% ../../nbs/reporting/73_report.ipynb #ece032bd
+
 def measures(run: Run) -> str:  # some sentences
     "Explain each pass@k that the run measured."
     def words(k):
@@ -171,6 +179,7 @@ def reach(run: Run) -> str:  # some sentences
             "which only cover the choice of problems, do not show.")
 
 # %% ../../nbs/reporting/73_report.ipynb #f7328ce0
+
 def curve(
     run: Run,
     split: str = "test",  # or `validation`
@@ -188,6 +197,7 @@ def curve(
     return pd.DataFrame(rows, columns=["x", "step", "metric", "mean", "low", "high"])
 
 # %% ../../nbs/reporting/73_report.ipynb #d987dba2
+
 def plot_curve(
     run: Run,
     arms: dict[str, Run] | None = None,  # control arms to draw beside it
@@ -204,6 +214,7 @@ def plot_curve(
     return plot(draw, 3.3 * len(metrics) + 0.3, 3.0, len(metrics))
 
 # %% ../../nbs/reporting/73_report.ipynb #cc2ef21a
+
 def against_arms(
     run: Run,
     arms: dict[str, Run],  # the control arms
@@ -221,6 +232,7 @@ def against_arms(
     return pd.DataFrame.from_dict(rows, orient="index").round(1)
 
 # %% ../../nbs/reporting/73_report.ipynb #796fd8d3
+
 ELSEWHERE = ("run:", "paths.", "threads:", "device:", "execution.workers:", "server.")  # settings that change no result
 
 
@@ -242,6 +254,7 @@ def arm_changes(
     return pd.DataFrame.from_dict(rows, orient="index")
 
 # %% ../../nbs/reporting/73_report.ipynb #73a6af7a
+
 def funnel(run: Run):  # DataFrame: a row per step, a column per round, number of candidates
     "Count the candidates left after each step."
     import pandas as pd
@@ -254,6 +267,7 @@ def funnel(run: Run):  # DataFrame: a row per step, a column per round, number o
     return pd.DataFrame(columns, index=steps).astype("Int64")
 
 # %% ../../nbs/reporting/73_report.ipynb #1ee7af61
+
 def plot_funnel(run: Run):  # Plot, or None where no round has a funnel
     "Draw the funnel of the last round."
     table = funnel(run)
@@ -271,6 +285,7 @@ def plot_funnel(run: Run):  # Plot, or None where no round has a funnel
     return plot(draw, 6.4, 0.55 + 0.33 * (len(left) + 1))
 
 # %% ../../nbs/reporting/73_report.ipynb #d0961451
+
 def contamination(run: Run):  # Checks; None for a run that says nothing about it
     "Tell against which benchmarks the training data were checked."
     states = {}
@@ -284,6 +299,7 @@ def contamination(run: Run):  # Checks; None for a run that says nothing about i
     return Checks(states) if states else None
 
 # %% ../../nbs/reporting/73_report.ipynb #98111989
+
 def plot_scores(
     run: Run,
     score: str = "perplexity",  # a key of `scores`
@@ -308,6 +324,7 @@ def plot_scores(
     return plot(draw, 6.4, 3.1)
 
 # %% ../../nbs/reporting/73_report.ipynb #b86f5be6
+
 def _title(table, score: str) -> str:
     "Say in a picture's title how often the right one of two has the better score."
     word, signed = ("higher", -table[score]) if score in HIGH else ("lower", table[score])
@@ -327,6 +344,7 @@ def _plain_ticks(axis, edges, logarithmic: bool):
     axis.set_xticks(marks, [f"{m:g}" for m in marks])
 
 # %% ../../nbs/reporting/73_report.ipynb #2842f49d
+
 def seconds(run: Run):  # DataFrame: a row per stage, a column per round, seconds
     "Tell how long each stage took."
     import pandas as pd
@@ -337,6 +355,7 @@ def seconds(run: Run):  # DataFrame: a row per stage, a column per round, second
     return table.assign(total=table.sum(axis=1)).round(1)
 
 # %% ../../nbs/reporting/73_report.ipynb #66961f2b
+
 VERSIONS = ("evoselfcode", "torch", "transformers", "peft", "numpy")
 
 
@@ -351,6 +370,7 @@ def versions() -> dict[str, str]:  # package to version, with Python's own
     return found
 
 # %% ../../nbs/reporting/73_report.ipynb #9956d0bf
+
 def facts(run: Run):  # DataFrame: one row per fact
     "Tell how a run was made: model, seed, settings, versions."
     import pandas as pd

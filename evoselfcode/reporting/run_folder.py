@@ -7,6 +7,7 @@ __all__ = ['ARMS', 'FACTS', 'HIGH', 'Run', 'load_run', 'load_arms', 'round_name'
            'separation', 'precision', 'selection', 'examples', 'examples_note', 'written_descriptions', 'true_share']
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #2b5bee63
+
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from ..io_utils import read_json, read_jsonl
 from ..pipeline.filtering import ASK
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #13cddc52
+
 ARMS = {"random": "random choice", "agreement": "agreement only", "perplexity": "perplexity only",
         "forward": "forward only", "backward": "backward only"}
 
@@ -55,6 +57,7 @@ class Run:
         return sorted(int(m.removeprefix("pass@")) for m in metrics if m.startswith("pass@"))
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #7f81793d
+
 def load_run(
     folder: str | Path,  # data/generated/RUN
 ) -> Run:                # what is there; unfinished iterations named apart
@@ -86,6 +89,7 @@ def load_run(
     return Run(folder.name, folder, settings, iterations, unfinished)
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #a9a1713d
+
 def load_arms(
     run: Run,           # the run that the arms were run for
 ) -> dict[str, Run]:    # label of the arm to its run; empty if there is none
@@ -102,6 +106,7 @@ def round_name(
     return "Model0" if iteration == 0 else f"round {iteration}"
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #5853ef75
+
 def nothing(
     run: Run,
     cycle: str,  # forward | backward
@@ -121,6 +126,7 @@ def unknown(run: Run) -> str:  # a sentence
     return "Nobody knows which candidates are right: `data.truth` has no reference solution for their descriptions."
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #4e2e3f9a
+
 FACTS = ("round", "id", "description", "right", "gated", "agreed", "kept")
 
 
@@ -149,6 +155,7 @@ def scores(
     return table[np.isfinite(table[score].astype(float))].astype({score: float})
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #534c334a
+
 HIGH = ("judge", "agreement")  # scores of which high is good
 
 
@@ -164,6 +171,7 @@ def separation(
     return f"All {len(table):,} candidates with a {score} and a known truth are {kind}."
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #0abd1a11
+
 def precision(run: Run):  # DataFrame: a row per round and step, percent
     "Tell the share of right samples at each step, in %, with intervals and numbers."
     return precision_table(candidates(run))
@@ -175,6 +183,7 @@ def selection(run: Run) -> str:  # some sentences, or why nothing can be said
     return selection_verdict(table) if len(table) else unknown(run)
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #a49f87fb
+
 def _records(run: Run, stage: str, iteration: int | None) -> tuple[dict | None, list[dict]]:
     "Read a stage's records, of one iteration or of the last one that has any."
     for it in reversed(run.iterations):
@@ -199,6 +208,7 @@ def examples(
     return pd.DataFrame(rows, columns=["description", "code", "perplexity", "dropped_by", "reason", "right"])
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #81bd63d0
+
 def examples_note(
     run: Run,
     kept: bool,   # the kept ones, or the dropped ones
@@ -217,6 +227,7 @@ def examples_note(
     return f"{where}{right}. {'All of them' if len(wanted) <= n else by_chance}:"
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #bf8682de
+
 def written_descriptions(
     run: Run,
     n: int = 6,                    # how many; half of them dropped ones, where there are
@@ -234,6 +245,7 @@ def written_descriptions(
     return pd.DataFrame(rows, columns=["code", "description", "round_trip", "kept"])
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #27efe5a9
+
 def true_share(run: Run):  # DataFrame: a row per round, percent; None where nobody can say
     "Tell how many descriptions of real code are true, of all and of the kept ones; intervals over pieces of code."
     import pandas as pd

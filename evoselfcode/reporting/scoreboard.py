@@ -6,6 +6,7 @@
 __all__ = ['LINES', 'KINDS', 'plot_pass_at_k', 'plot_problems', 'plot_statuses', 'draw_curves']
 
 # %% ../../nbs/reporting/72_scoreboard.ipynb #d5cbeb40
+
 from collections import Counter
 from itertools import cycle, product
 import numpy as np
@@ -15,6 +16,7 @@ from ..evaluation.passk import bootstrap
 from .page import BLUE, COLORS, GREEN, ORANGE, PURPLE, Plot, apart, plot
 
 # %% ../../nbs/reporting/72_scoreboard.ipynb #9a0271e2
+
 LINES = [(color, line) for line, color in product(("-", "--", ":"), COLORS)]  # told apart by colour, then by dashes
 
 def _samples(rows: list[dict]) -> int: return min(Counter(r["task_id"] for r in rows).values())
@@ -36,6 +38,7 @@ def plot_pass_at_k(
     return plot(draw, 5.4, 3.2)
 
 # %% ../../nbs/reporting/72_scoreboard.ipynb #712bb2cc
+
 def plot_problems(
     results: dict[str, list[dict]],  # model: its results, all on the same problems
     title: str = "",
@@ -53,6 +56,7 @@ def plot_problems(
     return plot(draw, 7.6, 0.9 + 0.34 * len(shares))
 
 # %% ../../nbs/reporting/72_scoreboard.ipynb #584ba80a
+
 KINDS = dict(zip(STATUSES, (GREEN, ORANGE, PURPLE, "#555555", "#B8860B", "#C00000", "#0A7E8C")))
 
 def plot_statuses(
@@ -74,6 +78,7 @@ def plot_statuses(
     return plot(draw, 6.4, 0.9 + 0.34 * len(counts))
 
 # %% ../../nbs/reporting/72_scoreboard.ipynb #a7653052
+
 def draw_curves(
     axis,          # matplotlib's, to draw in
     curves: dict,  # name to DataFrame: x (-1 = base), mean, low, high in 0..1; the first is the run itself
