@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['app', 'datagen', 'pipeline', 'evaluate', 'pocket', 'Version', 'ConfigOption', 'Overrides', 'Iteration', 'Seeds',
            'Arms', 'PocketCheckpoint', 'FORMATS', 'Checkpoint', 'Samples', 'Export', 'Partial', 'Extract', 'Recheck',
-           'EvalConfig', 'TITLES', 'Workspace', 'about', 'generate_names', 'generate_functions', 'harvest_code',
-           'generate', 'score', 'filter_', 'train_d2c', 'train_c2d', 'iterate', 'compare', 'report', 'eval_pocket',
-           'eval_all', 'why', 'init', 'doctor', 'runs', 'settings', 'build_data', 'build_model', 'main']
+           'EvalConfig', 'TITLES', 'Workspace', 'RUNS', 'KEYS', 'about', 'generate_names', 'generate_functions',
+           'harvest_code', 'generate', 'score', 'filter_', 'train_d2c', 'train_c2d', 'iterate', 'compare', 'report',
+           'eval_pocket', 'eval_all', 'why', 'init', 'doctor', 'runs', 'settings', 'build_data', 'build_model', 'main']
 
 # %% ../nbs/75_cli.ipynb #89eed087
 
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Optional
 import typer
 from .errors import UserError
+from .io_utils import write_json
 
 # %% ../nbs/75_cli.ipynb #f61cc366
 
@@ -32,7 +33,7 @@ for group, name in ((datagen, "datagen"), (pipeline, "pipeline"), (evaluate, "ev
     app.add_typer(group, name=name)
 
 def _version(wanted: bool):
-    "Print the version and stop, where it is wanted"
+    "Print the version and stop, where it is wanted."
     if not wanted: return
     from evoselfcode import __version__
     typer.echo(__version__)
@@ -54,12 +55,12 @@ Iteration = Annotated[int, typer.Option(
 # %% ../nbs/75_cli.ipynb #0129369c
 
 def _settings(config, overrides):
-    "Read the settings of a command"
+    "Read the settings of a command."
     from evoselfcode.config import load_config
     return load_config(config, overrides or [])
 
 def _study(config, overrides, iteration):
-    "Open an iteration of a run, and run the iterations before it that are missing"
+    "Open an iteration of a run, and run the iterations before it that are missing."
     from evoselfcode.pipeline.iteration import Study
     study = Study(_settings(config, overrides), iteration)
     study.prepare()
@@ -195,8 +196,13 @@ def eval_pocket(
     split: Annotated[str, typer.Option(help="test or validation")] = "test",
 ):
     "Measure a checkpoint on PocketEval with pass@k and 95 % intervals."
+    from evoselfcode.engine.loading import resolve_checkpoint
     from evoselfcode.pipeline.iteration import evaluate_checkpoint
-    summary, folder = evaluate_checkpoint(_settings(config, override), str(ckpt), split)
+    settings = _settings(config, override)
+    model = resolve_checkpoint(settings, str(ckpt))  # the folder itself, where `ckpt` is a link
+    typer.echo(f"{model}, {split} split")
+    summary, folder = evaluate_checkpoint(settings, model, split)
+    write_json(folder / "summary.json", dict(measured=model, split=split) | summary)
     for k, v in summary.items():
         if k.startswith("pass@"):
             typer.echo(f"{k}: {100 * v['mean']:.1f} %  (95 % interval {100 * v['low']:.1f} to {100 * v['high']:.1f})")
@@ -228,7 +234,7 @@ EvalConfig = Annotated[Optional[Path], typer.Option(
 # %% ../nbs/75_cli.ipynb #c3e9b956
 
 def _print_table(rows):
-    "Print a row per benchmark; what was not done is red"
+    "Print a row per benchmark; what was not done is red."
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -241,7 +247,7 @@ def _print_table(rows):
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 def _evaluate(names, config, override, ckpt, recheck, samples=None, export=None, partial=False, extract=False):
-    "Evaluate on benchmarks and print the table"
+    "Evaluate on benchmarks and print the table."
     from evoselfcode.evaluation.suite import conditions, run_suite, table_rows
     if recheck not in ("", "timeout"): raise UserError(f"--recheck {recheck}: must be timeout, or nothing")
     settings = _settings(config, (override or []) + [f"execution.recheck={recheck}"] * bool(recheck))
@@ -260,7 +266,7 @@ def _evaluate(names, config, override, ckpt, recheck, samples=None, export=None,
 # %% ../nbs/75_cli.ipynb #be1774ee
 
 def _command(name):
-    "Make the command of one benchmark"
+    "Make the command of one benchmark."
     def run(
         ckpt: Checkpoint = "checkpoints/latest", config: EvalConfig = Path("configs/evaluate.yaml"),
         override: Overrides = None, recheck: Recheck = "", samples: Samples = None, export: Export = None,
@@ -325,27 +331,36 @@ def doctor(profile: Annotated[str, typer.Option(help="pure, files or libs.")] = 
 
 # %% ../nbs/75_cli.ipynb #58fa095e
 
+RUNS = "{run:24} {iterations:>10}  {best:8}  {score:16} {size:>12}  {status}"
+
 @app.command()
 def runs(config: ConfigOption = None, override: Overrides = None):
-    "List the runs of this project: iterations, the best one and its score on the test split, the size of all files."
+    "List the runs of this project: iterations, the best one and its score on the test split, size, status."
     from evoselfcode.runs import list_runs
     settings = _settings(config, override)
     rows = list_runs(settings)
-    if not rows: typer.echo(f"no run in {settings.path(settings.paths.generated)} yet")
-    for row in rows:
-        best = f"best {row['best']}" if row["score"] else ""
-        size = f"{row['size'] / 2**20:,.0f} MiB"
-        measured = f"{row['iterations']:3} iterations  {best:8} {row['score']:16}"
-        typer.echo(f"{row['run']:24} {measured} {size:>10}  {row['decision']}")
+    if not rows:
+        typer.echo(f"no run in {settings.path(settings.paths.generated)} yet; `evoselfcode pipeline iterate` makes one")
+        return
+    typer.echo(RUNS.format(
+        run="run", iterations="iterations", best="best", score="score on test", size="size", status="status"
+    ))
+    for row in rows: typer.echo(RUNS.format(**row | dict(size=f"{row['size'] / 2**20:,.0f} MiB")))
+
+# %% ../nbs/75_cli.ipynb #40030969
+
+KEYS = "{:44}   {}"
 
 @app.command()
 def settings(words: Annotated[Optional[list[str]], typer.Argument(help="Only keys that hold one of these.")] = None):
-    "List every setting with its default, the words that it may be, and its meaning."
-    from evoselfcode.settings import describe
-    for row in describe():
-        if words and not any(word in row["key"] for word in words): continue
-        choices = f" ({' | '.join(word or 'nothing' for word in row['choices'])})" if row["choices"] else ""
-        typer.echo(f"{row['key']:32} {row['default']!s:32} {row['meaning']}{choices}".replace("\n", "\\n"))
+    "List every setting with its default, its meaning, and what it may be."
+    from evoselfcode.settings import describe, shown
+    rows = [row for row in describe() if not words or any(word in row["key"] for word in words)]
+    if not rows: raise UserError(f"no key holds {' or '.join(words)}; `evoselfcode settings` lists all")
+    typer.echo(KEYS.format("KEY=DEFAULT", "meaning (what is allowed); another value: -o KEY=VALUE, or in a YAML file"))
+    for row in rows:
+        may = f" ({row['allowed']})" if row["allowed"] else ""
+        typer.echo(KEYS.format(f"{row['key']}={shown(row['default'])}", row["meaning"] + may))
 
 # %% ../nbs/75_cli.ipynb #8bf464a8
 
@@ -367,7 +382,7 @@ def build_model(
 # %% ../nbs/75_cli.ipynb #47191a0b
 
 def main():
-    "Run the command line; turn a user's mistake into one line"
+    "Run the command line; turn a user's mistake into one line."
     try: app()
     except UserError as error: line, code = f"error: {error}", 2
     except OSError as error: line, code = f"error: {error.filename or 'disk'}: {error.strerror or error}", 2

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['SELECTORS', 'CYCLES', 'ARMS', 'parameters_of', 'run_notebook', 'as_overrides', 'as_list', 'as_seed',
            'check_parameters', 'iterate', 'headline', 'write_report', 'write_page', 'check_arms', 'arm_config',
-           'start_arm', 'compare', 'seed_config', 'size_of', 'list_runs']
+           'start_arm', 'compare', 'seed_config', 'size_of', 'status_of', 'list_runs']
 
 # %% ../nbs/74_runs.ipynb #bf193c18
 
 import asyncio, logging, os, shlex, shutil, sys, time
 from pathlib import Path
-from .config import Config, to_yaml
+from .config import Config, to_yaml, with_defaults
 from .errors import UserError
 from .project import project_root
 from .io_utils import file_errors, read_json, write_bytes, write_json
@@ -23,14 +23,14 @@ from .reporting.report import versions
 # %% ../nbs/74_runs.ipynb #132cd7ec
 
 def parameters_of(notebook: Path) -> set[str]:
-    "Name the parameters of a notebook; papermill's own reading stumbles over defaults with `=` or braces in them"
+    "Name the parameters of a notebook; papermill's own reading stumbles over defaults with `=` or braces in them."
     import nbformat
     cells = nbformat.read(notebook, as_version=4).cells
     trees = [parse(cell.source) for cell in cells if "parameters" in cell.metadata.get("tags", ())]
     return set().union(*(bound(node) for tree in trees if tree for node in tree.body))
 
 def _as_format(path: Path) -> str:
-    "Write a path for papermill, which fills in what stands in braces"
+    "Write a path for papermill, which fills in what stands in braces."
     return str(path).replace("{", "{{").replace("}", "}}")
 
 # %% ../nbs/74_runs.ipynb #132cd7ed
@@ -41,7 +41,7 @@ def run_notebook(
     parameters: dict,    # str, int, float, bool, list, dict
     note: str = "",      # announced in a line; the stages show their own progress
 ) -> dict:               # run.json: status (ok | failed | died | interrupted), error, seconds, versions
-    "Execute a notebook and write down what really happened"
+    "Execute a notebook and write down what really happened."
     import papermill
     source, folder = Path(source).resolve(), Path(folder).resolve()
     if not source.is_file():
@@ -69,7 +69,7 @@ def run_notebook(
 # %% ../nbs/74_runs.ipynb #e244030b
 
 def _papermill_options(source: Path, parameters: dict, note: str) -> dict:
-    "Say how papermill is to execute a notebook"
+    "Say how papermill is to execute a notebook."
     from traitlets.config import Config as Traits
     return dict(
         parameters={k: str(v) if isinstance(v, Path) else v for k, v in parameters.items()},
@@ -82,7 +82,7 @@ def _papermill_options(source: Path, parameters: dict, note: str) -> dict:
 # %% ../nbs/74_runs.ipynb #bdf8b3a8
 
 def _what_happened(error: BaseException) -> dict:
-    "Name the way in which a notebook did not finish"
+    "Name the way in which a notebook did not finish."
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill import PapermillExecutionError
     if isinstance(error, PapermillExecutionError):
@@ -97,7 +97,7 @@ def _what_happened(error: BaseException) -> dict:
 # %% ../nbs/74_runs.ipynb #d29f896a
 
 def _leave_interrupts_alone():
-    "Let Ctrl-C reach us as it is; nbclient would kill the kernel and report that it died"
+    "Let Ctrl-C reach us as it is; nbclient would kill the kernel and report that it died."
     from jupyter_core.utils import ensure_event_loop
     from nbclient.exceptions import DeadKernelError
     def refuse(*_): raise NotImplementedError
@@ -115,7 +115,7 @@ def as_overrides(
     given: str | list,  # "sampling.n=4 seed=1", as papermill's -p gives it, or a list of such texts
     **more,             # further settings; None = not given
 ) -> list[str]:
-    "Read the overrides that a notebook's parameters hold"
+    "Read the overrides that a notebook's parameters hold."
     try: texts = shlex.split(given) if isinstance(given, str) else list(given)
     except ValueError as error:
         why = f"overrides: {given}: {error}"
@@ -125,12 +125,12 @@ def as_overrides(
 def as_list(
     given,  # a list, or what papermill's -p gives: one value, or a text with several
 ) -> list:
-    "Read a list that a notebook's parameters hold"
+    "Read a list that a notebook's parameters hold."
     if isinstance(given, str): return given.strip(" []").replace(",", " ").split()
     return [*given] if isinstance(given, (list, tuple)) else [given]
 
 def as_seed(given: int | str) -> int:
-    "Read a seed"
+    "Read a seed."
     if type(given) is int or isinstance(given, str) and given.isdecimal(): return int(given)
     raise UserError(f"seeds: {given!r} is no whole number")
 
@@ -154,7 +154,7 @@ def iterate(
     config: Config,
     report: bool = True,  # write report.ipynb and report.html at the end
 ) -> Path:                # the run folder
-    "Run a whole study, one executed notebook per iteration"
+    "Run a whole study, one executed notebook per iteration."
     from evoselfcode.pipeline.iteration import Study
     root, run = project_root(), config.run_folder()
     Study(config, work=False)
@@ -176,12 +176,12 @@ def iterate(
 # %% ../nbs/74_runs.ipynb #47ce86d8
 
 def _must_be_ok(outcome: dict, notebook: Path):
-    "Raise what a notebook failed with; what is no mistake of the user's is told with the notebook's place"
+    "Raise what a notebook failed with; what is no mistake of the user's is told with the notebook's place."
     if outcome["status"] == "ok": return
     raise UserError(outcome["error"] if outcome.get("user_error") else f"{notebook}: {outcome['error']}")
 
 def headline(metrics: dict) -> str:
-    "Sum up an iteration in one line"
+    "Sum up an iteration in one line."
     value = lambda split, k: f"{100 * metrics['evaluation'][split][k]['mean']:.1f} %"
     ks = [k for k in metrics["evaluation"]["test"] if k.startswith("pass@")]
     base = f"base {value('base_test', ks[0])}, " if "base_test" in metrics["evaluation"] else ""
@@ -192,14 +192,14 @@ def headline(metrics: dict) -> str:
 # %% ../nbs/74_runs.ipynb #cd946d99
 
 def write_report(run: Path):
-    "Execute the report notebook for a run and turn it into one self-contained HTML page"
+    "Execute the report notebook for a run and turn it into one self-contained HTML page."
     if not run.is_dir(): raise UserError(f"{run}: no such run folder; `pipeline iterate` makes one")
     outcome = run_notebook(project_root() / "nbs/runs/report.ipynb", run, dict(run=str(run)), "report")
     if outcome["status"] != "ok": raise UserError(f"{run / 'report.ipynb'}: {outcome['error']}")
     get_logger("iterate").info(f"report: {write_page(run / 'report.ipynb')}")
 
 def write_page(notebook: Path) -> Path:
-    "Turn an executed notebook into a page beside it; where that fails, its run.json says so"
+    "Turn an executed notebook into a page beside it; where that fails, its run.json says so."
     from evoselfcode.reporting.page import write_html
     page, told = notebook.with_suffix(".html"), notebook.with_name("run.json")
     try: return write_html(notebook, page)
@@ -218,13 +218,13 @@ CYCLES = dict(forward=dict(backward=False), backward=dict(forward=False))
 ARMS = (*SELECTORS, *CYCLES)
 
 def check_arms(arms: list[str]) -> list[str]:  # the same
-    "Refuse an arm that there is not"
+    "Refuse an arm that there is not."
     if unknown := [a for a in arms if a not in ARMS]:
         raise UserError(f"arms: {', '.join(map(str, unknown))}: no such arm; there are {', '.join(ARMS)}")
     return arms
 
 def arm_config(config: Config, arm: str) -> Config:
-    "Change the one thing that an arm changes; another selector keeps no more candidates a round than the study itself"
+    "Change the one thing that an arm changes; another selector keeps no more candidates a round than the study itself."
     from dataclasses import replace
     run = f"{config.run}-{arm}"
     if arm in CYCLES: return replace(config, run=run, dual=replace(config.dual, **CYCLES[arm]))
@@ -235,7 +235,7 @@ def arm_config(config: Config, arm: str) -> Config:
 # %% ../nbs/74_runs.ipynb #9ab4d7d0
 
 def start_arm(config: Config, arm: str) -> Config:
-    "Give an arm the finished iteration 0 of its study"
+    "Give an arm the finished iteration 0 of its study."
     own = arm_config(config, arm)
     folders = [(own.run_folder(), config.run_folder()), (own.checkpoint_folder(), config.checkpoint_folder())]
     for mine, theirs in folders:
@@ -254,7 +254,7 @@ def compare(
     seeds: list[int],
     arms: list[str],  # random, agreement, perplexity, forward, backward
 ) -> Path:            # the page made of the executed notebook
-    "Run a study over several seeds beside its control arms, in one executed notebook"
+    "Run a study over several seeds beside its control arms, in one executed notebook."
     check_arms(arms)
     folder = config.run_folder().with_name(f"{config.run}-compare")
     with run_lock(folder):
@@ -265,7 +265,7 @@ def compare(
     return write_page(folder / "compare.ipynb")
 
 def seed_config(config: Config, seed: int) -> Config:
-    "Name the run of one seed; the configuration's own seed keeps the run's name"
+    "Name the run of one seed; the configuration's own seed keeps the run's name."
     from dataclasses import replace
     return config if seed == config.seed else replace(config, run=f"{config.run}-seed{seed}", seed=seed)
 
@@ -280,7 +280,21 @@ def size_of(*folders: Path) -> int:  # bytes
             except FileNotFoundError: pass
     return total
 
-def list_runs(config: Config) -> list[dict]:  # run, iterations, best, score, decision, size
+# %% ../nbs/74_runs.ipynb #5d64cb01
+
+def status_of(run: Path, decisions: list[str]) -> str:
+    "Say in a few words how a run stands; `decisions`: of its finished iterations."
+    import yaml
+    settings = with_defaults(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8")))
+    if "stop" in decisions: return "stopped: no gain any more"
+    if len(decisions) > settings["iterate"]["rounds"]: return "finished"
+    began = run / f"iter-{len(decisions):03d}" / "run.json"
+    how = read_json(began)["status"] if began.is_file() else "not finished"
+    return f"iteration {len(decisions)}: {dict(running='at work, or killed', ok='not finished').get(how, how)}"
+
+# %% ../nbs/74_runs.ipynb #55608e57
+
+def list_runs(config: Config) -> list[dict]:  # run, iterations, best, score, status, size
     "Describe every run of a project, the one that changed last at the end."
     found = []
     for settings in config.path(config.paths.generated).glob("*/config.yaml"):
@@ -291,8 +305,8 @@ def list_runs(config: Config) -> list[dict]:  # run, iterations, best, score, de
         scores = best["evaluation"]["test"] if best else {}
         score = next((f"{name} {100 * v['mean']:.1f} %" for name, v in scores.items() if name.startswith("pass@")), "")
         found.append(dict(
-            run=run.name, iterations=len(measured), best=best["iteration"] if best else "", score=score,
-            decision=measured[-1]["decision"] if measured else "not measured yet",
+            run=run.name, iterations=len(measured), best=f"iter-{best['iteration']:03d}" if best else "", score=score,
+            status=status_of(run, [m["decision"] for m in measured]),
             size=size_of(run, config.path(config.paths.checkpoints) / run.name), changed=settings.stat().st_mtime,
         ))
     return sorted(found, key=lambda row: row["changed"])

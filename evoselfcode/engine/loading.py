@@ -34,6 +34,7 @@ def resolve_model(
     name = str(name)
     if not name.strip(): raise UserError("the model's name is empty")
     folder = package_folder()/"pocket"/"model" if name == POCKET else Path(name).expanduser()
+    if (folder/"d2c"/"config.json").is_file(): folder = folder/"d2c"  # of an iteration's models, the one that writes
     if folder.is_dir(): return str(folder.resolve())
     if name == POCKET: raise UserError(f"the pocket model is missing from this installation: {folder} does not exist")
     if folder.is_file(): raise UserError(f"{name}: a model is a folder, this is a file")
@@ -291,7 +292,7 @@ def resolve_checkpoint(
     checkpoint: str,  # a folder, `pocket` or a hub id
 ) -> str:             # for `load`
     "Find the model that a command names; a folder counts from the project's root."
-    path = str(config.path(checkpoint).resolve()) if config.path(checkpoint).exists() else resolve_model(checkpoint)
+    path = resolve_model(config.path(checkpoint) if config.path(checkpoint).exists() else checkpoint)
     if path == checkpoint and Path(path).parts[0] == config.paths.checkpoints:
         raise UserError(f"{path}: no such folder; `evoselfcode pipeline iterate` makes checkpoints")
     return path

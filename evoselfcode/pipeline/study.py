@@ -214,9 +214,12 @@ def gate(self: Study) -> Gate:
 
 @patch
 def link_latest(self: Study, best: int):
-    "Point checkpoints/latest at the D2C of the best iteration so far"
-    latest = self.checkpoints.parent / "latest"
-    temporary = latest.with_name(".latest")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(Path(self.config.run, f"iter-{best:03d}", "d2c"))
-    os.replace(temporary, latest)
+    "Point checkpoints/RUN/best at the best iteration so far, and checkpoints/latest at its D2C."
+    folder = f"iter-{best:03d}"
+    links = {self.checkpoints / "best": Path(folder)}
+    if self.config.iterate.latest: links[self.checkpoints.parent / "latest"] = Path(self.config.run, folder, "d2c")
+    for link, target in links.items():
+        temporary = link.with_name(f".{link.name}")
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(target)
+        os.replace(temporary, link)

@@ -20,7 +20,7 @@ def corpus(
     n: int = 80_000,  # functions
     seed: int = 2026,
 ) -> list[str]:  # source texts
-    "Write the functions that the base model is pre-trained on"
+    "Write the functions that the base model is pre-trained on."
     rng, specs = random.Random(seed), splits()["pretraining"]
     texts = []
     for spec in rng.choices(specs, weights=weight_table(specs), k=n):
@@ -38,7 +38,7 @@ EOS, PREFIX, SUFFIX, MIDDLE = SPECIAL = ("<|endoftext|>", "<|fim_prefix|>", "<|f
 PIECES = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 def build_tokenizer(texts: list[str], vocabulary: int = 1024):
-    "Train a byte-level BPE on `texts`"
+    "Train a byte-level BPE on `texts`."
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
     bpe = Tokenizer(models.BPE())
@@ -60,7 +60,7 @@ def build_tokenizer(texts: list[str], vocabulary: int = 1024):
 # %% ../../nbs/pocket/62_base_model.ipynb #080c9162
 
 def fill_in_the_middle(text: str, rng: random.Random) -> str:
-    "Turn a text into prefix, suffix and middle; the hole is a name, or any span"
+    "Turn a text into prefix, suffix and middle; the hole is a name, or any span."
     at = text.find("def ")
     if rng.random() < .3 and at >= 0: a, b = at + 4, text.index("(", at)
     else: a, b = sorted(rng.randrange(len(text) + 1) for _ in range(2))
@@ -69,7 +69,7 @@ def fill_in_the_middle(text: str, rng: random.Random) -> str:
 # %% ../../nbs/pocket/62_base_model.ipynb #ee266160
 
 def new_model(tokenizer, hidden: int):
-    "Make a Llama of 4 layers and 4 heads with random weights"
+    "Make a Llama of 4 layers and 4 heads with random weights."
     from transformers import LlamaConfig, LlamaForCausalLM
     return LlamaForCausalLM(LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=hidden * 7 // 2, num_hidden_layers=4,
@@ -78,7 +78,7 @@ def new_model(tokenizer, hidden: int):
     ))
 
 def turned(text: str, rng: random.Random) -> str:
-    "Turn a text without documentation around as often as makes it half of all texts"
+    "Turn a text without documentation around as often as makes it half of all texts."
     share = .5 / (1 - DOCSTRING_SHARE - COMMENT_SHARE)
     if '"""' in text or rng.random() >= share or "\n# " in text: return text
     return fill_in_the_middle(text, rng)
@@ -93,7 +93,7 @@ def pretrain(
     hidden: int = 128,  # width; 4 layers, 4 heads
     learning_rate: float = 3e-3,
 ) -> Path:
-    "Pre-train the pocket model from nothing and save it as a Hugging Face folder"
+    "Pre-train the pocket model from nothing and save it as a Hugging Face folder."
     from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments, set_seed
     set_seed(seed)
     rng, texts = random.Random(seed), corpus(functions, seed)
@@ -117,7 +117,7 @@ def pretrain(
 # %% ../../nbs/pocket/62_base_model.ipynb #166c42cb
 
 def model_card(parameters: int, functions: int, epochs: int, seed: int) -> str:
-    "Describe the pocket model in the form that Hugging Face folders use"
+    "Describe the pocket model in the form that Hugging Face folders use."
     return f"""---
 license: apache-2.0
 library_name: transformers

@@ -15,7 +15,7 @@ TYPES = {"L": "list[int]", "W": "list[str]", "S": "str", "D": "dict[str, int]", 
 
 @dataclass(frozen=True)
 class Operation:
-    "One step of a function: how it is said and how it is written"
+    "One step of a function: how it is said and how it is written."
     key: str  # unique name; also the word used in function names
     source: str  # type letter of the value it takes
     target: str  # type letter of the value it gives
@@ -32,7 +32,7 @@ class Operation:
 OPERATIONS: list[Operation] = []
 
 def _add(key, types, kind, forms, nouns, clauses, **extra):
-    "Append one operation; alternatives are separated by ` | `"
+    "Append one operation; alternatives are separated by ` | `."
     split = lambda text: tuple(part.strip() for part in text.split(" | "))
     OPERATIONS.append(Operation(key, types[0], types[-1], kind, split(forms), split(nouns), split(clauses), **extra))
 
