@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['NOT_BLANK', 'GATES', 'BENCHMARKS', 'DAY', 'RENAMED', 'key', 'Paths', 'Data', 'Names', 'Functions', 'Sampling',
            'Scoring', 'Filter', 'Select', 'Train', 'Dual', 'Iterate', 'Evaluation', 'Benchmark', 'Execution', 'Harvest',
-           'Server', 'Config', 'problem', 'problems', 'filled', 'misfit', 'load_yaml', 'merge', 'read_override',
-           'load_config', 'to_yaml', 'renamed', 'with_defaults']
+           'Server', 'Config', 'problem', 'list_problems', 'problems', 'filled', 'misfit', 'load_yaml', 'merge',
+           'read_override', 'load_config', 'to_yaml', 'renamed', 'with_defaults']
 
 # %% ../nbs/03_config.ipynb #d78d783f
 
@@ -36,8 +36,6 @@ def key(
 
 # %% ../nbs/03_config.ipynb #fff5c36a
 
-NOT_BLANK = r"(?s).*\S.*"
-
 @dataclass
 class Paths:
     "Folders, relative to the project's root."
@@ -45,6 +43,10 @@ class Paths:
     generated: str = "data/generated"  # one folder per run: records, metrics, executed notebooks
     checkpoints: str = "checkpoints"   # one folder per run: the trained models
     benchmarks: str = ""               # folder with benchmark files, searched before data/eval; "" = data/eval alone
+
+# %% ../nbs/03_config.ipynb #5260d529
+
+NOT_BLANK = r"(?s).*\S.*"
 
 @dataclass
 class Data:
@@ -80,6 +82,8 @@ class Names:
     fim_tokens: list[str] = field(  # prefix, suffix and middle token, for a model that is not in the table
         default_factory=list)
 
+# %% ../nbs/03_config.ipynb #2796af9b
+
 @dataclass
 class Functions:
     "Writing a function for each name."
@@ -95,9 +99,6 @@ class Functions:
 
 # %% ../nbs/03_config.ipynb #6bc44d14
 
-GATES = ("syntax", "entry_point", "lint", "execution", "determinism", "contamination", "duplicates")
-BENCHMARKS = ("pocket", "humaneval", "mbpp", "humaneval+", "mbpp+", "lcb", "bigcodebench")
-
 @dataclass
 class Sampling:
     "Drawing candidates from the current model."
@@ -107,6 +108,8 @@ class Sampling:
     max_new_tokens: int = key(160, low=1)      # longest candidate, in tokens
     batch: int = key(32, low=1)                # descriptions per resumable batch
 
+# %% ../nbs/03_config.ipynb #cac74c53
+
 @dataclass
 class Scoring:
     "Scoring candidates."
@@ -114,6 +117,11 @@ class Scoring:
     judge: str = key(  # ask a model whether each candidate is right; `ratings` asks for five levels, too
         "off", choices=("off", "yes_no", "ratings"))
     judge_model: str = ""         # who is asked: `pocket`, a folder or a hub id; "" = the base model
+
+# %% ../nbs/03_config.ipynb #170f268d
+
+GATES = ("syntax", "entry_point", "lint", "execution", "determinism", "contamination", "duplicates")
+BENCHMARKS = ("pocket", "humaneval", "mbpp", "humaneval+", "mbpp+", "lcb", "bigcodebench")
 
 @dataclass
 class Filter:
@@ -174,6 +182,8 @@ class Dual:
     descriptions_per_round: int = key(400, low=1)     # descriptions per round
     round_trip_n: int = key(4, low=1)                 # codes drawn back from each description
     round_trip_min: float = key(0.75, low=0, high=1)  # share of them that must behave like the original
+
+# %% ../nbs/03_config.ipynb #8123e0d9
 
 @dataclass
 class Iterate:
@@ -238,7 +248,7 @@ class Execution:
     backend: str = key("local", choices=("local", "ray"))  # where they run: this machine, or a Ray cluster
     recheck: str = key(  # kept verdicts that an evaluation asks again: timeout = those that ran out of time
         "", choices=("timeout", ""))
-    allow_unsandboxed: bool = False            # run programs even where a wall is missing that cannot be done without
+    allow_unsandboxed: bool = False            # run programs even where a layer that they must have is missing
 
 # %% ../nbs/03_config.ipynb #a2f00c4c
 
@@ -335,6 +345,15 @@ def problem(
 
 # %% ../nbs/03_config.ipynb #d8a1ea12
 
+def list_problems(name: str, value: list, rule: dict) -> list[tuple]:
+    "List what is wrong with a list, as `problems` does: with it, and with each item."
+    found = [(name, value, "must not be empty")] if not value and rule and not rule["empty"] else []
+    found += [(f"{name}[{i}]", item, text) for i, item in enumerate(value) if (text := problem(item, rule))]
+    if rule.get("choices") and len(set(value)) < len(value): found.append((name, value, "must not repeat an item"))
+    return found
+
+# %% ../nbs/03_config.ipynb #9818e39a
+
 def problems(
     cfg,               # a dataclass of settings
     prefix: str = "",  # full name of the section
@@ -343,33 +362,27 @@ def problems(
     found = []
     for f in fields(cfg):
         value, name = getattr(cfg, f.name), prefix + f.name
-        if is_dataclass(value):
-            found += problems(value, name + ".")
-        elif isinstance(value, list):
-            if not value and f.metadata and not f.metadata["empty"]:
-                found.append((name, value, "must not be empty"))
-            for i, item in enumerate(value):
-                if text := problem(item, f.metadata): found.append((f"{name}[{i}]", item, text))
-            if f.metadata.get("choices") and len(set(value)) < len(value):
-                found.append((name, value, "must not repeat an item"))
+        if is_dataclass(value): found += problems(value, name + ".")
+        elif isinstance(value, list): found += list_problems(name, value, f.metadata)
         elif isinstance(value, dict) and f.metadata:
             found += [(f"{name}[{k}]", v, text) for k, v in value.items() if (text := problem(v, f.metadata))]
-        elif text := problem(value, f.metadata):
-            found.append((name, value, text))
+        elif text := problem(value, f.metadata): found.append((name, value, text))
     if isinstance(cfg, Evaluation) and max(cfg.ks, default=0) > cfg.n:
         found.append((prefix + "ks", cfg.ks, f"must not ask for more than {prefix}n = {cfg.n} samples"))
     return found
 
 # %% ../nbs/03_config.ipynb #553ff584
 
-# keys of earlier versions, and what they are called now
-RENAMED = {"execution.weak_walls": "execution.allow_unsandboxed", "execution.engine": "execution.backend"}
-
 def filled(layer, default):  # what stands in a YAML file or an override, what is known of that place
     "Read what is left blank as empty, where a text, a list or a dictionary is wanted."
     if is_dataclass(default) and isinstance(layer, dict | None):
         return {k: filled(v, getattr(default, str(k), None)) for k, v in (layer or {}).items()}
     return type(default)() if layer is None and isinstance(default, (str, list, dict)) else layer
+
+# %% ../nbs/03_config.ipynb #d192fcfd
+
+# keys of earlier versions, and what they are called now
+RENAMED = {"execution.weak_walls": "execution.allow_unsandboxed", "execution.engine": "execution.backend"}
 
 def misfit(layer, default, name: str = "") -> str:  # "" when there is none
     "Say where a list, a dictionary, a section or a single value stands in another's place."
@@ -486,6 +499,8 @@ def to_yaml(cfg: Config) -> str:  # YAML text that `load_config` reads back
     import yaml
     return yaml.safe_dump(asdict(cfg), sort_keys=False, allow_unicode=True, width=120)
 
+# %% ../nbs/03_config.ipynb #d6ed6e1f
+
 def renamed(settings: dict) -> dict:
     "Give keys of earlier versions the names that they have now."
     settings = {name: dict(part) if isinstance(part, dict) else part for name, part in (settings or {}).items()}
@@ -493,6 +508,8 @@ def renamed(settings: dict) -> dict:
         (section, key), (_, now) = old.split("."), new.split(".")
         if key in (settings.get(section) or ()): settings[section].setdefault(now, settings[section].pop(key))
     return settings
+
+# %% ../nbs/03_config.ipynb #fde8dfc7
 
 def with_defaults(
     settings: dict,                # of a section or of all, as an earlier version wrote them

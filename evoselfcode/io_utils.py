@@ -24,6 +24,8 @@ REASONS = {errno.ENOSPC: "the disk is full; free some space and start again, fin
            errno.EEXIST: "one of its parents is a file, not a folder",
            errno.ENOENT: "not found", errno.ENAMETOOLONG: "the name is too long"}
 
+# %% ../nbs/06_io_utils.ipynb #02170096
+
 @contextlib.contextmanager
 def file_errors(
     path: str | Path,  # the file or folder that the block works on
@@ -44,6 +46,8 @@ def read_bytes(path: str | Path) -> bytes:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: not a whole gzip file ({error}); fetch it again") from None
+
+# %% ../nbs/06_io_utils.ipynb #3079a79d
 
 def parse_json(
     data: bytes,              # UTF-8, perhaps after a byte order mark
@@ -71,6 +75,8 @@ def record_of(
     if missing := [name for name in required if name not in value]:
         return None, f"field {', '.join(map(repr, missing))} missing; there are {', '.join(map(repr, value)) or 'none'}"
     return value, ""
+
+# %% ../nbs/06_io_utils.ipynb #31027e10
 
 def parse_line(
     line: bytes,          # one line of the file
@@ -116,6 +122,8 @@ def _runs(pid: int) -> bool:
     except PermissionError: pass
     return True
 
+# %% ../nbs/06_io_utils.ipynb #0fd875c1
+
 def write_bytes(
     path: str | Path,  # the file; its folder is created
     content: bytes,    # all of it
@@ -136,6 +144,8 @@ def write_bytes(
             os.replace(temporary, path)
         finally: temporary.unlink(missing_ok=True)
     return path
+
+# %% ../nbs/06_io_utils.ipynb #f5e7400a
 
 def write_jsonl(path: str | Path, records: list[dict]) -> Path:
     "Write `records` to `path`, all or nothing."
@@ -163,6 +173,8 @@ def content_id(
 ) -> str:    # 16 hexadecimal digits
     "Name something by its content."
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]
+
+# %% ../nbs/06_io_utils.ipynb #e9b46b66
 
 def content_hash(
     path: str | Path,  # a file, or a folder such as a checkpoint

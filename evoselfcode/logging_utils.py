@@ -34,6 +34,8 @@ class Bar(tqdm):
         if not self.disable: self.tell()
         super().close()
 
+# %% ../nbs/05_logging_utils.ipynb #987bf50f
+
 def progress(
     iterable,                   # what to walk through
     desc: str = "",             # name of the stage, shown on the left
@@ -57,6 +59,8 @@ class Stdout(logging.Handler):
         if getattr(record, "red", False) and sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
             return f"\x1b[31m{line}\x1b[0m"
         return line
+
+# %% ../nbs/05_logging_utils.ipynb #bbbed7aa
 
 def get_logger(
     name: str = "",  # the stage's name; "" is the library's own logger

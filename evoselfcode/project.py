@@ -31,6 +31,8 @@ def package_folder() -> Path:
     import evoselfcode
     return Path(next(iter(evoselfcode.__path__)))
 
+# %% ../nbs/02_project.ipynb #e017d07b
+
 def workspace_files() -> dict[str, Path]:  # place in a workspace -> the file to copy there
     "List the configurations, run notebooks and small data files that come with the library."
     package = package_folder()

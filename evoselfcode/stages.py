@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['batch_seed', 'fingerprint', 'difference', 'meta_path', 'finished', 'append_synced', 'keys_hash', 'read_meta',
-           'made_of', 'fresh_meta', 'as_written', 'resume_point', 'run_batches', 'run_lock']
+           'made_of', 'fresh_meta', 'as_written', 'readable_meta', 'resume_point', 'run_batches', 'run_lock']
 
 # %% ../nbs/07_stages.ipynb #084dacf2
 
@@ -39,6 +39,8 @@ def fingerprint(
     def plain(value): return asdict(value) if is_dataclass(value) else str(value)
     return json.loads(json.dumps(dict(settings=settings, inputs=hashes), default=plain))
 
+# %% ../nbs/07_stages.ipynb #5465b90a
+
 def difference(
     old, new,          # two JSON values
     name: str = "",    # full name of the place
@@ -61,11 +63,15 @@ def finished(path: str | Path) -> bool:
     meta = read_json(meta_path(path))
     return meta["done"] == meta["total"] and Path(path).stat().st_size >= meta["bytes"]
 
+# %% ../nbs/07_stages.ipynb #97684876
+
 def append_synced(file, lines: bytes) -> None:
     "Write all of `lines` to a file without a buffer, and see that they are on the disk."
     rest = memoryview(lines)
     while rest: rest = rest[file.write(rest):]
     os.fsync(file.fileno())
+
+# %% ../nbs/07_stages.ipynb #a40455cb
 
 def keys_hash(keys, start: str = "") -> str:
     "Chain the keys of batches into one hash."
@@ -94,6 +100,8 @@ def fresh_meta(print_: dict, total: int) -> dict:
         fingerprint=print_, done=0, total=total, keys="", bytes=0, sha256=hashlib.sha256().hexdigest(), seconds=0.0
     )
 
+# %% ../nbs/07_stages.ipynb #580612a4
+
 def as_written(path: Path, meta: dict, total: int) -> bool:
     "Tell whether a stage's file holds what its meta says; `total`: the batches that are wanted now."
     content, size = path.read_bytes() if path.is_file() else b"", meta["bytes"]
@@ -104,6 +112,21 @@ def as_written(path: Path, meta: dict, total: int) -> bool:
 
 # %% ../nbs/07_stages.ipynb #1931907d
 
+def readable_meta(path: Path, fresh: dict, way_out: str) -> dict:
+    "Read the meta of the stage that wrote `path`; refuse what no stage writes."
+    if not meta_path(path).is_file():
+        if not path.is_file(): return fresh
+        raise UserError(
+            f"{path}: exists without {meta_path(path).name}, so nobody knows how it was made; "
+            "move it away or delete it"
+        )
+    meta = dict(sha256=None) | read_meta(meta_path(path))  # earlier versions wrote none
+    if any(type(meta.get(name)) is not type(value) for name, value in fresh.items() if name != "sha256"):
+        raise UserError(f"{meta_path(path)}: is not what a stage writes; {way_out}")
+    return meta
+
+# %% ../nbs/07_stages.ipynb #3717b4d3
+
 def resume_point(
     path: Path,         # the stage's file
     batches: list,      # (key, payload) of every batch
@@ -112,16 +135,7 @@ def resume_point(
     "Find where a stage can go on; refuse when its file belongs to something else."
     way_out = f"give the new one another run name (-o run=NAME), or delete {path.name} and {meta_path(path).name}"
     fresh = fresh_meta(print_, len(batches))
-    if not meta_path(path).is_file():
-        if path.is_file():
-            raise UserError(
-                f"{path}: exists without {meta_path(path).name}, so nobody knows how it was made; "
-                "move it away or delete it"
-            )
-        return fresh
-    meta = dict(sha256=None) | read_meta(meta_path(path))  # earlier versions wrote none
-    if any(type(meta.get(name)) is not type(value) for name, value in fresh.items() if name != "sha256"):
-        raise UserError(f"{meta_path(path)}: is not what a stage writes; {way_out}")
+    meta = readable_meta(path, fresh, way_out)
     old, done = meta["fingerprint"], meta["done"]
     if not done: return fresh
     changed = difference(old.get("settings"), print_["settings"])
@@ -173,6 +187,19 @@ def run_batches(
 
 _held = set()
 
+def _take(handle: int, folder: Path, end: float):
+    "Lock an open file, or name the process that has it when the clock shows `end`."
+    while True:
+        try: return fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            holder = os.pread(handle, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            if time.monotonic() >= end:
+                way_out = "wait for it, or give this run another name (-o run=NAME)"
+                raise UserError(f"{folder}: process {holder} works here; {way_out}") from None
+            time.sleep(0.1)
+
+# %% ../nbs/07_stages.ipynb #00e02a2a
+
 @contextlib.contextmanager
 def run_lock(
     folder: str | Path,   # the run's folder; created when missing
@@ -186,16 +213,7 @@ def run_lock(
         if file in _held: raise UserError(f"{folder}: this process ({os.getpid()}) already works here")
         handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        while True:
-            try:
-                fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except (BlockingIOError, PermissionError):
-                holder = os.pread(handle, 32, 0).decode("ascii", "replace").strip() or "unknown"
-                if time.monotonic() >= end:
-                    way_out = "wait for it, or give this run another name (-o run=NAME)"
-                    raise UserError(f"{folder}: process {holder} works here; {way_out}") from None
-                time.sleep(0.1)
+        _take(handle, folder, end)
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
         _held.add(file)
