@@ -52,6 +52,9 @@ for row in [
     ("large", "{v} > 10", "the numbers greater than ten in | the elements above 10 of",
      "keep the numbers greater than ten | keep what is above 10"),
 ]: _add(row[0], "LL", "filter", *row[1:])
+
+# %% ../../nbs/pocket/60_operations.ipynb #3cae144e
+
 _add(
     "above", "LL", "filter", "{v} > n", "the numbers greater than n in | the elements above n of",
     "keep the numbers greater than n | keep what is above n", argument="n",
@@ -211,6 +214,9 @@ for row in [
      "the initials of | the first letters of",
      "take the initial of every word | keep each first letter"),
 ]: _add(row[0], "WW", *row[1:])
+
+# %% ../../nbs/pocket/60_operations.ipynb #b8cd3cb9
+
 _add(
     "by_length", "WW", "whole", "sorted({x}, key=len)",
     "the words ordered by length of | the words from short to long of",
@@ -267,6 +273,9 @@ PARAMETERS = {  # type letter: (parameter names, how a description calls the val
     "S": (("text", "s", "line"), ("the string", "a string", "the given text", "the input")),
     "D": (("table", "scores", "mapping"), ("the dictionary", "a dictionary", "the given table", "the input")),
 }
+
+# %% ../../nbs/pocket/60_operations.ipynb #0f10a113
+
 PAIRS = [  # key, type letter, parameters, templates, phrases
     ("pair_sums", "L", ("xs", "ys"), ("[a + b for a, b in zip(xs, ys)]",),
      ("the pairwise sums of xs and ys", "the sums of matching elements of xs and ys")),
