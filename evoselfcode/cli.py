@@ -32,6 +32,8 @@ pocket = typer.Typer(no_args_is_help=True, help="Rebuild the pocket world and it
 for group, name in ((datagen, "datagen"), (pipeline, "pipeline"), (evaluate, "eval"), (pocket, "pocket")):
     app.add_typer(group, name=name)
 
+# %% ../nbs/75_cli.ipynb #1ba5358d
+
 def _version(wanted: bool):
     "Print the version and stop, where it is wanted."
     if not wanted: return
@@ -43,6 +45,8 @@ Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=
 
 @app.callback()
 def about(version: Version = False): pass
+
+# %% ../nbs/75_cli.ipynb #68f46fc7
 
 ConfigOption = Annotated[Optional[Path], typer.Option("--config", "-c", help="YAML file with settings; see configs/.")]
 Overrides = Annotated[Optional[list[str]], typer.Option(
@@ -78,6 +82,8 @@ def generate_names(config: ConfigOption = Path("configs/datagen.yaml"), override
     table, picture = study.folder / "names.jsonl", study.folder / "names.png"
     plot_names(draws).savefig(picture, dpi=120)
     typer.echo(f"{len(names)} names in {table}; the yield over the draws in {picture}")
+
+# %% ../nbs/75_cli.ipynb #0f9fc95b
 
 @datagen.command("generate-functions")
 def generate_functions(config: ConfigOption = Path("configs/datagen.yaml"), override: Overrides = None):
@@ -115,17 +121,21 @@ def generate(
     study = _study(config, override, iteration)
     typer.echo(f"{len(study.candidates())} candidates in {study.folder / 'candidates.jsonl'}")
 
+# %% ../nbs/75_cli.ipynb #72f63297
+
 @pipeline.command()
 def score(config: ConfigOption = Path("configs/generation.yaml"), override: Overrides = None, iteration: Iteration = 1):
     "Score candidates: perplexity under the base model, agreement in behaviour."
     study = _study(config, override, iteration)
     typer.echo(f"{len(study.scored())} scored candidates in {study.folder / 'scored.jsonl'}")
 
+# %% ../nbs/75_cli.ipynb #8ee588ce
+
 @pipeline.command("filter")
 def filter_(
     config: ConfigOption = Path("configs/generation.yaml"), override: Overrides = None, iteration: Iteration = 1
 ):
-    "Judge candidates by the gates, then select."
+    "Ask the gates about candidates, then select."
     from evoselfcode.pipeline.filtering import funnel
     study = _study(config, override, iteration)
     filtered = study.filtered()
@@ -140,6 +150,8 @@ def _train(config, override, iteration, direction):
     summary = study.train(direction)
     trained = f"{direction} from {summary['rows']} rows in {summary['steps']} steps, loss {summary['loss']}"
     typer.echo(f"{trained}: {study.models / direction}")
+
+# %% ../nbs/75_cli.ipynb #63ae7945
 
 @pipeline.command("train-d2c")
 def train_d2c(
@@ -163,6 +175,8 @@ def iterate(config: ConfigOption = Path("configs/iterate.yaml"), override: Overr
     from evoselfcode.runs import iterate as run
     typer.echo(f"run folder: {run(_settings(config, override))}")
 
+# %% ../nbs/75_cli.ipynb #bdd15401
+
 Seeds = Annotated[str, typer.Option(help="Seeds, separated by commas.")]
 Arms = Annotated[str, typer.Option(help="Control arms, separated by commas.")]
 
@@ -178,6 +192,8 @@ def compare(
     settings = _settings(config, override)
     page = run(settings, [int(seed) for seed in seeds.split(",")], [arm for arm in arms.split(",") if arm])
     typer.echo(f"comparison: {page}")
+
+# %% ../nbs/75_cli.ipynb #5302cc84
 
 @pipeline.command()
 def report(config: ConfigOption = Path("configs/pocket.yaml"), override: Overrides = None):
@@ -215,8 +231,11 @@ Checkpoint = Annotated[str, typer.Option(
     "--ckpt", help="Checkpoint folder, hub id, or `pocket` for the packaged base model.",
 )]
 Samples = Annotated[Optional[Path], typer.Option(
-    "--samples", help=f"Judge the samples in this file or folder. {FORMATS}",
+    "--samples", help=f"Check the samples in this file or folder. {FORMATS}",
 )]
+
+# %% ../nbs/75_cli.ipynb #00898e4c
+
 Export = Annotated[Optional[Path], typer.Option(
     "--export", help="Write the samples here, as the official tools read them.",
 )]
@@ -246,6 +265,19 @@ def _print_table(rows):
         table.add_row(*(escape(row[c]) for c in wanted), style=style)
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
+# %% ../nbs/75_cli.ipynb #37c4446b
+
+def _remarks(summary: dict):  # of one benchmark
+    "Say what a table does not show: problems that could not be asked, programs on which the checkers differ."
+    if summary.get("unasked"):
+        unasked = f"the prompts of {summary['unasked']} problems are too long for this model; they count as unsolved"
+        yield f"{summary['set']}: {unasked}"
+    if summary.get("differing"):
+        differing = f"split and official differ on {summary['differing']} programs"
+        yield f"{summary['set']}: {differing}, {summary['suspicious']} of them suspicious: {summary['folder']}"
+
+# %% ../nbs/75_cli.ipynb #a197dc33
+
 def _evaluate(names, config, override, ckpt, recheck, samples=None, export=None, partial=False, extract=False):
     "Evaluate on benchmarks and print the table."
     from evoselfcode.evaluation.suite import conditions, run_suite, table_rows
@@ -254,13 +286,7 @@ def _evaluate(names, config, override, ckpt, recheck, samples=None, export=None,
     summaries, folder = run_suite(names, settings, ckpt, samples, export, partial, extract)
     _print_table(table_rows(summaries))
     typer.echo(conditions(summaries))
-    for s in summaries:
-        if s.get("unasked"):
-            unasked = f"the prompts of {s['unasked']} problems are too long for this model; they count as unsolved"
-            typer.echo(f"{s['set']}: {unasked}")
-        if s.get("differing"):
-            differing = f"split and official differ on {s['differing']} programs, {s['suspicious']} of them suspicious"
-            typer.echo(f"{s['set']}: {differing}: {s['folder']}")
+    for remark in (line for summary in summaries for line in _remarks(summary)): typer.echo(remark)
     typer.echo(f"{folder / 'table.md'}")
 
 # %% ../nbs/75_cli.ipynb #be1774ee
@@ -275,6 +301,8 @@ def _command(name):
         _evaluate((name,), config, override, ckpt, recheck, samples, export, partial, extract)
     evaluate.command(name, help=f"Measure a checkpoint, or a file of samples, on {TITLES[name]}.")(run)
 
+# %% ../nbs/75_cli.ipynb #355f7e37
+
 TITLES = {
     "humaneval": "HumanEval",
     "humaneval+": "HumanEval+",
@@ -284,6 +312,8 @@ TITLES = {
     "bigcodebench": "BigCodeBench",
 }
 for name in TITLES: _command(name)
+
+# %% ../nbs/75_cli.ipynb #11345a7f
 
 @evaluate.command("all")
 def eval_all(
@@ -301,9 +331,11 @@ def why(
     id: Annotated[str, typer.Argument(help="Id of a record, or its beginning.")],
     config: ConfigOption = Path("configs/pocket.yaml"), override: Overrides = None,
 ):
-    "Tell the history of one record: where it came from, what judged it, what became of it."
+    "Tell the history of one record: where it came from, what the gates said, what became of it."
     from evoselfcode.reporting.lineage import why as story
     typer.echo(story(_settings(config, override).run_folder(), id))
+
+# %% ../nbs/75_cli.ipynb #6013ce53
 
 Workspace = Annotated[Path, typer.Argument(help="Where to lay out configs, run notebooks and the small data files.")]
 
@@ -317,12 +349,12 @@ def init(folder: Workspace = Path(".")):
 
 @app.command()
 def doctor(profile: Annotated[str, typer.Option(help="pure, files or libs.")] = "pure"):
-    "Try the walls around model-written code, and tell what stands on this machine."
+    "Try the layers around model-written code, and tell what stands on this machine."
     from evoselfcode.execution.execution import PROFILES, Limits, walls
     if profile not in PROFILES: raise UserError(f"--profile {profile}: must be one of {', '.join(PROFILES)}")
     found = walls(Limits(profile=profile, allow_unsandboxed=True))
-    for name, how in found["standing"].items(): typer.echo(f"wall    {name:24} {'stands' if how is True else how}")
-    for name, why in found["missing"].items(): typer.echo(f"wall    {name:24} MISSING: {why}")
+    for name, how in found["standing"].items(): typer.echo(f"layer   {name:24} {'stands' if how is True else how}")
+    for name, why in found["missing"].items(): typer.echo(f"layer   {name:24} MISSING: {why}")
     for name, (held, said, by) in found["trials"].items():
         typer.echo(f"attack  {name:24} {f'held off by {by} ({said})' if held else 'SUCCEEDED'}")
     if found["weak"]:
@@ -370,6 +402,8 @@ def build_data():
     from evoselfcode.project import project_root
     from evoselfcode.pocket.world import write_raw_files
     for path, n in write_raw_files(project_root()).items(): typer.echo(f"{n:>6}  {path}")
+
+# %% ../nbs/75_cli.ipynb #202c2018
 
 @pocket.command("build-model")
 def build_model(
