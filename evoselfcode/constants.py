@@ -6,6 +6,7 @@
 __all__ = ['PASSED', 'FAILED', 'TIMEOUT', 'CRASHED', 'MEMORY', 'VIOLATION', 'UNSUPPORTED', 'INFRA_ERROR', 'STATUSES']
 
 # %% ../nbs/00_constants.ipynb #b543cc86
+
 PASSED, FAILED, TIMEOUT, CRASHED, MEMORY = "passed", "failed", "timeout", "crashed", "memory"
 VIOLATION, UNSUPPORTED, INFRA_ERROR = "violation", "unsupported", "infra-error"
 # the ends of a program; an infra-error is the machine's

@@ -6,5 +6,6 @@
 __all__ = ['UserError']
 
 # %% ../nbs/01_errors.ipynb #58f4bbdf
+
 class UserError(Exception):
     "Tell the user in one line what is wrong, where, and what to do."

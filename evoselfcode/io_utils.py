@@ -7,11 +7,13 @@ __all__ = ['REASONS', 'file_errors', 'read_bytes', 'parse_json', 'record_of', 'p
            'write_bytes', 'write_jsonl', 'write_json', 'read_json', 'content_id', 'content_hash']
 
 # %% ../nbs/06_io_utils.ipynb #2f0e5e00
+
 import contextlib, errno, glob, gzip, hashlib, json, os, sys, zlib
 from pathlib import Path
 from .errors import UserError
 
 # %% ../nbs/06_io_utils.ipynb #8335be17
+
 REASONS = {errno.ENOSPC: "the disk is full; free some space and start again, finished batches are kept",
            errno.EDQUOT: "the disk quota is used up; free some space and start again, finished batches are kept",
            errno.EFBIG: "the file is larger than a limit here allows (`ulimit -f` shows one)",
@@ -21,6 +23,8 @@ REASONS = {errno.ENOSPC: "the disk is full; free some space and start again, fin
            errno.EISDIR: "is a folder, not a file", errno.ENOTDIR: "one of its parents is a file, not a folder",
            errno.EEXIST: "one of its parents is a file, not a folder",
            errno.ENOENT: "not found", errno.ENAMETOOLONG: "the name is too long"}
+
+# %% ../nbs/06_io_utils.ipynb #02170096
 
 @contextlib.contextmanager
 def file_errors(
@@ -33,6 +37,7 @@ def file_errors(
         raise UserError(f"{path}: {REASONS[error.errno]}") from None
 
 # %% ../nbs/06_io_utils.ipynb #2c3340c4
+
 def read_bytes(path: str | Path) -> bytes:
     "Read a file, unpacking `.gz`."
     with file_errors(path): data = Path(path).read_bytes()
@@ -41,6 +46,8 @@ def read_bytes(path: str | Path) -> bytes:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: not a whole gzip file ({error}); fetch it again") from None
+
+# %% ../nbs/06_io_utils.ipynb #3079a79d
 
 def parse_json(
     data: bytes,              # UTF-8, perhaps after a byte order mark
@@ -58,6 +65,7 @@ def parse_json(
         return None, "JSON nested too deeply"
 
 # %% ../nbs/06_io_utils.ipynb #8e2ba10b
+
 def record_of(
     value,                # what JSON gave
     required: tuple,      # fields that must be there
@@ -68,6 +76,8 @@ def record_of(
         return None, f"field {', '.join(map(repr, missing))} missing; there are {', '.join(map(repr, value)) or 'none'}"
     return value, ""
 
+# %% ../nbs/06_io_utils.ipynb #31027e10
+
 def parse_line(
     line: bytes,          # one line of the file
     required: tuple,      # fields that must be there
@@ -77,6 +87,7 @@ def parse_line(
     return (None, wrong) if wrong else record_of(value, required)
 
 # %% ../nbs/06_io_utils.ipynb #bf20df1b
+
 def read_jsonl(
     path: str | Path,             # JSON lines, UTF-8
     required: tuple = (),         # fields that every record must have
@@ -96,18 +107,22 @@ def read_jsonl(
     return records
 
 # %% ../nbs/06_io_utils.ipynb #7216f557
+
 def dump_line(record: dict) -> bytes:
     "Write one record as one line of JSON, UTF-8."
     try: return (json.dumps(record, ensure_ascii=False) + "\n").encode("utf-8")
     except UnicodeEncodeError: return (json.dumps(record) + "\n").encode("utf-8")
 
 # %% ../nbs/06_io_utils.ipynb #02273ed0
+
 def _runs(pid: int) -> bool:
     "Whether there is such a process on this machine."
     try: os.kill(pid, 0)
     except ProcessLookupError: return False
     except PermissionError: pass
     return True
+
+# %% ../nbs/06_io_utils.ipynb #0fd875c1
 
 def write_bytes(
     path: str | Path,  # the file; its folder is created
@@ -130,11 +145,14 @@ def write_bytes(
         finally: temporary.unlink(missing_ok=True)
     return path
 
+# %% ../nbs/06_io_utils.ipynb #f5e7400a
+
 def write_jsonl(path: str | Path, records: list[dict]) -> Path:
     "Write `records` to `path`, all or nothing."
     return write_bytes(path, b"".join(map(dump_line, records)))
 
 # %% ../nbs/06_io_utils.ipynb #d3b1b7dc
+
 def write_json(path: str | Path, value) -> Path:
     "Write one JSON value to `path`, all or nothing."
     text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
@@ -149,11 +167,14 @@ def read_json(path: str | Path):
         raise UserError(f"{path}: broken JSON ({error}); delete it and run the stage again") from None
 
 # %% ../nbs/06_io_utils.ipynb #f0ee2274
+
 def content_id(
     *parts,  # what makes the record itself: texts, numbers
 ) -> str:    # 16 hexadecimal digits
     "Name something by its content."
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]
+
+# %% ../nbs/06_io_utils.ipynb #e9b46b66
 
 def content_hash(
     path: str | Path,  # a file, or a folder such as a checkpoint

@@ -6,12 +6,14 @@
 __all__ = ['tally', 'Bar', 'progress', 'Stdout', 'get_logger', 'log_file']
 
 # %% ../nbs/05_logging_utils.ipynb #bdfa0dce
+
 import logging, os, sys, time
 from collections import Counter
 from pathlib import Path
 from tqdm import tqdm
 
 # %% ../nbs/05_logging_utils.ipynb #4d426f85
+
 tally = Counter()  # tokens that the engines of this process drew or scored
 
 class Bar(tqdm):
@@ -32,6 +34,8 @@ class Bar(tqdm):
         if not self.disable: self.tell()
         super().close()
 
+# %% ../nbs/05_logging_utils.ipynb #987bf50f
+
 def progress(
     iterable,                   # what to walk through
     desc: str = "",             # name of the stage, shown on the left
@@ -43,6 +47,7 @@ def progress(
     return Bar(iterable, desc=desc, total=total, unit=unit, file=sys.stdout, ncols=88, mininterval=pause)
 
 # %% ../nbs/05_logging_utils.ipynb #af47863a
+
 class Stdout(logging.Handler):
     "Write each message as one line on whatever standard output is now."
     def emit(self, record):
@@ -54,6 +59,8 @@ class Stdout(logging.Handler):
         if getattr(record, "red", False) and sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
             return f"\x1b[31m{line}\x1b[0m"
         return line
+
+# %% ../nbs/05_logging_utils.ipynb #bbbed7aa
 
 def get_logger(
     name: str = "",  # the stage's name; "" is the library's own logger
@@ -67,6 +74,7 @@ def get_logger(
     return top.getChild(name) if name else top
 
 # %% ../nbs/05_logging_utils.ipynb #a8f9df9c
+
 class log_file:
     "Copy every message to `path`, with its time, for the length of a `with` block."
     def __init__(self, path: str | Path):  # the log; created with its folder, appended to when it exists

@@ -6,11 +6,13 @@
 __all__ = ['BASE_CONFIG', 'WORKSPACE', 'project_root', 'package_folder', 'workspace_files', 'init_workspace']
 
 # %% ../nbs/02_project.ipynb #1ad775c1
+
 import shutil
 from pathlib import Path
 from .errors import UserError
 
 # %% ../nbs/02_project.ipynb #2fb6ca5f
+
 BASE_CONFIG = Path("configs/base.yaml")
 
 def project_root(
@@ -21,12 +23,15 @@ def project_root(
     return next((folder for folder in (start, *start.parents) if (folder/BASE_CONFIG).is_file()), start)
 
 # %% ../nbs/02_project.ipynb #3b688885
+
 WORKSPACE = {"configs": "*.yaml", "nbs/runs": "*.ipynb", "data/raw": "*.jsonl", "data/eval": "pocket_*.jsonl"}
 
 def package_folder() -> Path:
     "Find the folder of the imported package."
     import evoselfcode
     return Path(next(iter(evoselfcode.__path__)))
+
+# %% ../nbs/02_project.ipynb #e017d07b
 
 def workspace_files() -> dict[str, Path]:  # place in a workspace -> the file to copy there
     "List the configurations, run notebooks and small data files that come with the library."
@@ -39,6 +44,7 @@ def workspace_files() -> dict[str, Path]:  # place in a workspace -> the file to
     }
 
 # %% ../nbs/02_project.ipynb #27ee9cc0
+
 def init_workspace(
     folder: str | Path,  # where to lay it out; created when missing
 ) -> list[Path]:         # the files written; those already there are left alone

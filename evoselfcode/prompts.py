@@ -6,9 +6,11 @@
 __all__ = ['CODE_STOPS', 'd2c_prompt', 'c2d_prompt', 'cut_code']
 
 # %% ../nbs/10_prompts.ipynb #8c726f7d
+
 from .syntax import find_function, lines_of, parse
 
 # %% ../nbs/10_prompts.ipynb #33edfc11
+
 def d2c_prompt(
     description: str,     # what the code should do; may have several lines
     signature: str = "",  # the function's first line, when its name is given
@@ -18,6 +20,7 @@ def d2c_prompt(
     return "".join(f"# {line.rstrip()}".rstrip() + "\n" for line in lines) + signature
 
 # %% ../nbs/10_prompts.ipynb #3f3a9dcf
+
 def c2d_prompt(
     code: str,  # imports and a function, without docstring
 ) -> str:       # ends in a newline; the completion is the description
@@ -25,6 +28,7 @@ def c2d_prompt(
     return code.strip("\n").rstrip() + "\n\n# Description:\n"
 
 # %% ../nbs/10_prompts.ipynb #d0a854da
+
 CODE_STOPS = ("\n\n\n\n", "\nif __name__", "\nprint(", "\n# ", "\nassert ", "\n```")
 
 def cut_code(

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['batch_seed', 'fingerprint', 'difference', 'meta_path', 'finished', 'append_synced', 'keys_hash', 'read_meta',
-           'made_of', 'fresh_meta', 'as_written', 'resume_point', 'run_batches', 'run_lock']
+           'made_of', 'fresh_meta', 'as_written', 'readable_meta', 'resume_point', 'run_batches', 'run_lock']
 
 # %% ../nbs/07_stages.ipynb #084dacf2
+
 import contextlib, fcntl, hashlib, json, os, time
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
@@ -16,6 +17,7 @@ from .io_utils import content_hash, content_id, dump_line, file_errors, read_jso
 from .logging_utils import get_logger, progress
 
 # %% ../nbs/07_stages.ipynb #c8ea3c59
+
 def batch_seed(
     seed: int,   # the run's seed
     stage: str,  # the stage's name
@@ -25,6 +27,7 @@ def batch_seed(
     return int.from_bytes(hashlib.sha256(json.dumps([seed, stage, key]).encode()).digest()[:8], "big") >> 1
 
 # %% ../nbs/07_stages.ipynb #0fe8d533
+
 def fingerprint(
     settings,     # dataclass or dictionary: the settings that change the result
     inputs=(),    # paths of files and folders, or {name: path or text}
@@ -35,6 +38,8 @@ def fingerprint(
     hashes = {name: content_hash(value) if isinstance(value, Path) else str(value) for name, value in named}
     def plain(value): return asdict(value) if is_dataclass(value) else str(value)
     return json.loads(json.dumps(dict(settings=settings, inputs=hashes), default=plain))
+
+# %% ../nbs/07_stages.ipynb #5465b90a
 
 def difference(
     old, new,          # two JSON values
@@ -47,6 +52,7 @@ def difference(
     return [] if old == new else [f"{name}: {old} → {new}"]
 
 # %% ../nbs/07_stages.ipynb #e30c2b4b
+
 def meta_path(path: str | Path) -> Path:
     "Name the file that tells how far a stage came: scored.jsonl → scored.meta.json."
     return Path(path).with_suffix(".meta.json")
@@ -57,11 +63,15 @@ def finished(path: str | Path) -> bool:
     meta = read_json(meta_path(path))
     return meta["done"] == meta["total"] and Path(path).stat().st_size >= meta["bytes"]
 
+# %% ../nbs/07_stages.ipynb #97684876
+
 def append_synced(file, lines: bytes) -> None:
     "Write all of `lines` to a file without a buffer, and see that they are on the disk."
     rest = memoryview(lines)
     while rest: rest = rest[file.write(rest):]
     os.fsync(file.fileno())
+
+# %% ../nbs/07_stages.ipynb #a40455cb
 
 def keys_hash(keys, start: str = "") -> str:
     "Chain the keys of batches into one hash."
@@ -69,6 +79,7 @@ def keys_hash(keys, start: str = "") -> str:
     return start
 
 # %% ../nbs/07_stages.ipynb #c11a9ef5
+
 def read_meta(path: Path) -> dict:
     "Read what a stage wrote beside its file."
     meta = read_json(path)
@@ -82,11 +93,14 @@ def made_of(path: Path) -> dict:  # settings, inputs
     return read_meta(path)["fingerprint"]
 
 # %% ../nbs/07_stages.ipynb #c11a9ef6
+
 def fresh_meta(print_: dict, total: int) -> dict:
     "Make the meta of a stage that begins; `total`: its batches."
     return dict(
         fingerprint=print_, done=0, total=total, keys="", bytes=0, sha256=hashlib.sha256().hexdigest(), seconds=0.0
     )
+
+# %% ../nbs/07_stages.ipynb #580612a4
 
 def as_written(path: Path, meta: dict, total: int) -> bool:
     "Tell whether a stage's file holds what its meta says; `total`: the batches that are wanted now."
@@ -97,6 +111,22 @@ def as_written(path: Path, meta: dict, total: int) -> bool:
     return meta["sha256"] in (None, hashlib.sha256(content[:size]).hexdigest())
 
 # %% ../nbs/07_stages.ipynb #1931907d
+
+def readable_meta(path: Path, fresh: dict, way_out: str) -> dict:
+    "Read the meta of the stage that wrote `path`; refuse what no stage writes."
+    if not meta_path(path).is_file():
+        if not path.is_file(): return fresh
+        raise UserError(
+            f"{path}: exists without {meta_path(path).name}, so nobody knows how it was made; "
+            "move it away or delete it"
+        )
+    meta = dict(sha256=None) | read_meta(meta_path(path))  # earlier versions wrote none
+    if any(type(meta.get(name)) is not type(value) for name, value in fresh.items() if name != "sha256"):
+        raise UserError(f"{meta_path(path)}: is not what a stage writes; {way_out}")
+    return meta
+
+# %% ../nbs/07_stages.ipynb #3717b4d3
+
 def resume_point(
     path: Path,         # the stage's file
     batches: list,      # (key, payload) of every batch
@@ -105,16 +135,7 @@ def resume_point(
     "Find where a stage can go on; refuse when its file belongs to something else."
     way_out = f"give the new one another run name (-o run=NAME), or delete {path.name} and {meta_path(path).name}"
     fresh = fresh_meta(print_, len(batches))
-    if not meta_path(path).is_file():
-        if path.is_file():
-            raise UserError(
-                f"{path}: exists without {meta_path(path).name}, so nobody knows how it was made; "
-                "move it away or delete it"
-            )
-        return fresh
-    meta = dict(sha256=None) | read_meta(meta_path(path))  # earlier versions wrote none
-    if any(type(meta.get(name)) is not type(value) for name, value in fresh.items() if name != "sha256"):
-        raise UserError(f"{meta_path(path)}: is not what a stage writes; {way_out}")
+    meta = readable_meta(path, fresh, way_out)
     old, done = meta["fingerprint"], meta["done"]
     if not done: return fresh
     changed = difference(old.get("settings"), print_["settings"])
@@ -127,6 +148,7 @@ def resume_point(
     return meta | dict(total=len(batches))
 
 # %% ../nbs/07_stages.ipynb #b129de6a
+
 def run_batches(
     path: str | Path,      # JSON lines to write, and to go on with
     batches: list[tuple],  # (key, payload) of each batch, in order
@@ -162,7 +184,21 @@ def run_batches(
     return read_jsonl(path, empty_ok=True)
 
 # %% ../nbs/07_stages.ipynb #55fd3bb5
+
 _held = set()
+
+def _take(handle: int, folder: Path, end: float):
+    "Lock an open file, or name the process that has it when the clock shows `end`."
+    while True:
+        try: return fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            holder = os.pread(handle, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            if time.monotonic() >= end:
+                way_out = "wait for it, or give this run another name (-o run=NAME)"
+                raise UserError(f"{folder}: process {holder} works here; {way_out}") from None
+            time.sleep(0.1)
+
+# %% ../nbs/07_stages.ipynb #00e02a2a
 
 @contextlib.contextmanager
 def run_lock(
@@ -177,16 +213,7 @@ def run_lock(
         if file in _held: raise UserError(f"{folder}: this process ({os.getpid()}) already works here")
         handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        while True:
-            try:
-                fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except (BlockingIOError, PermissionError):
-                holder = os.pread(handle, 32, 0).decode("ascii", "replace").strip() or "unknown"
-                if time.monotonic() >= end:
-                    way_out = "wait for it, or give this run another name (-o run=NAME)"
-                    raise UserError(f"{folder}: process {holder} works here; {way_out}") from None
-                time.sleep(0.1)
+        _take(handle, folder, end)
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
         _held.add(file)

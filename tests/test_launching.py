@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from evoselfcode.config import Train
-from evoselfcode.engine.local import Engine
+from evoselfcode.engine.local import LocalEngine
 from evoselfcode.errors import UserError
 from evoselfcode.io_utils import read_json, read_jsonl
 from evoselfcode.pipeline import launching, train_sft
@@ -40,7 +40,7 @@ def test_two_processes_learn_what_one_learns(rows, tmp_path, settings):
     assert {k: v for k, v in both.items() if k != "loss"} == {k: v for k, v in alone.items() if k != "loss"}
     assert losses(tmp_path / "both") == pytest.approx(losses(tmp_path / "alone"), abs=1e-4)
     prompts, codes = [r["prompt"] for r in rows[:4]], [r["completion"] for r in rows[:4]]
-    one, two = (Engine(str(tmp_path / name)).logprobs(prompts, codes) for name in ("alone", "both"))
+    one, two = (LocalEngine(str(tmp_path / name)).logprobs(prompts, codes) for name in ("alone", "both"))
     assert max(abs(a - b).max() for a, b in zip(one, two)) < 1e-2
     files = [sorted(p.name for p in (tmp_path / name).iterdir()) for name in ("alone", "both")]
     assert files[0] == files[1]

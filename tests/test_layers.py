@@ -156,3 +156,19 @@ def test_a_notebook_is_built_on_those_before_it():
         for target in imports(LIB / "x.py", exported(path)) if number_of(target) > n
     ]
     assert late == []
+
+
+def assigned_methods(source: str) -> list[str]:
+    "Where a module sets an attribute of a class from outside: `Class.name = function`."
+    targets = [t for node in ast.parse(source).body if isinstance(node, ast.Assign) for t in node.targets]
+    named = [t for t in targets if isinstance(t, ast.Attribute) and isinstance(t.value, ast.Name)]
+    return [f"{t.value.id}.{t.attr}" for t in named if t.value.id.lstrip("_")[:1].isupper()]
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS), ids=lambda path: path.stem)
+def test_a_method_is_written_in_its_class_or_patched(path):
+    assert assigned_methods(exported(path)) == []
+
+
+def test_an_assigned_method_is_seen():
+    assert assigned_methods("def f(self): pass\n_Pool.f = f") == ["_Pool.f"] and assigned_methods("a.B = 1") == []

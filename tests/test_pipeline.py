@@ -4,6 +4,7 @@ import random
 import shutil
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -558,11 +559,21 @@ def test_patience_runs_out(rounds, patience, passed, decision):
     assert study(rounds, 3, iterate=Iterate(patience=patience)).decide()["decision"] == decision
 
 
-def test_latest_points_at_the_best(rounds):
+def test_latest_and_best_point_at_the_best(rounds):
     (rounds / "checkpoints/r/iter-001/d2c").mkdir(parents=True)
     study(rounds, 2).link_latest(1)
     latest = rounds / "checkpoints/latest"
     assert latest.is_symlink() and latest.resolve() == rounds / "checkpoints/r/iter-001/d2c"
+    best = rounds / "checkpoints/r/best"
+    assert best.readlink() == Path("iter-001") and (best / "d2c").is_dir()
+
+
+def test_a_comparison_leaves_latest_where_it_is(rounds):
+    for iteration in (0, 1): (rounds / f"checkpoints/r/iter-{iteration:03d}/d2c").mkdir(parents=True)
+    study(rounds, 1).link_latest(0)
+    study(rounds, 2, iterate=Iterate(latest=False)).link_latest(1)
+    assert (rounds / "checkpoints/latest").readlink() == Path("r/iter-000/d2c")
+    assert (rounds / "checkpoints/r/best").readlink() == Path("iter-001")
 
 
 def test_an_iteration_that_is_missing_is_named(rounds, message):

@@ -7,6 +7,7 @@ __all__ = ['TOKEN', 'RUN', 'SHORTEST', 'form', 'token_runs', 'signature', 'signa
            'near_duplicates']
 
 # %% ../../nbs/datagen/29_duplicates.ipynb #3cdbdfdf
+
 import re
 from collections import defaultdict
 import numpy as np
@@ -14,6 +15,7 @@ from ..io_utils import content_id
 from ..syntax import normal_form
 
 # %% ../../nbs/datagen/29_duplicates.ipynb #5d355bf8
+
 def form(
     code: str,  # imports and a function, without docstring
 ) -> str:       # 16 hexadecimal digits
@@ -21,6 +23,7 @@ def form(
     return content_id(normal_form(code))
 
 # %% ../../nbs/datagen/29_duplicates.ipynb #49d50734
+
 TOKEN = re.compile(
     r'''("""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')'''  # strings
     r"|#[^\n]*|(\w+|[^\w\s])",  # comments, which are left out; all other tokens
@@ -37,6 +40,7 @@ def token_runs(
     return [" ".join(tokens[i:i + RUN]) for i in range(max(1, len(tokens) - RUN + 1))]
 
 # %% ../../nbs/datagen/29_duplicates.ipynb #7113a646
+
 SHORTEST = 20  # runs
 
 def signature(
@@ -58,6 +62,7 @@ def signature_matrix(
     return np.frombuffer(b"".join(signatures), "<u4").reshape(-1, permutations)
 
 # %% ../../nbs/datagen/29_duplicates.ipynb #ae37cd03
+
 def band_length(
     permutations: int,   # places in a signature
     threshold: float,    # similarity that must be found
@@ -67,6 +72,7 @@ def band_length(
     return max([n for n in range(1, permutations + 1) if (1 - threshold**n)**(permutations // n) <= miss], default=1)
 
 # %% ../../nbs/datagen/29_duplicates.ipynb #bfd03d3f
+
 def shared_bands(
     matrix: np.ndarray,  # of `signature_matrix`
     length: int,         # places in a band
@@ -81,6 +87,7 @@ def shared_bands(
     return shared
 
 # %% ../../nbs/datagen/29_duplicates.ipynb #39ed28cc
+
 def near_duplicates(
     matrix: np.ndarray,      # of `signature_matrix`, in file order
     threshold: float = 0.8,  # estimated similarity from which two programs count as one

@@ -7,6 +7,7 @@ __all__ = ['GROWING', 'WHOLE', 'BEGUN', 'BROKEN', 'QUOTES', 'state', 'function_e
            'no_description', 'idle', 'make_pair', 'generate_functions']
 
 # %% ../../nbs/datagen/28_functions.ipynb #6dc8c07d
+
 import ast, codeop, re, warnings
 from collections import Counter
 from ..config import Functions
@@ -18,6 +19,7 @@ from ..logging_utils import get_logger
 from ..syntax import find_function, lines_of, parse, split_function
 
 # %% ../../nbs/datagen/28_functions.ipynb #3ae24ce7
+
 GROWING = ast.PyCF_ONLY_AST | codeop.PyCF_ALLOW_INCOMPLETE_INPUT
 WHOLE, BEGUN, BROKEN = "whole", "begun", "broken"
 
@@ -46,6 +48,7 @@ def function_end(
     return None
 
 # %% ../../nbs/datagen/28_functions.ipynb #07c15f51
+
 def cut_function(
     text: str,             # begins with `def`
     finished: bool = True, # False when the text was cut off by the token limit
@@ -63,6 +66,7 @@ def cut_function(
     return None, "syntax" if finished else "truncated"
 
 # %% ../../nbs/datagen/28_functions.ipynb #6d810034
+
 QUOTES = '    """'
 
 def draw_functions(
@@ -91,6 +95,7 @@ def draw_functions(
     return [whole(i, head) for i, head in enumerate(heads)]
 
 # %% ../../nbs/datagen/28_functions.ipynb #15bdf464
+
 def _is_code(text: str) -> bool:
     "Say whether a docstring is code: statements, expressions that do something, or lines of a doctest."
     busy = (ast.Call, ast.Attribute, ast.Subscript)
@@ -113,6 +118,7 @@ def no_description(
     return ""
 
 # %% ../../nbs/datagen/28_functions.ipynb #bb0fd277
+
 def idle(
     code: str,  # a function without docstring
 ) -> bool:
@@ -140,6 +146,7 @@ def make_pair(
     return parts | dict(docstring=docstring), ""
 
 # %% ../../nbs/datagen/28_functions.ipynb #dcaf8380
+
 def generate_functions(
     engine: Engine,
     names: list[dict],    # records of `generate_names`

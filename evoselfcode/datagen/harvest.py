@@ -8,6 +8,7 @@ __all__ = ['ELSEWHERE', 'LICENCE', 'CODE', 'GRANT', 'BSD', 'SPDX', 'BATCH', 'fin
            'own_names', 'drop_duplicates', 'write_kept', 'versions', 'licence_table', 'summarise', 'harvest']
 
 # %% ../../nbs/datagen/31_harvest.ipynb #f95abf78
+
 import ast, base64, gc, hashlib, importlib.metadata, importlib.util, inspect, multiprocessing, os, platform, re, signal
 import sys, sysconfig, threading
 from collections import Counter
@@ -27,6 +28,7 @@ from ..logging_utils import get_logger
 from ..syntax import parse, without_docstring
 
 # %% ../../nbs/datagen/31_harvest.ipynb #dbd584cb
+
 def find_source(
     source: str,            # a folder, or the import name of a package
 ) -> tuple[Path, str]:      # its folder; the package's name, "" for a plain folder
@@ -44,6 +46,7 @@ def find_source(
     return Path(list(spec.submodule_search_locations)[0]).resolve(), source
 
 # %% ../../nbs/datagen/31_harvest.ipynb #f5a98a0b
+
 ELSEWHERE = frozenset("__pycache__ build dist node_modules site-packages dist-packages venv virtualenv env".split())
 LICENCE = re.compile(r"(?:un)?licen[sc]es?(?:[-_.].*)?|copying(?:[-_.].*)?|notices?(?:[-_.].*)?", re.IGNORECASE)
 CODE = frozenset(".py .pyi .pyc .pyx .so .ipynb .json .js .c .h .cpp .html".split())
@@ -56,6 +59,7 @@ def _entries(folder: Path) -> list | None:  # None where it cannot be read
     except OSError: return None
 
 # %% ../../nbs/datagen/31_harvest.ipynb #c8d11858
+
 def walk(
     root: Path,  # the folder
     most: int,  # bytes of the largest file that is taken
@@ -89,6 +93,7 @@ def walk(
     return sorted(files), sorted(licences), +left
 
 # %% ../../nbs/datagen/31_harvest.ipynb #f6a0fb98
+
 GRANT = (
     "Permission to use, copy, modify, and/?(?:or)? ?distribute this software for any purpose with or without fee "
     "is hereby granted, provided that the above"
@@ -119,6 +124,7 @@ def spdx(
     return found[0] if len(found) == 1 else "unknown"
 
 # %% ../../nbs/datagen/31_harvest.ipynb #37ad2fc2
+
 def distributed(
     folder: Path,      # a folder that packages are installed in
 ) -> dict[str, str]:   # name of a file or folder there -> path of its licence, relative to it
@@ -135,6 +141,7 @@ def rank(path: str) -> tuple:  # the lowest is best: a notice is no licence, but
     return Path(path).name.lower().startswith("notice"), path.count("/"), path
 
 # %% ../../nbs/datagen/31_harvest.ipynb #78d75fac
+
 def licence_finder(
     root: Path,             # the folder that is harvested
     package: str,           # its import name, "" for a plain folder
@@ -167,6 +174,7 @@ def _licences_above(root: Path, package: str) -> list[Path]:
     return found
 
 # %% ../../nbs/datagen/31_harvest.ipynb #15dc691a
+
 def take(
     module: Module,
     node,                        # a top-level function in it
@@ -197,6 +205,7 @@ def take(
     ), ""
 
 # %% ../../nbs/datagen/31_harvest.ipynb #5a0e27ee
+
 BATCH = 100  # files; what a kill costs at most, times the batches that are under way
 
 def read_module(
@@ -212,6 +221,7 @@ def read_module(
     return (Module(path, licence, own, text.split("\n"), tree), "") if tree else (None, "does not parse")
 
 # %% ../../nbs/datagen/31_harvest.ipynb #c0eef809
+
 def read_batch(
     job: tuple,  # folder of the source, settings as a dictionary, the part to write, files
 ) -> dict:       # part; numbers of functions kept and, of all, documented; why files and functions were left out
@@ -236,6 +246,7 @@ def read_batch(
     )
 
 # %% ../../nbs/datagen/31_harvest.ipynb #020c51c8
+
 def _read_file(root: str, file: tuple, settings: Harvest) -> tuple[list, Counter, int, str]:
     "Give a file's functions, the reasons for those left out, how many have a docstring, and why it gave none."
     new, why_not = [], Counter()
@@ -253,6 +264,7 @@ def _read_file(root: str, file: tuple, settings: Harvest) -> tuple[list, Counter
     return new, why_not, words, why
 
 # %% ../../nbs/datagen/31_harvest.ipynb #0c48e287
+
 def begin_worker():
     "Prepare a worker process."
     gc.disable()
@@ -260,6 +272,7 @@ def begin_worker():
     threading.Thread(target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True).start()
 
 # %% ../../nbs/datagen/31_harvest.ipynb #d0d212e3
+
 class Readers:
     "Let worker processes read batches, a few ahead of the one that is asked for."
     def __init__(self,
@@ -296,6 +309,7 @@ class Readers:
         return [found]
 
 # %% ../../nbs/datagen/31_harvest.ipynb #dd313e6a
+
 def own_names(
     root: Path,
     package: str,
@@ -311,6 +325,7 @@ def own_names(
     return lambda path, own=tuple(sorted(inside)): own
 
 # %% ../../nbs/datagen/31_harvest.ipynb #db182355
+
 def drop_duplicates(
     parts: list[Path],         # in file order
     settings: Harvest,
@@ -332,6 +347,7 @@ def drop_duplicates(
     return reasons
 
 # %% ../../nbs/datagen/31_harvest.ipynb #f9bd926f
+
 def write_kept(
     path: Path,          # functions.jsonl
     parts: list[Path],
@@ -353,6 +369,7 @@ def write_kept(
     return counts
 
 # %% ../../nbs/datagen/31_harvest.ipynb #23936378
+
 def versions() -> dict[str, str]:
     "Name the versions that a harvest may depend on."
     libraries = {name: importlib.metadata.version(name) for name in ("detect-secrets", "rensa")}
@@ -373,6 +390,7 @@ def licence_table(
     return rows
 
 # %% ../../nbs/datagen/31_harvest.ipynb #42a150b9
+
 def summarise(
     ledger: list[dict],   # what `read_batch` said of each part
     left: Counter,        # of `walk`
@@ -395,6 +413,7 @@ def summarise(
     )
 
 # %% ../../nbs/datagen/31_harvest.ipynb #50a5d97a
+
 def _batches(
     root: Path, package: str, files: list, licences: list[str], settings: Harvest, folder: Path
 ) -> list[tuple]:
@@ -417,6 +436,7 @@ def _tell(summary: dict):
     )
 
 # %% ../../nbs/datagen/31_harvest.ipynb #b78ad8b4
+
 def harvest(
     settings: Harvest,
     folder: str | Path,                      # where functions.jsonl, summary.json and the parts go

@@ -7,6 +7,7 @@ __all__ = ['PATTERN', 'WEAK', 'TAKEN', 'refusal', 'name_prompt', 'draw_names', '
            'name_batches', 'name_records', 'stored_batches', 'generate_names', 'yield_table', 'arm_table', 'plot_names']
 
 # %% ../../nbs/datagen/27_names.ipynb #964cca4c
+
 import builtins, keyword, math, re
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ from ..io_utils import content_id, read_jsonl
 from ..logging_utils import get_logger
 
 # %% ../../nbs/datagen/27_names.ipynb #399f2c19
+
 PATTERN = re.compile(r"[a-z_][a-z0-9_]{2,64}")
 WEAK = frozenset(
     """
@@ -44,6 +46,7 @@ def refusal(
     return "duplicate" if name in known else ""
 
 # %% ../../nbs/datagen/27_names.ipynb #dd72d3cc
+
 def name_prompt(
     context: str,     # the text before `def`
     family=None,      # the FIM family; None = left to right
@@ -67,6 +70,7 @@ def draw_names(
     return [s.text.strip() if s.finished and (family or s.text.startswith(" ")) else "" for s in found]
 
 # %% ../../nbs/datagen/27_names.ipynb #569e13b0
+
 def choose_arms(
     engine: Engine,
     settings: Names,   # arm: auto, fim, l2r or both; fim_tokens
@@ -92,6 +96,7 @@ def choose_arms(
     )
 
 # %% ../../nbs/datagen/27_names.ipynb #6236585b
+
 @dataclass
 class NameBatch:
     "What one batch of draws brought."
@@ -111,6 +116,7 @@ def entropy(
     return sum(c/sum(counts)*math.log2(sum(counts)/c) for c in counts)
 
 # %% ../../nbs/datagen/27_names.ipynb #6a8f65f9
+
 def _draw_batch(engine, settings, number, arm, family, topic, seen, seed) -> NameBatch:
     names = draw_names(engine, settings, family, settings.batch, batch_seed(seed, "names", f"{arm} {number}"), topic)
     new, refused = {}, Counter()
@@ -126,6 +132,7 @@ def is_dry(brought: list, settings: Names) -> bool:  # (drawn, new) of the batch
     return drawn >= 1000 and new*1000 < settings.floor*drawn
 
 # %% ../../nbs/datagen/27_names.ipynb #52364a8c
+
 def name_batches(
     engine: Engine,
     settings: Names,                     # number, arm, temperature, top_p, batch, floor, context, topics
@@ -154,6 +161,7 @@ def name_batches(
         if not old: yield batch
 
 # %% ../../nbs/datagen/27_names.ipynb #7bbcfcc2
+
 def name_records(
     batches: Iterable[NameBatch],
     number: int,   # most names
@@ -168,6 +176,7 @@ def name_records(
     return list(found.values())[:number]
 
 # %% ../../nbs/datagen/27_names.ipynb #35989628
+
 def stored_batches(
     path: str | Path,  # JSON lines to write, and to go on with
     engine,  # function without arguments that gives the engine; asked only when there is something to draw
@@ -192,6 +201,7 @@ def stored_batches(
     return [NameBatch(**row) for row in rows]
 
 # %% ../../nbs/datagen/27_names.ipynb #eb9c261d
+
 def generate_names(
     engine: Engine,
     settings: Names,  # see `evoselfcode.config.Names`
@@ -201,6 +211,7 @@ def generate_names(
     return name_records(name_batches(engine, settings, seed), settings.number, engine.name)
 
 # %% ../../nbs/datagen/27_names.ipynb #24f670bc
+
 def yield_table(
     batches: list[NameBatch],
 ):                            # DataFrame, a row per batch; `yield` = new names per 1,000 drawn
@@ -211,6 +222,7 @@ def yield_table(
     return pd.DataFrame(rows).fillna(0).astype({reason: int for b in batches for reason in b.refused})
 
 # %% ../../nbs/datagen/27_names.ipynb #9befb258
+
 def arm_table(
     batches: list[NameBatch],
 ):                            # DataFrame, a row per arm
@@ -231,6 +243,7 @@ def arm_table(
     return pd.DataFrame(rows)
 
 # %% ../../nbs/datagen/27_names.ipynb #779a2092
+
 def plot_names(
     batches: list[NameBatch],
 ):                            # matplotlib figure

@@ -7,6 +7,7 @@ __all__ = ['FUNCTIONS', 'PARTS', 'BUILTINS', 'IMPORTS', 'SUSPECT', 'EMAIL', 'sta
            'bindings', 'Module', 'imports_for', 'detectors', 'has_secret', 'private']
 
 # %% ../../nbs/datagen/30_standalone.ipynb #b066ebbb
+
 import ast, builtins, re, symtable
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from functools import cache, cached_property
 from ..syntax import bound, lines_of
 
 # %% ../../nbs/datagen/30_standalone.ipynb #3976f7a2
+
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 def _parts(kind) -> list[str]:
@@ -44,6 +46,7 @@ def statements(
             stack += [(child, inside) for part in PARTS[kind] for child in getattr(node, part)]
 
 # %% ../../nbs/datagen/30_standalone.ipynb #8548ce5c
+
 def unfit(node) -> str:
     "Say why a top-level function cannot stand alone, from its head; '' = it may."
     first = [a.arg for a in node.args.posonlyargs + node.args.args][:1]
@@ -65,6 +68,7 @@ def complexity(
     return 1 + sum(map(decisions, nodes))
 
 # %% ../../nbs/datagen/30_standalone.ipynb #d9f41701
+
 BUILTINS = frozenset(n for n, v in vars(builtins).items()
                      if not n.startswith("_") and getattr(v, "__module__", None) in (None, "builtins", "io", "_io"))
 
@@ -82,6 +86,7 @@ def outside_names(
     return names
 
 # %% ../../nbs/datagen/30_standalone.ipynb #616fd48f
+
 def bindings(
     tree: ast.Module,
 ) -> dict[str, list]:  # name -> the statements that bind it, each with its place
@@ -98,6 +103,7 @@ def bindings(
     return found
 
 # %% ../../nbs/datagen/30_standalone.ipynb #9dbb0dcf
+
 @dataclass
 class Module:
     "One parsed file."
@@ -116,6 +122,7 @@ class Module:
         return not getattr(node, "level", 0) and not any(name.partition(".")[0] in self.own for name in names)
 
 # %% ../../nbs/datagen/30_standalone.ipynb #d6b0eebf
+
 IMPORTS = (ast.Import, ast.ImportFrom)
 
 def _is_future_annotations(n) -> bool:
@@ -147,6 +154,7 @@ def imports_for(
     return "".join(line + "\n" for line in dict.fromkeys(lines)), "needs imports" if needed or inner else ""
 
 # %% ../../nbs/datagen/30_standalone.ipynb #59254771
+
 SUSPECT = re.compile(
     r"""key|pass|pwd|pw|secret|token|contrase|putty|://|['"](?:[\da-f]{9,}|[\w+/\\=-]{23,})['"]"""
     r"""|AKC\w{10}|AP[\dA-F]\w{8}|[A-Z\d]{20}|[\w-]{23,}\.|gh[a-z]_\w|gl[a-z]+-\w"""
@@ -165,6 +173,7 @@ def detectors() -> tuple[list, list]:  # detectors of secrets; tests of what the
     return [kind() for kind in kinds], harmless
 
 # %% ../../nbs/datagen/30_standalone.ipynb #654e5db8
+
 def has_secret(line: str) -> bool:
     "Say whether a detector finds a secret in a line."
     kinds, harmless = detectors()

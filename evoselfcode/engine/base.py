@@ -6,6 +6,7 @@
 __all__ = ['Sample', 'cut_at', 'start_and_end', 'Written', 'prompt_ids', 'control_tokens', 'check_list', 'Drawing', 'Engine']
 
 # %% ../../nbs/engine/11_base.ipynb #f0b232f0
+
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from ..errors import UserError
 from ..logging_utils import tally
 
 # %% ../../nbs/engine/11_base.ipynb #6df0ff5f
+
 @dataclass
 class Sample:
     "One continuation of a prompt: its text, how many tokens carry it, whether it ended, their log-probability in nats."
@@ -25,6 +27,7 @@ class Sample:
     logprob: float  # natural-log probability of those tokens, before temperature and top-p
 
 # %% ../../nbs/engine/11_base.ipynb #39b31e72
+
 def cut_at(prompt: str, text: str, stop: tuple, over) -> int | None:  # as for `sample`
     "Find where a sample is over, by the earliest of its stop strings or by `over`."
     found = [at for s in stop if (at := text.find(s)) >= 0]
@@ -32,6 +35,7 @@ def cut_at(prompt: str, text: str, stop: tuple, over) -> int | None:  # as for `
     return min(found + ([] if end is None else [end]), default=None)
 
 # %% ../../nbs/engine/11_base.ipynb #c83afbf4
+
 def start_and_end(tokenizer) -> tuple[list[int], list[int]]:
     "Find the token ids that a tokenizer puts before and behind a text."
     whole, bare = (tokenizer("x", add_special_tokens=special)["input_ids"] for special in (True, False))
@@ -39,6 +43,7 @@ def start_and_end(tokenizer) -> tuple[list[int], list[int]]:
     return whole[:at], whole[at + len(bare):]
 
 # %% ../../nbs/engine/11_base.ipynb #e0fe2d7a
+
 class Written(str):
     "A prompt in which all special tokens stand already, as a chat template writes them."
 
@@ -59,12 +64,14 @@ def prompt_ids(
     return [next(made[kind]) if kind else trimmed(next(made[kind])) for kind in kinds]
 
 # %% ../../nbs/engine/11_base.ipynb #1ecf4ff7
+
 def control_tokens(tokenizer) -> dict[int, str]:  # id: how it is spelt
     "List the tokens that are commands to the model and no text."
     return {i: token.content for i, token in tokenizer.added_tokens_decoder.items()
             if token.special or re.match(r"<[|｜]|▁<", token.content)}
 
 # %% ../../nbs/engine/11_base.ipynb #a0e7356c
+
 def check_list(
     name: str,  # of the argument
     texts,      # a list or tuple of texts
@@ -74,6 +81,7 @@ def check_list(
         raise UserError(f"{name} must be a list of texts, not one text: put {texts[:40]!r} into brackets, [...]")
 
 # %% ../../nbs/engine/11_base.ipynb #4b654cbd
+
 @dataclass(frozen=True)
 class Drawing:
     "How samples are drawn: the arguments of `Engine.sample` behind `n`."
@@ -85,6 +93,7 @@ class Drawing:
     over: object # function or None
 
 # %% ../../nbs/engine/11_base.ipynb #a8bd3993
+
 class Engine(ABC):
     "A language model that continues texts, and says how probable texts are; `_draw` and `_read` are its children's."
     def __init__(self,
@@ -120,6 +129,7 @@ class Engine(ABC):
     def __exit__(self, *exc): self.close()
 
 # %% ../../nbs/engine/11_base.ipynb #46daa0c4
+
 @patch
 def once(self: Engine,
          make,  # function of an engine
@@ -129,6 +139,7 @@ def once(self: Engine,
     return self._made[make]
 
 # %% ../../nbs/engine/11_base.ipynb #ce587936
+
 @patch
 def encode(
     self: Engine,
@@ -157,12 +168,14 @@ def encode(
     return [tokens or [self.start] for tokens in ids]
 
 # %% ../../nbs/engine/11_base.ipynb #e046aeee
+
 @patch
 def fits(self: Engine, prompt: str) -> bool:
     "Tell whether a prompt leaves room for an answer of one token at least."
     return len(prompt_ids(self.tokenizer, [prompt])[0]) < self.context
 
 # %% ../../nbs/engine/11_base.ipynb #73ced6cd
+
 @patch
 def sample(self: Engine, prompts: list[str], n: int = 1, temperature: float = 0.8, top_p: float = 0.95,
            max_new_tokens: int = 160, seed: int = 0, stop: tuple = (), over=None) -> list[list[Sample]]:
@@ -190,6 +203,7 @@ def sample(self: Engine, prompts: list[str], n: int = 1, temperature: float = 0.
     return [samples[i*draws:(i + 1)*draws]*(n//draws) for i in range(len(ids))]
 
 # %% ../../nbs/engine/11_base.ipynb #257b9d30
+
 @patch
 def logprobs(
     self: Engine,
@@ -209,6 +223,7 @@ def logprobs(
     return self._read(prompts, completions) if len(prompts) else []
 
 # %% ../../nbs/engine/11_base.ipynb #2558b0e4
+
 @patch
 def perplexity(self: Engine, prompts: list[str], completions: list[str]) -> np.ndarray:
     """Return the perplexity of each completion behind its prompt: one number each, 1 or more.

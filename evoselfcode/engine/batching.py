@@ -7,10 +7,12 @@ __all__ = ['LOOK', 'WIDE', 'random_numbers', 'invert', 'nucleus', 'draw', 'prefi
            'cache_room', 'split_by_size']
 
 # %% ../../nbs/engine/12_batching.ipynb #f9629a76
+
 from contextlib import nullcontext
 from fastcore.basics import patch
 
 # %% ../../nbs/engine/12_batching.ipynb #307bc0a4
+
 def random_numbers(
     seeds: list[int],  # one per row
     steps: int,        # tokens to draw
@@ -21,6 +23,7 @@ def random_numbers(
     return torch.stack([torch.rand(steps, 2, dtype=torch.float64, generator=generator.manual_seed(s)) for s in seeds])
 
 # %% ../../nbs/engine/12_batching.ipynb #2daf1ba7
+
 def invert(
     probs,    # rows x vocabulary, not necessarily summing to one
     uniform,  # rows, in [0, 1), float64
@@ -32,6 +35,7 @@ def invert(
     return token.squeeze(1).clamp(max=probs.shape[1] - 1)
 
 # %% ../../nbs/engine/12_batching.ipynb #0c17e489
+
 def nucleus(probs, top_p: float):
     "Set to zero what lies outside the nucleus of each row of `probs`."
     ranked = probs.sort(-1, descending=True).values
@@ -39,6 +43,7 @@ def nucleus(probs, top_p: float):
     return probs*(probs >= ranked.masked_fill(outside, 2).min(-1, keepdim=True).values)
 
 # %% ../../nbs/engine/12_batching.ipynb #669a60de
+
 def draw(
     logits,              # rows x vocabulary
     uniform,             # rows x 2 uniform numbers, float64; not read when greedy
@@ -58,6 +63,7 @@ def draw(
     return token, logprobs.gather(1, token[:, None]).squeeze(1)
 
 # %% ../../nbs/engine/12_batching.ipynb #eb259667
+
 def prefill(
     model,                     # a causal language model
     prompts: list[list[int]],  # token ids, each at least one
@@ -77,6 +83,7 @@ def prefill(
     return out.logits[:, -1], cache, mask
 
 # %% ../../nbs/engine/12_batching.ipynb #c5ea1ab3
+
 class Rows:
     "Rows that advance together: what each has seen, and the logits of its next token."
     def __init__(
@@ -111,6 +118,7 @@ class Rows:
         self.select(rows)
 
 # %% ../../nbs/engine/12_batching.ipynb #00850d47
+
 @patch
 def feed(self: Rows, token):  # one token id per row
     "Append a token to each row and compute the logits of the next."
@@ -124,6 +132,7 @@ def feed(self: Rows, token):  # one token id per row
     self.position = self.position + 1
 
 # %% ../../nbs/engine/12_batching.ipynb #ff934f1a
+
 LOOK = 8  # tokens between two searches for stop strings
 
 def advance(
@@ -158,6 +167,7 @@ def advance(
     return tokens, logprobs, lengths
 
 # %% ../../nbs/engine/12_batching.ipynb #ed37ab8a
+
 def token_bytes(model) -> int:
     "Say how many bytes the keys and values of one token take in all layers of a causal language model."
     config = model.config.get_text_config()
@@ -166,6 +176,7 @@ def token_bytes(model) -> int:
     return 2*config.num_hidden_layers*key_heads*width*model.dtype.itemsize
 
 # %% ../../nbs/engine/12_batching.ipynb #d0216602
+
 def cache_room(
     model,         # a causal language model
 ) -> int:          # tokens
@@ -177,6 +188,7 @@ def cache_room(
     return int(memory/token_bytes(model))
 
 # %% ../../nbs/engine/12_batching.ipynb #c67f3512
+
 WIDE = {"cpu": 2048, "cuda": 16384}  # tokens in one forward pass
 
 def split_by_size(

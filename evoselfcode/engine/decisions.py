@@ -9,6 +9,7 @@ __all__ = ['YES_NO', 'LEVELS', 'PLACES', 'TEMPLATE', 'FILES', 'spell', 'comment_
            'answers_of', 'decide', 'ask_server', 'options', 'read_answers']
 
 # %% ../../nbs/engine/17_decisions.ipynb #1ebd8fd7
+
 import copy, json, math, os
 from dataclasses import dataclass
 import numpy as np
@@ -20,12 +21,14 @@ from .local import LocalEngine
 from ..logging_utils import get_logger
 
 # %% ../../nbs/engine/17_decisions.ipynb #cca01cb3
+
 YES_NO = (("Yes", "No"), ("yes", "no"), ("True", "False"), ("true", "false"), ("Y", "N"), ("1", "0"))
 LEVELS = ("123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 # what stands before the answer, what stands between, what the label begins with
 PLACES = (("Answer:", " ", " "), ("Answer:", " ", ""), ("Answer: ", "", ""), ("", "", ""))
 
 # %% ../../nbs/engine/17_decisions.ipynb #9bf0e663
+
 def spell(
     tokenizer,
     table: tuple,             # sets of words, the best first
@@ -44,6 +47,7 @@ def spell(
     raise UserError(f"none of {tried} are distinct single tokens of this model: it cannot answer by a label")
 
 # %% ../../nbs/engine/17_decisions.ipynb #4606110f
+
 # a backslash ends a line here, but none of the template
 TEMPLATE = """
 {%- macro text(x) %}{{ "" if x is none else x if x is string else x|tojson }}{% endmacro -%}
@@ -63,6 +67,7 @@ TEMPLATE = """
 """
 
 # %% ../../nbs/engine/17_decisions.ipynb #2cc3003b
+
 def comment_template(
     tokenizer,
     places: dict,  # per type of question the text before the answer
@@ -75,6 +80,7 @@ def comment_template(
     return TEMPLATE.replace("START", json.dumps(start)).replace("PLACES", json.dumps(places))
 
 # %% ../../nbs/engine/17_decisions.ipynb #629dfa26
+
 def ask_in_chat(config, tokenizer) -> None:
     "Give a `DecisionConfig` labels for transformers' own prompt, where the usual ones are not single tokens."
     behind = (PLACES[-1],)  # the answer begins the message
@@ -86,6 +92,7 @@ def ask_in_chat(config, tokenizer) -> None:
         except UserError: config.labels[kind] = spell(tokenizer, table, behind)[1]
 
 # %% ../../nbs/engine/17_decisions.ipynb #3eaea2d1
+
 def ask_in_comments(config, tokenizer) -> None:
     "Give a `DecisionConfig` labels and a template in comments, for a base model."
     place, yes_no = spell(tokenizer, YES_NO, PLACES[:3])
@@ -94,6 +101,7 @@ def ask_in_comments(config, tokenizer) -> None:
     config.chat_template = comment_template(tokenizer, dict(noul=place, score=behind, choice=behind))
 
 # %% ../../nbs/engine/17_decisions.ipynb #99b4cce7
+
 FILES = ("decision.json", "decision_template.jinja")
 
 def find_way(engine: Engine):  # a transformers `DecisionConfig`
@@ -118,11 +126,13 @@ def find_way(engine: Engine):  # a transformers `DecisionConfig`
     return config
 
 # %% ../../nbs/engine/17_decisions.ipynb #cae7e86d
+
 def decision_settings(engine: Engine):  # a transformers `DecisionConfig`
     "Say how a model is asked; found out once."
     return engine.once(find_way)
 
 # %% ../../nbs/engine/17_decisions.ipynb #17f17a08
+
 def marking_tokenizer(engine: Engine):
     "Copy the tokenizer for transformers to add its marks to."
     from transformers import AddedToken
@@ -136,6 +146,7 @@ def marking_tokenizer(engine: Engine):
     return tokenizer
 
 # %% ../../nbs/engine/17_decisions.ipynb #2b88c662
+
 @dataclass
 class Prompt:
     "Questions that are read from one forward pass."
@@ -150,6 +161,7 @@ class Prompt:
     def key(self): return tuple(self.ids), tuple(self.places), tuple(self.labels)
 
 # %% ../../nbs/engine/17_decisions.ipynb #ab5e4c2a
+
 def prompts_of_one(
     number: int,    # of the request
     request: dict,  # state, questions
@@ -176,6 +188,7 @@ def prompts_of_one(
     return found
 
 # %% ../../nbs/engine/17_decisions.ipynb #51767fa2
+
 def prompts_of(
     engine: Engine,
     requests: list[dict],  # state, questions
@@ -191,11 +204,13 @@ def prompts_of(
     return found
 
 # %% ../../nbs/engine/17_decisions.ipynb #fdd58f19
+
 def beginning(group: list[Prompt]) -> int:
     "Count the tokens that the prompts of a group share, ahead of what is read."
     return min(len(os.path.commonprefix([prompt.ids for prompt in group])), *(min(prompt.places) for prompt in group))
 
 # %% ../../nbs/engine/17_decisions.ipynb #b946fd1c
+
 def groups_of(
     prompts: list[Prompt],
     most: int = 512,      # most tokens behind the shared beginning: who sees whom grows with the square
@@ -211,6 +226,7 @@ def groups_of(
     return groups
 
 # %% ../../nbs/engine/17_decisions.ipynb #17f17a06
+
 def lay_row(
     group: list[Prompt],
 ) -> tuple:  # token ids, whose they are (-1 = everyone's), their positions; for each prompt the columns that are read
@@ -225,6 +241,7 @@ def lay_row(
     return ids, *zip(*cells), read
 
 # %% ../../nbs/engine/17_decisions.ipynb #2cb0d87e
+
 def pad_rows(
     rows: list[tuple],  # of `lay_row`
     pad: int,           # token id to fill with
@@ -237,6 +254,7 @@ def pad_rows(
     )
 
 # %% ../../nbs/engine/17_decisions.ipynb #a7ef5bc7
+
 def mask_of(owner, position, dtype):  # rows x width: whose a token is, its position; the model's dtype
     "Write a mask (rows x 1 x width x width) in which each prompt sees what is everyone's and itself."
     import torch
@@ -245,6 +263,7 @@ def mask_of(owner, position, dtype):  # rows x width: whose a token is, its posi
     return torch.zeros_like(see, dtype=dtype).masked_fill_(~see, torch.finfo(dtype).min)[:, None]
 
 # %% ../../nbs/engine/17_decisions.ipynb #3385d33d
+
 def read_labels(
     model,
     groups: list[list[Prompt]],  # one row each
@@ -270,6 +289,7 @@ def read_labels(
     return [[[next(values) for _ in prompt.labels] for prompt in group] for group in groups]
 
 # %% ../../nbs/engine/17_decisions.ipynb #17f17a04
+
 def in_passes(engine: LocalEngine, groups: list[list[Prompt]]) -> list[list]:  # as `read_labels`
     "Read groups in forward passes of bounded size."
     widest = max(len(lay_row(group)[0]) for group in groups)
@@ -277,6 +297,7 @@ def in_passes(engine: LocalEngine, groups: list[list[Prompt]]) -> list[list]:  #
     return [row for part in parts for row in read_labels(engine.model, part, engine.pad)]
 
 # %% ../../nbs/engine/17_decisions.ipynb #17f17a02
+
 def fitting(engine: Engine, prompts: list[Prompt]) -> list[Prompt]:
     "Leave out prompts that are longer than the model's context, and say how many."
     found = [prompt for prompt in prompts if len(prompt.ids) <= engine.context]
@@ -288,6 +309,7 @@ def fitting(engine: Engine, prompts: list[Prompt]) -> list[Prompt]:
     return found
 
 # %% ../../nbs/engine/17_decisions.ipynb #d61b7d2a
+
 def scores_of(
     engine: LocalEngine,
     prompts: list[Prompt],
@@ -308,6 +330,7 @@ def scores_of(
     return found
 
 # %% ../../nbs/engine/17_decisions.ipynb #3485bbfb
+
 def answers_of(
     requests: list[dict],
     prompts: list[Prompt],    # of the requests
@@ -322,6 +345,7 @@ def answers_of(
     return answers
 
 # %% ../../nbs/engine/17_decisions.ipynb #461dfd3e
+
 def decide(
     engine: Engine,        # with or without a server
     requests: list[dict],  # System One requests: state, and questions by name
@@ -349,6 +373,7 @@ def decide(
     return answers_of(requests, prompts, scores_of(here, prompts, config))
 
 # %% ../../nbs/engine/17_decisions.ipynb #4e1e90ed
+
 def ask_server(
     engine,                     # a `RemoteEngine`
     requests: list[dict],
@@ -371,12 +396,14 @@ def ask_server(
     return [{name: answers.get(name) for name in request["questions"]} for request, answers in zip(requests, found)]
 
 # %% ../../nbs/engine/17_decisions.ipynb #2e1f7331
+
 def options(answer: dict) -> list[float]:  # their probabilities, in order
     "List the probabilities of an answer's options."
     if answer["type"] == "noul": return [float(answer["noul"]), 1 - float(answer["noul"])]
     return [float(share) for share in answer["probabilities"].values()]
 
 # %% ../../nbs/engine/17_decisions.ipynb #19f4f13d
+
 def read_answers(
     text: str,        # what the server sent
     questions: dict,  # what it was asked

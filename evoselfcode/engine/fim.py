@@ -7,6 +7,7 @@ __all__ = ['FAMILIES', 'BEFORE', 'INFILLINGS', 'Family', 'fim_prompt', 'is_one_i
            'fill_greedily', 'probe']
 
 # %% ../../nbs/engine/16_fim.ipynb #5b6e45bd
+
 from dataclasses import dataclass, field
 import numpy as np
 from ..errors import UserError
@@ -14,6 +15,7 @@ from .base import Engine
 from ..syntax import parse
 
 # %% ../../nbs/engine/16_fim.ipynb #9981ecba
+
 @dataclass(frozen=True)
 class Family:
     "The control tokens of one way to fill in the middle."
@@ -31,6 +33,7 @@ FAMILIES = (
 )
 
 # %% ../../nbs/engine/16_fim.ipynb #8fcb645a
+
 def fim_prompt(
     family: Family,
     prefix: str,  # text in front of the middle
@@ -40,12 +43,14 @@ def fim_prompt(
     return f"{family.prefix}{prefix}{family.suffix}{suffix}{family.middle}"
 
 # %% ../../nbs/engine/16_fim.ipynb #fb45352f
+
 def is_one_id(tokenizer, token: str) -> bool:
     "Say whether `token` is a single id of `tokenizer`."
     ids = tokenizer(token, add_special_tokens=False)["input_ids"]
     return len(ids) == 1 and ids[0] == tokenizer.convert_tokens_to_ids(token) != tokenizer.unk_token_id
 
 # %% ../../nbs/engine/16_fim.ipynb #46e1b18d
+
 def detect(
     tokenizer,    # a transformers tokenizer
     tokens=(),    # prefix, suffix and middle token of a family that is not in the table
@@ -63,6 +68,7 @@ def detect(
     return Family("as given", *tokens)
 
 # %% ../../nbs/engine/16_fim.ipynb #c6576bd6
+
 BEFORE = "def "
 INFILLINGS = {  # middle: the text behind it
     "evens": "(xs: list[int]) -> list[int]:\n    return [x for x in xs if x % 2 == 0]\n",
@@ -74,6 +80,7 @@ INFILLINGS = {  # middle: the text behind it
 }
 
 # %% ../../nbs/engine/16_fim.ipynb #b3a7787a
+
 @dataclass
 class Probe:
     "Whether a model fills in the middle, and how we know."
@@ -83,6 +90,7 @@ class Probe:
     table: list = field(default_factory=list) # one dictionary per infilling
 
 # %% ../../nbs/engine/16_fim.ipynb #cfccb96a
+
 def compare_suffixes(
     engine: Engine,
     family: Family,
@@ -93,6 +101,7 @@ def compare_suffixes(
     return np.array([values.sum() for values in engine.logprobs(*zip(*pairs))]).reshape(len(prompts), -1)
 
 # %% ../../nbs/engine/16_fim.ipynb #f6e66119
+
 def fill_greedily(
     engine: Engine,
     family: Family,
@@ -104,6 +113,7 @@ def fill_greedily(
             for s, after in zip(filled, INFILLINGS.values())]
 
 # %% ../../nbs/engine/16_fim.ipynb #5e0f8b01
+
 def probe(
     engine: Engine,
     tokens=(),                # as in `detect`

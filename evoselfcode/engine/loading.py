@@ -8,6 +8,7 @@ __all__ = ['POCKET', 'PICKLED', 'WANTED', 'BESIDE', 'resolve_model', 'check_file
            'training_record', 'model_fingerprint', 'resolve_checkpoint']
 
 # %% ../../nbs/engine/14_loading.ipynb #d6eb64c3
+
 import hashlib, json, os, warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +19,12 @@ from ..io_utils import content_hash, content_id, read_json
 from ..logging_utils import get_logger
 
 # %% ../../nbs/engine/14_loading.ipynb #e4924800
+
 os.environ.setdefault("GOMP_SPINCOUNT", "100000")
 warnings.filterwarnings("ignore", "IProgress not found")  # no bars as widgets here: they reopen broken
 
 # %% ../../nbs/engine/14_loading.ipynb #41aacea6
+
 POCKET = "pocket"  # the name of the packaged model
 
 def resolve_model(
@@ -31,6 +34,7 @@ def resolve_model(
     name = str(name)
     if not name.strip(): raise UserError("the model's name is empty")
     folder = package_folder()/"pocket"/"model" if name == POCKET else Path(name).expanduser()
+    if (folder/"d2c"/"config.json").is_file(): folder = folder/"d2c"  # of an iteration's models, the one that writes
     if folder.is_dir(): return str(folder.resolve())
     if name == POCKET: raise UserError(f"the pocket model is missing from this installation: {folder} does not exist")
     if folder.is_file(): raise UserError(f"{name}: a model is a folder, this is a file")
@@ -38,6 +42,7 @@ def resolve_model(
     return name
 
 # %% ../../nbs/engine/14_loading.ipynb #2432dd4e
+
 PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt", ".h5", ".msgpack")
 
 def check_files(
@@ -55,6 +60,7 @@ def check_files(
     raise UserError(f"{name}: no weights, there is no *.safetensors file in it")
 
 # %% ../../nbs/engine/14_loading.ipynb #ca368bf7
+
 def cached(
     repo: str,  # a Hugging Face id
 ) -> str | None:
@@ -68,6 +74,7 @@ def cached(
     return str(folder) if shards <= files and any(f.endswith(".safetensors") for f in files) else None
 
 # %% ../../nbs/engine/14_loading.ipynb #93525cda
+
 WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]  # weights, configuration, tokenizer
 
 def download(
@@ -98,6 +105,7 @@ def download(
         ) from None
 
 # %% ../../nbs/engine/14_loading.ipynb #2569b0f1
+
 def model_folder(
     name: str | Path,  # as in `resolve_model`
 ) -> Path:             # a local folder that holds the model
@@ -108,6 +116,7 @@ def model_folder(
     return Path(found)
 
 # %% ../../nbs/engine/14_loading.ipynb #6168c236
+
 @contextmanager
 def quiet():
     "Silence the progress bars and notices of transformers and the hub within a `with` block."
@@ -126,6 +135,7 @@ def quiet():
         if hub_bars: hub.enable_progress_bars()
 
 # %% ../../nbs/engine/14_loading.ipynb #4d9f8ff1
+
 def pick_device(
     device: str = "auto",          # `auto`, `cpu`, `cuda`, `cuda:1`, ...
     dtype="auto",                  # `auto`, a name such as `float32`, or a torch dtype
@@ -143,11 +153,13 @@ def pick_device(
     return chosen, getattr(torch, exact)
 
 # %% ../../nbs/engine/14_loading.ipynb #27149f0c
+
 def first_line(error: Exception) -> str:
     "Return the first line of an error's message, without its colours."
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
 
 # %% ../../nbs/engine/14_loading.ipynb #7d111202
+
 def base_of(adapter: Path) -> str:  # a name for `model_folder`
     "Find the model that an adapter was made for; a relative path counts from the adapter's folder where there is one."
     settings = read_json(adapter)
@@ -159,6 +171,7 @@ def base_of(adapter: Path) -> str:  # a name for `model_folder`
     return str(adapter.parent/base)
 
 # %% ../../nbs/engine/14_loading.ipynb #03722697
+
 def make_room(model, adapter: Path, tokens: int):
     "Give a base model as many embeddings as an adapter was trained with: its tokenizer may have got new tokens."
     from safetensors import safe_open
@@ -177,6 +190,7 @@ def make_room(model, adapter: Path, tokens: int):
     if wanted != rows: model.resize_token_embeddings(wanted, mean_resizing=False)
 
 # %% ../../nbs/engine/14_loading.ipynb #b7f967d2
+
 def load_weights(folder: Path, dtype):
     "Load the model in `folder`; weights missing from its files are an error."
     from transformers import AutoModelForCausalLM
@@ -189,6 +203,7 @@ def load_weights(folder: Path, dtype):
     return model
 
 # %% ../../nbs/engine/14_loading.ipynb #f1d71b74
+
 def load_tokenizer(folder: Path):
     "Load the tokenizer in `folder`; one without a padding token pads with its end-of-text token."
     from transformers import AutoTokenizer
@@ -199,6 +214,7 @@ def load_tokenizer(folder: Path):
     return tokenizer
 
 # %% ../../nbs/engine/14_loading.ipynb #a6e2e3b6
+
 def load(
     name: str | Path,      # `pocket`, a folder (model or LoRA adapter), or a Hugging Face id
     device: str = "auto",  # see `pick_device`
@@ -223,6 +239,7 @@ def load(
     return model.to(device).eval(), tokenizer
 
 # %% ../../nbs/engine/14_loading.ipynb #efe17221
+
 def ends_hash(path: Path, size: int = 2**20) -> str:
     "Hash the beginning and the end of a file."
     with open(path, "rb") as file:
@@ -232,6 +249,7 @@ def ends_hash(path: Path, size: int = 2**20) -> str:
     return digest.hexdigest()[:16]
 
 # %% ../../nbs/engine/14_loading.ipynb #5c7dcac2
+
 def training_record(path: Path) -> dict:  # made_from, summary, seconds
     "Read the training.json of a model that was trained here."
     record = read_json(path)
@@ -239,6 +257,7 @@ def training_record(path: Path) -> dict:  # made_from, summary, seconds
     raise UserError(f"{path}: is not what a training writes; restore it, or delete the folder")
 
 # %% ../../nbs/engine/14_loading.ipynb #d29ea652
+
 BESIDE = ("config.json", "generation_config.json", "adapter_config.json", "tokenizer*", "*.jinja", "*.model", "vocab*",
           "merges*")  # what a model's answers hang on, too
 
@@ -254,12 +273,13 @@ def model_fingerprint(
     return content_id(folder.name, [(w.name, w.stat().st_size, ends_hash(w)) for w in weights], beside)
 
 # %% ../../nbs/engine/14_loading.ipynb #efe17220
+
 def resolve_checkpoint(
     config: Config,
     checkpoint: str,  # a folder, `pocket` or a hub id
 ) -> str:             # for `load`
     "Find the model that a command names; a folder counts from the project's root."
-    path = str(config.path(checkpoint).resolve()) if config.path(checkpoint).exists() else resolve_model(checkpoint)
+    path = resolve_model(config.path(checkpoint) if config.path(checkpoint).exists() else checkpoint)
     if path == checkpoint and Path(path).parts[0] == config.paths.checkpoints:
         raise UserError(f"{path}: no such folder; `evoselfcode pipeline iterate` makes checkpoints")
     return path

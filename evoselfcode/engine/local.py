@@ -6,6 +6,7 @@
 __all__ = ['LocalEngine']
 
 # %% ../../nbs/engine/15_local.ipynb #04616725
+
 import math
 from pathlib import Path
 import numpy as np
@@ -19,6 +20,7 @@ from ..errors import UserError
 from ..logging_utils import get_logger, tally
 
 # %% ../../nbs/engine/15_local.ipynb #9f4e0a7b
+
 class LocalEngine(Engine):
     "An engine with its model in this process: of a name (`pocket`, a folder, a hub id), or a model and its tokenizer."
     def __init__(self,
@@ -55,6 +57,7 @@ class LocalEngine(Engine):
         return [found[i] for i in range(len(prompts))]
 
 # %% ../../nbs/engine/15_local.ipynb #ea3a098b
+
 @patch
 def in_batches(self: LocalEngine,
                items: list,  # what to work on
@@ -81,6 +84,7 @@ def in_batches(self: LocalEngine,
     return [result for _, result in sorted(zip(order, results), key=lambda pair: pair[0])]
 
 # %% ../../nbs/engine/15_local.ipynb #3b8305f8
+
 @patch
 def branching(self: LocalEngine) -> bool:
     "Say whether the model takes a mask of our own: only full attention, in an implementation that reads one."
@@ -91,6 +95,7 @@ def branching(self: LocalEngine) -> bool:
     return reads_mask and all(type(layer) is DynamicLayer for layer in layers)
 
 # %% ../../nbs/engine/15_local.ipynb #bd70a547
+
 @patch
 def _shares_prompts(self: LocalEngine) -> bool:
     "Say whether prompts can be kept once for all their rows: tried, not believed."
@@ -105,6 +110,7 @@ def _shares_prompts(self: LocalEngine) -> bool:
     return self._shares
 
 # %% ../../nbs/engine/15_local.ipynb #dfab031e
+
 @patch
 def _text(self: LocalEngine, before: int, ids: list[int]) -> str:
     "Decode `ids` as they read behind token `before`, which keeps a leading space that some tokenizers drop."
@@ -113,6 +119,7 @@ def _text(self: LocalEngine, before: int, ids: list[int]) -> str:
     return decode([before, *ids])[len(decode([before])):]
 
 # %% ../../nbs/engine/15_local.ipynb #d4376cff
+
 @patch
 def _finish(self: LocalEngine, prompt: str, before: int, ids: list[int], logprobs: list[float], finished: bool,
             how: Drawing) -> Sample:
@@ -125,6 +132,7 @@ def _finish(self: LocalEngine, prompt: str, before: int, ids: list[int], logprob
     return Sample(text, len(ids), finished or cut is not None, math.fsum(logprobs[:len(ids)]))
 
 # %% ../../nbs/engine/15_local.ipynb #b6349523
+
 @patch
 def _watch(self: LocalEngine,
            texts: list[str],          # the prompts, one per row
@@ -144,6 +152,7 @@ def _watch(self: LocalEngine,
     return stopped
 
 # %% ../../nbs/engine/15_local.ipynb #1f1856a3
+
 @patch
 def _sample_rows(self: LocalEngine,
                  rows: list[tuple],  # prompt, its token ids, seed
@@ -166,6 +175,7 @@ def _sample_rows(self: LocalEngine,
             for text, prompt, ids, logprob, length, limit in drawn]
 
 # %% ../../nbs/engine/15_local.ipynb #7641e0af
+
 @patch
 def _trees(
     self: LocalEngine,
@@ -189,6 +199,7 @@ def _trees(
     return sorted(items, key=lambda item: len(item[0]) + len(item[1]))
 
 # %% ../../nbs/engine/15_local.ipynb #722421fc
+
 @patch
 def _score(self: LocalEngine, items: list[tuple]) -> list[np.ndarray]:
     "Score items of `_trees` in forward passes of bounded width; one array over the nodes per item."

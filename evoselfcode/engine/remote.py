@@ -8,6 +8,7 @@ __all__ = ['STOPS', 'check_settings', 'Refused', 'Broken', 'whole', 'said', 'pau
            'open_engine', 'engine_fingerprint']
 
 # %% ../../nbs/engine/20_remote.ipynb #ec579948
+
 import asyncio, json, math, os, random, re, tempfile, threading, time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -27,6 +28,7 @@ from .serving import Server, last_line
 from ..stages import batch_seed
 
 # %% ../../nbs/engine/20_remote.ipynb #802ecfeb
+
 def check_settings(settings: ServerSettings) -> None:
     "Raise a `UserError` for settings that cannot work, or that hold a key; never repeat what may be one."
     for name, value, text in problems(settings, "server."): raise UserError(f"{name}: {text}, not {value!r}")
@@ -44,6 +46,7 @@ def check_settings(settings: ServerSettings) -> None:
                         "without user, password or ?, see server.key_env")
 
 # %% ../../nbs/engine/20_remote.ipynb #1dcac5d2
+
 class Refused(UserError):
     "The server does not take this request, and will not take it later."
 
@@ -68,6 +71,7 @@ def whole(
     return reply | dict(choices=sorted(choices, key=lambda choice: choice.get("index") or 0))
 
 # %% ../../nbs/engine/20_remote.ipynb #84117398
+
 def said(text: str) -> str:
     "Return the first line of an error message, out of the JSON around it."
     try:
@@ -78,6 +82,7 @@ def said(text: str) -> str:
     return next((line.strip()[:200] for line in text.splitlines() if line.strip()), "without a word")
 
 # %% ../../nbs/engine/20_remote.ipynb #6764d373
+
 def pause(
     attempt: int,         # failures so far, less one
     told: str | None,     # the server's Retry-After
@@ -89,6 +94,7 @@ def pause(
     except (TypeError, ValueError, AttributeError): return random.uniform(.5, 1)*min(60., .5*2**attempt)
 
 # %% ../../nbs/engine/20_remote.ipynb #f6f900df
+
 def openai_client(settings: ServerSettings, base_url: str):
     "Make openai's client: it asks once, since we ask again; a server on this machine is not behind a proxy."
     try: import openai
@@ -100,6 +106,7 @@ def openai_client(settings: ServerSettings, base_url: str):
     )
 
 # %% ../../nbs/engine/20_remote.ipynb #c645abb3
+
 class Client:
     "Put many requests to one server."
     def __init__(self,
@@ -136,6 +143,7 @@ class Client:
         self.loop.close()
 
 # %% ../../nbs/engine/20_remote.ipynb #753b07b8
+
 @patch
 async def one(self: Client,
               body: dict,                 # fields of the request
@@ -169,6 +177,7 @@ async def one(self: Client,
     raise UserError(self.wipe(f"{self.base_url}: {what}; asked {retries + 1} times; {again}"))
 
 # %% ../../nbs/engine/20_remote.ipynb #c42a5cba
+
 @patch
 async def many(self: Client, bodies: list[dict], retries: int | None = None) -> list[dict]:
     "Put all requests, as many at a time as is allowed; the first that fails ends the rest."
@@ -187,6 +196,7 @@ async def many(self: Client, bodies: list[dict], retries: int | None = None) -> 
         await asyncio.gather(*tasks, return_exceptions=True)
 
 # %% ../../nbs/engine/20_remote.ipynb #f29e45e9
+
 @patch
 def served_model(self: Client) -> str:
     "Ask the server what it calls its model; it must have exactly one."
@@ -203,6 +213,7 @@ def served_model(self: Client) -> str:
     raise UserError(f"{self.base_url}: set server.model, the server lists {len(found)} models{shown}")
 
 # %% ../../nbs/engine/20_remote.ipynb #ef5ebf5a
+
 def model_limits(
     folder: Path,  # of a model
 ) -> tuple:        # most tokens, or None; ids of the tokens that end a text: a number, a list or None
@@ -214,6 +225,7 @@ def model_limits(
     return config.get("max_position_embeddings"), generation.get("eos_token_id")
 
 # %% ../../nbs/engine/20_remote.ipynb #a0393775
+
 @dataclass
 class Feature:
     "Something that a server may have."
@@ -222,6 +234,7 @@ class Feature:
     detail: str
 
 # %% ../../nbs/engine/20_remote.ipynb #0d7364d7
+
 def servable(
     model: str | Path,  # as for `load`
     settings: ServerSettings,
@@ -234,6 +247,7 @@ def servable(
     return folder
 
 # %% ../../nbs/engine/20_remote.ipynb #bcbc90c5
+
 class RemoteEngine(Engine):
     "An engine with its model in a server that speaks the OpenAI protocol; `settings` say where, or how to start it."
     def __init__(self,
@@ -269,6 +283,7 @@ class RemoteEngine(Engine):
         return [found[pair] for pair in zip(prompts, completions)]
 
 # %% ../../nbs/engine/20_remote.ipynb #6cd27d57
+
 @patch
 def _connect(self: RemoteEngine, log: str | Path | None) -> None:
     "Start the server if it is ours, and find out what it calls the model."
@@ -293,6 +308,7 @@ def close(self: RemoteEngine) -> None:
     if self.server: self.server.stop()
 
 # %% ../../nbs/engine/20_remote.ipynb #2193848f
+
 @patch
 def note(self: RemoteEngine, name: str, has: bool, detail: str = "") -> None:
     "Write down what the self-test found."
@@ -305,6 +321,7 @@ def why(self: RemoteEngine, feature: str) -> str:
     return next((f.detail for f in self.features if f.name == feature and not f.has), "not tried")
 
 # %% ../../nbs/engine/20_remote.ipynb #7db53bad
+
 @patch
 def local(self: RemoteEngine) -> LocalEngine:
     "Load the model into this process, once."
@@ -317,6 +334,7 @@ def drop_local(self: RemoteEngine) -> None:
     self._local = None
 
 # %% ../../nbs/engine/20_remote.ipynb #df6d67df
+
 @patch
 def ask(self: RemoteEngine,
         bodies: list[dict],         # for each request what it has beyond the model's name and the common fields
@@ -326,6 +344,7 @@ def ask(self: RemoteEngine,
     return self.client.run(self.client.many([dict(model=self.served) | self.fields | body for body in bodies], retries))
 
 # %% ../../nbs/engine/20_remote.ipynb #13db07d4
+
 @patch
 def fields_of(self: RemoteEngine, prompt: str, ids: list[int]) -> dict:
     "Write the fields that say what to continue: the text, where the server makes of it the tokens that it should."
@@ -339,6 +358,7 @@ def fields_of(self: RemoteEngine, prompt: str, ids: list[int]) -> dict:
     return dict(prompt=ids if self.can.get("token prompts") else text.removeprefix(self.tokenizer.bos_token or ""))
 
 # %% ../../nbs/engine/20_remote.ipynb #70a2fc28
+
 STOPS = 4  # stop strings that a request may hold
 
 @patch
@@ -359,6 +379,7 @@ def _bodies(self: RemoteEngine, prompts: list[str], ids: list[list[int]], n: int
     return bodies
 
 # %% ../../nbs/engine/20_remote.ipynb #c5cbc738
+
 def told_tokens(
     choice: dict,  # of a whole answer
     text: str,     # what is kept of its text
@@ -372,6 +393,7 @@ def told_tokens(
     return values[:count]
 
 # %% ../../nbs/engine/20_remote.ipynb #0fab14ef
+
 def as_sample(
     engine: RemoteEngine,  # its tokenizer and control tokens are looked at
     prompt: str,
@@ -387,6 +409,7 @@ def as_sample(
     return Sample(text, len(engine.tokenizer(text, add_special_tokens=False)["input_ids"]), finished, math.nan)
 
 # %% ../../nbs/engine/20_remote.ipynb #ffc5ebe6
+
 def read_echo(
     reply: dict,   # a whole answer
     size: int,     # tokens of prompt and completion
@@ -400,6 +423,7 @@ def read_echo(
     return values
 
 # %% ../../nbs/engine/20_remote.ipynb #964e65d0
+
 def read_prompt_logprobs(reply: dict, tokens: list[int]) -> list:
     "Read what vLLM's `prompt_logprobs` tells of the given tokens."
     told = reply["choices"][0].get("prompt_logprobs") or reply.get("prompt_logprobs") or []
@@ -408,6 +432,7 @@ def read_prompt_logprobs(reply: dict, tokens: list[int]) -> list:
     return [((entry or {}).get(str(token)) or {}).get("logprob") for token, entry in zip(tokens, told)]
 
 # %% ../../nbs/engine/20_remote.ipynb #8ce5e637
+
 @patch
 def score_by(self: RemoteEngine,
              how: str,           # echo or prompt_logprobs
@@ -430,6 +455,7 @@ def score_by(self: RemoteEngine,
     return found
 
 # %% ../../nbs/engine/20_remote.ipynb #3ab62fc1
+
 @patch
 def _read_there(self: RemoteEngine, pairs: list[tuple]) -> dict[tuple, np.ndarray]:
     "Let the server read what it can; pairs that it cannot are not in the answer."
@@ -449,6 +475,7 @@ def _read_there(self: RemoteEngine, pairs: list[tuple]) -> dict[tuple, np.ndarra
     return found
 
 # %% ../../nbs/engine/20_remote.ipynb #b7d0b2ef
+
 @patch
 def _read_here(self: RemoteEngine, pairs: list[tuple], total: int) -> dict[tuple, np.ndarray]:
     "Read in this process what the server could not, of `total` pairs."
@@ -461,6 +488,7 @@ def _read_here(self: RemoteEngine, pairs: list[tuple], total: int) -> dict[tuple
     return dict(zip(pairs, self.local().logprobs(*zip(*pairs))))
 
 # %% ../../nbs/engine/20_remote.ipynb #696e3ea9
+
 def open_engine(
     name: str,        # as for `load`
     config: Config,   # backend, device, server
@@ -471,6 +499,7 @@ def open_engine(
     return RemoteEngine(name, config.server, log)
 
 # %% ../../nbs/engine/20_remote.ipynb #a4109ead
+
 def engine_fingerprint(path: str, config: Config) -> str:  # path: as for `model_fingerprint`
     "Name what samples depend on: the model, and who computes."
     return model_fingerprint(path) + f" {config.backend}"*(config.backend != "transformers")

@@ -8,6 +8,7 @@ __all__ = ['PROBE', 'OPEN', 'DRAWS', 'TEXTS', 'DECISION', 'reason', 'attempt', '
            'compare_logprobs', 'compare_reading', 'compare_decisions', 'try_sameness', 'self_test']
 
 # %% ../../nbs/engine/18_server_checks.ipynb #f9c93db5
+
 import json, math
 import numpy as np
 from ..errors import UserError
@@ -16,12 +17,14 @@ from .decisions import ask_server, decide, options
 from ..logging_utils import get_logger
 
 # %% ../../nbs/engine/18_server_checks.ipynb #83654d01
+
 def reason(engine, error: UserError) -> str:
     "Shorten a message to what the server did; the death of the server is none of a feature's reasons."
     if engine.ended(): raise error
     return str(error).removeprefix(f"{engine.client.base_url}: ").split("; asked")[0]
 
 # %% ../../nbs/engine/18_server_checks.ipynb #9f448eb0
+
 PROBE, OPEN = "def count_vowels(text: str) -> int:\n", "# "  # a text with one likely continuation, and one with many
 
 def attempt(
@@ -38,6 +41,7 @@ def attempt(
     return texts, ""
 
 # %% ../../nbs/engine/18_server_checks.ipynb #0ab81d74
+
 DRAWS = [dict(prompt=OPEN, temperature=2.0, top_p=1.0, seed=seed) for seed in range(3)]
 
 def try_temperature(engine) -> list[str]:  # texts that differ, [] without any
@@ -55,6 +59,7 @@ def try_temperature(engine) -> list[str]:  # texts that differ, [] without any
     return texts if varied else []
 
 # %% ../../nbs/engine/18_server_checks.ipynb #eeba0c6e
+
 def try_choices(engine) -> None:
     "Try several choices in one answer."
     texts, why = attempt(engine, dict(DRAWS[0], n=4))
@@ -75,6 +80,7 @@ def try_seeds(engine, texts: list[str]) -> None:  # what was drawn before
     engine.note("seed", among, detail)
 
 # %% ../../nbs/engine/18_server_checks.ipynb #fa7dabda
+
 def try_draws(engine) -> None:
     "Try temperature, several choices and seeds."
     texts = try_temperature(engine)
@@ -82,6 +88,7 @@ def try_draws(engine) -> None:
     try_seeds(engine, texts)
 
 # %% ../../nbs/engine/18_server_checks.ipynb #19ac69ea
+
 def try_stops(engine) -> None:
     "Try stop strings and stop tokens on the greedy text."
     greedy = dict(prompt=PROBE, temperature=0, max_tokens=8)
@@ -100,6 +107,7 @@ def try_stops(engine) -> None:
     if stops: engine.fields["stop_token_ids"] = engine.ends
 
 # %% ../../nbs/engine/18_server_checks.ipynb #8b549691
+
 TEXTS = ('    return sum(letter in "aeiou" for letter in text)\n', "    count = 0\n    return count\n")
 
 def try_token_prompts(engine) -> None:
@@ -111,6 +119,7 @@ def try_token_prompts(engine) -> None:
     engine.note("token prompts", same, why or ("" if same else "another text than for the same prompt as text"))
 
 # %% ../../nbs/engine/18_server_checks.ipynb #42901523
+
 def try_scores(engine) -> None:
     "Try all ways to log-probabilities."
     try:
@@ -126,6 +135,7 @@ def try_scores(engine) -> None:
         else: engine.note(how, True)
 
 # %% ../../nbs/engine/18_server_checks.ipynb #9ae13aae
+
 def try_infilling(engine) -> None:
     "Try the field `suffix`, if the model has control tokens to compare with."
     if engine.family is None: return
@@ -139,6 +149,7 @@ def try_infilling(engine) -> None:
     engine.note("suffix", same, "" if same else why or refused or other)
 
 # %% ../../nbs/engine/18_server_checks.ipynb #d0c1510c
+
 DECISION = dict(
     state=PROBE + "    return 0\n",
     questions=dict(
@@ -154,6 +165,7 @@ def try_decisions(engine) -> None:
     else: engine.note("systemone", True)
 
 # %% ../../nbs/engine/18_server_checks.ipynb #779989fa
+
 def same_values(
     engine, name: str, gaps: list[float],  # differences from this process, in nats
 ) -> None:
@@ -164,6 +176,7 @@ def same_values(
     engine.note(f"same {name}", gap <= limit, detail)
 
 # %% ../../nbs/engine/18_server_checks.ipynb #98846f37
+
 def compare_logprobs(engine, local, prompts: list[str]) -> None:
     "Compare the log-probabilities that the server tells of what it writes."
     temperature = 0.7 if engine.can["temperature"] else 0
@@ -176,6 +189,7 @@ def compare_logprobs(engine, local, prompts: list[str]) -> None:
     same_values(engine, "logprobs", gaps)
 
 # %% ../../nbs/engine/18_server_checks.ipynb #3696aa2f
+
 def compare_reading(engine, local, how: str) -> None:
     "Compare the log-probabilities that the server tells of what it is given."
     ids, answers = engine.encode([PROBE])[0], engine.tokenizer(list(TEXTS), add_special_tokens=False)["input_ids"]
@@ -184,6 +198,7 @@ def compare_reading(engine, local, how: str) -> None:
     same_values(engine, how, [float(np.abs(a - b).max()) for a, b in zip(found, known)])
 
 # %% ../../nbs/engine/18_server_checks.ipynb #47a1e261
+
 def compare_decisions(engine, local) -> None:
     "Compare the answers to typed questions, by the logarithms of their probabilities."
     try:
@@ -196,6 +211,7 @@ def compare_decisions(engine, local) -> None:
         same_values(engine, "systemone", np.abs(here - there).tolist())
 
 # %% ../../nbs/engine/18_server_checks.ipynb #5cd96580
+
 def try_sameness(engine) -> None:
     "Compare the server with the model in this process."
     local, prompts = engine.local(), [PROBE, OPEN, "def f(numbers: list[int]) -> list[int]:\n"]
@@ -209,6 +225,7 @@ def try_sameness(engine) -> None:
     if engine.can["systemone"]: compare_decisions(engine, local)
 
 # %% ../../nbs/engine/18_server_checks.ipynb #4ce6c4f3
+
 def self_test(engine) -> None:
     "Try every feature, settle how to score, and say what is missing."
     log, settings = get_logger("remote"), engine.settings

@@ -7,12 +7,14 @@ __all__ = ['SUBREAPER', 'PDEATHSIG', 'server_command', 'free_port', 'prctl', 'de
            'guarded', 'ready', 'last_line', 'Server']
 
 # %% ../../nbs/engine/19_serving.ipynb #3c97e189
+
 import ctypes, os, shlex, signal, socket, subprocess, sys, time, urllib.error, urllib.request
 from pathlib import Path
 from fastcore.basics import patch
 from ..errors import UserError
 
 # %% ../../nbs/engine/19_serving.ipynb #e00f7e15
+
 def server_command(
     command: str,  # with {port}, and {model} where the server is told its model
     model: str,    # a folder or a hub id
@@ -29,6 +31,7 @@ def server_command(
     return [part.replace("{model}", model).replace("{port}", str(port)) for part in parts]
 
 # %% ../../nbs/engine/19_serving.ipynb #f68525f9
+
 def free_port() -> int:
     "Find a port of this machine that nobody uses."
     with socket.socket() as listener:
@@ -36,6 +39,7 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 # %% ../../nbs/engine/19_serving.ipynb #d08216b4
+
 SUBREAPER, PDEATHSIG = 36, 1  # of prctl(2)
 
 def prctl(option: int, value: int) -> None:
@@ -44,6 +48,7 @@ def prctl(option: int, value: int) -> None:
     except (AttributeError, OSError): pass
 
 # %% ../../nbs/engine/19_serving.ipynb #5a3fa5ed
+
 def descendants(
     ancestor: int,  # a process id
 ) -> list[int]:     # process ids of its children, their children and so on
@@ -60,6 +65,7 @@ def descendants(
     return found
 
 # %% ../../nbs/engine/19_serving.ipynb #c625f5a8
+
 def signal_all(group: int, name) -> None:
     "Send a signal to the server's process group and to each descendant of this process."
     for send, pid in [(os.killpg, group), *((os.kill, pid) for pid in descendants(os.getpid()))]:
@@ -67,6 +73,7 @@ def signal_all(group: int, name) -> None:
         except (ProcessLookupError, PermissionError): pass
 
 # %% ../../nbs/engine/19_serving.ipynb #ff978639
+
 def end_family(
     server,        # a Popen, whose process leads a group
     grace: float,  # seconds between asking and killing
@@ -82,6 +89,7 @@ def end_family(
         end = time.monotonic() + grace
 
 # %% ../../nbs/engine/19_serving.ipynb #b314d4a6
+
 def guard(
     parent: int,      # the process to live with
     grace: float,     # seconds between asking and killing
@@ -105,6 +113,7 @@ def guard(
     return 0 if code is None else code if code >= 0 else 128 - code
 
 # %% ../../nbs/engine/19_serving.ipynb #4c5ab3a7
+
 def guarded(
     argv: list[str],  # the server
     grace: float,     # as in `guard`
@@ -121,6 +130,7 @@ def guarded(
         )
 
 # %% ../../nbs/engine/19_serving.ipynb #bfde1c8d
+
 def ready(
     address: str,  # http://host:port
 ) -> bool:
@@ -136,6 +146,7 @@ def ready(
     return False
 
 # %% ../../nbs/engine/19_serving.ipynb #cc946210
+
 def last_line(path: Path) -> str:
     "Return the last line of a log that says something."
     try: lines = path.read_bytes()[-4000:].decode("utf-8", "replace").splitlines()
@@ -143,6 +154,7 @@ def last_line(path: Path) -> str:
     return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "it wrote nothing")
 
 # %% ../../nbs/engine/19_serving.ipynb #8fbaa1c5
+
 class Server:
     "A server for one model, from the beginning to the end of a `with` block."
     def __init__(self,
@@ -168,6 +180,7 @@ class Server:
         return "" if self.guard.poll() is None else f"ended by itself with code {self.guard.returncode}"
 
 # %% ../../nbs/engine/19_serving.ipynb #b8342e13
+
 @patch
 def stop(self: Server) -> None:
     "Stop the server and all that it started."
@@ -182,6 +195,7 @@ def stop(self: Server) -> None:
     self.guard = None
 
 # %% ../../nbs/engine/19_serving.ipynb #5fb20a50
+
 @patch
 def start(self: Server) -> Server:
     "Start the server and wait until it answers."

@@ -6,9 +6,11 @@
 __all__ = ['as_tree', 'lay_out', 'nodes_of', 'score']
 
 # %% ../../nbs/engine/13_trees.ipynb #65f4224d
+
 import numpy as np
 
 # %% ../../nbs/engine/13_trees.ipynb #26ee564c
+
 def as_tree(
     answers: list[list[int]],  # token ids of the candidates of one prompt
 ) -> tuple:  # nodes (number of the parent, -1 for the prompt; token id), for each answer the nodes of its path
@@ -21,6 +23,7 @@ def as_tree(
     return list(nodes), paths
 
 # %% ../../nbs/engine/13_trees.ipynb #72945b51
+
 def lay_out(
     items: list[tuple],  # prompt token ids, nodes of `as_tree`
     pad: int,            # token id to fill with
@@ -40,6 +43,7 @@ def lay_out(
     return ids, positions, see, front
 
 # %% ../../nbs/engine/13_trees.ipynb #2b1a92a5
+
 def nodes_of(
     items: list[tuple],  # prompt token ids, nodes of `as_tree`
     width: int,          # of the trees
@@ -51,6 +55,7 @@ def nodes_of(
     return parents, tokens
 
 # %% ../../nbs/engine/13_trees.ipynb #3d95396c
+
 def score(
     model,
     items: list[tuple],  # prompt token ids, nodes of `as_tree`

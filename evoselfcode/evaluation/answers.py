@@ -9,6 +9,7 @@ __all__ = ['FUNCTIONS', 'NAMING', 'CLOSED', 'THOUGHT', 'BARRED', 'ENDING', 'PRE'
            'without_future', 'code_in']
 
 # %% ../../nbs/evaluation/36_answers.ipynb #a25e0003
+
 import ast, builtins, html, re, warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from .extraction import Runs, fenced, is_future, longest_code, parse_error
 from ..syntax import bound, lines_of, parse
 
 # %% ../../nbs/evaluation/36_answers.ipynb #af83f905
+
 FUNCTIONS = ast.FunctionDef, ast.AsyncFunctionDef
 
 def defines(code: str, name: str) -> bool:  # "" asks for any function
@@ -43,6 +45,7 @@ def runs_of(text: str) -> Iterator[str]:
         at = max(at, ends[at]) + 1
 
 # %% ../../nbs/evaluation/36_answers.ipynb #a7c1e0d2
+
 NAMING = *FUNCTIONS, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.MatchMapping
 
 def unknown_in(tree: ast.Module) -> set[str]:  # none where a star may bring any
@@ -58,6 +61,7 @@ def unknown_in(tree: ast.Module) -> set[str]:  # none where a star may bring any
     return used - defined
 
 # %% ../../nbs/evaluation/36_answers.ipynb #a7c1e0d6
+
 def words_of(tree: ast.Module) -> list[ast.stmt]:
     "Find the statements that are mere words: `[PYTHON]`, `Done`, `Note: simple` would end the program by a NameError."
     calls = lambda node: any(isinstance(n, ast.Call) for n in ast.walk(node))  # which a harness may provide
@@ -81,6 +85,7 @@ def stands(code: str) -> bool:
     return parse_error(code, 0) is None and not words_of(parse(code))
 
 # %% ../../nbs/evaluation/36_answers.ipynb #e3bc7678
+
 # the answer comes after it
 CLOSED = r"</(?:\w+:)?(?:think(?:ing)?|thoughts?|reasoning)>|\[/THINK\]"
 THOUGHT = re.compile(rf"{CLOSED}|<\|channel\|>final<\|message\|>", re.IGNORECASE)
@@ -106,6 +111,7 @@ def unwrapped(text: str) -> str:
     return text
 
 # %% ../../nbs/evaluation/36_answers.ipynb #a7c1e0d4
+
 STATEMENTS = ast.Import, ast.ImportFrom, *FUNCTIONS, ast.ClassDef, ast.Assign, ast.If, ast.Try
 
 def is_stub(code: str, name: str) -> bool:
@@ -131,6 +137,7 @@ def called_in(node: ast.AST) -> set[str]:
     return {getattr(func, "attr", getattr(func, "id", "")) for func in calls}
 
 # %% ../../nbs/evaluation/36_answers.ipynb #a7c1e0d7
+
 def completed(code: str, pieces: list[str]) -> str:
     "Put in front of a program what it uses and another piece of the answer defines."
     offered, found = {}, {}
@@ -146,6 +153,7 @@ def completed(code: str, pieces: list[str]) -> str:
     except RecursionError: return code
 
 # %% ../../nbs/evaluation/36_answers.ipynb #a7c1e0d5
+
 def answer_code(
     text: str,              # a chat model's answer
     entry_point: str = "",  # the function that is asked for; "" = any
@@ -178,6 +186,7 @@ def without_future(code: str) -> str:
     return without(code, [node for node in tree.body if is_future(node)], tree) if tree else code
 
 # %% ../../nbs/evaluation/36_answers.ipynb #f820319b
+
 def code_in(text: str) -> str:
     "All that a text defines, in fences or not; the text itself where it is Python, \"\" for none."
     if parse(text): return text

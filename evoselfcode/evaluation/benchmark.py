@@ -9,6 +9,7 @@ __all__ = ['TEXT', 'TEXTS', 'LISTS', 'INTEGER', 'NUMBER', 'KINDS', 'SPLIT', 'OFF
            'read_samples', 'repeated', 'oddities', 'write_samples']
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #9d4c5cbc
+
 import gzip, hashlib, json, os
 from collections import Counter, deque
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from ..logging_utils import get_logger, progress as progress_bar
 from ..syntax import parse
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #a8258dad
+
 def md5_of(data: bytes) -> str: return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 def whole(data: bytes, path: str | Path):
@@ -37,6 +39,7 @@ def whole(data: bytes, path: str | Path):
     return value
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #26d3d2eb
+
 TEXT, TEXTS, LISTS, INTEGER, NUMBER = "a text", "a list of texts", "a list of lists", "a whole number", "a number"
 
 def is_list(value, kind: type) -> bool: return isinstance(value, list) and all(isinstance(item, kind) for item in value)
@@ -55,6 +58,7 @@ def wrong_kind(record: dict, required: tuple | dict[str, str], optional: dict[st
     return f"field {wrong!r} must be {kinds[wrong]}, not {json.dumps(record[wrong])[:60]}" if wrong is not None else ""
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #b609038b
+
 def parse_records(
     data: bytes,           # JSON lines, or one array of objects
     path: str | Path,      # named in messages
@@ -74,6 +78,7 @@ def parse_records(
     return [record for _, record, _ in parsed]
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #45467993
+
 @dataclass(frozen=True)
 class Source:
     "Where the problems of a benchmark come from."
@@ -102,6 +107,7 @@ def reached(repository: str, seconds: float = 5.0) -> bool:
     except Exception: return False
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #45467994
+
 def fetch(source: Source, folder: Path) -> Path | None:
     "Write a benchmark from the Hugging Face hub into a folder; None where the hub cannot be reached."
     from datasets import DownloadConfig, load_dataset
@@ -118,6 +124,7 @@ def fetch(source: Source, folder: Path) -> Path | None:
     return path
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #11efceaa
+
 def named(
     benchmark: "Benchmark",
     path: Path,                              # the file it was read from
@@ -129,6 +136,7 @@ def named(
     return benchmark
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #f29c22bc
+
 SPLIT, OFFICIAL = "split", "official"
 
 @dataclass(frozen=True)
@@ -140,6 +148,7 @@ class Profile:
     note: str = ""          # what is special about it
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #f8da2fd8
+
 def ways_to_write(tasks) -> dict[str, str]:
     "The other names that tools give to tasks; one that could stand for two of them stands for none."
     found = {}
@@ -151,6 +160,7 @@ def ways_to_write(tasks) -> dict[str, str]:
 def plain(name: str) -> str: return name.lower().replace("_", "/")
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #86888bae
+
 class Benchmark:
     "Problems, and the rules by which one harness judges them. A subclass knows one benchmark."
     key = ""                         # its name on the command line
@@ -186,6 +196,7 @@ class Benchmark:
         raise TypeError(f"{type(self).__name__} has to say what is executed")
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #82a744f3
+
 @patch
 def result(self: Benchmark, problem: dict, sample: dict, verdicts: list[Verdict], checker: str) -> dict:
     "What the harness would say: passed, status, detail, and `result` in its own words."
@@ -218,6 +229,7 @@ def prepare(self: Benchmark, samples: list[dict], runner: Runner = Runner()):
     "Work out what judging these samples needs and no sample has a part in; most need nothing."
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #082f9608
+
 def with_libraries(
     solution: str,  # a program
 ) -> str:           # for a child that may read installed packages: `Limits(libraries=True)`
@@ -225,6 +237,7 @@ def with_libraries(
     return f"from harnesses.candidate import load\nload({solution!r}, {library_folders()!r}, globals())"
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #b58e1f60
+
 @lru_cache
 def private_folder(
     allow_unsandboxed: bool,
@@ -247,6 +260,7 @@ def granted(
     return limits if able else replace(limits, profile=PURE)
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #66d617ef
+
 def check(
     benchmark: Benchmark,
     samples: list[dict],          # with task_id and the benchmark's field
@@ -279,6 +293,7 @@ def check(
     return results
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #d3c011ef
+
 def suspicious(
     split: list[dict],     # results of the same samples
     official: list[dict],
@@ -295,6 +310,7 @@ def unsupported(
     return [o for s, o in zip(split, official, strict=True) if s["status"] == UNSUPPORTED]
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #ad1dfd72
+
 @patch
 def task_of(self: Benchmark, named: str | int | float, place: str) -> str:
     "Find the task that a record names."
@@ -304,6 +320,7 @@ def task_of(self: Benchmark, named: str | int | float, place: str) -> str:
     raise UserError(f"{place}: task {named!r} is not in {self.set_name}")
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #a3d472de
+
 @patch
 def taken(
     self: Benchmark,
@@ -325,6 +342,7 @@ def is_python(self: Benchmark, problem: dict, text: str) -> bool:
     return len(program) > LARGEST or stands(program)
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #1561022b
+
 @patch
 def answered(self: Benchmark, problem: dict, kind: str, text: str) -> str:
     "Take the program out of a chat model's answer, where it is not Python as it stands."
@@ -341,6 +359,7 @@ def write(self: Benchmark, samples: list[dict]) -> list[dict]:
     return [{k: s[k] for k in ("task_id", self.field, *self.carried) if k in s} for s in samples]
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #a4c0de01
+
 def read_samples(
     path: str | Path,       # as for `sample_files.records_of`
     benchmark: Benchmark,
@@ -370,6 +389,7 @@ def read_samples(
     return samples
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #a4c0de02
+
 def repeated(samples: list[dict], field: str) -> int:
     "How many samples are the same as another of their problem."
     return len(samples) - len({(s["task_id"], s[field]) for s in samples})

@@ -8,6 +8,7 @@ __all__ = ['CURRENT', 'VERSION', 'DATA', 'HARD', 'FIELDS', 'REQUIRED', 'SPLITS',
            'assembled', 'sound', 'runnable', 'modules_in', 'reason']
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #b3ad0aee
+
 import ast, importlib.util, json, re, sys, warnings
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from .extraction import cut, sanitize
 from ..execution.execution import LIBS, Limits, Program, Runner, Verdict, call_of
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #c8f7a551
+
 def count_tests(
     text: str,               # a module with a class `TestCases`
     name: str = "TestCases",
@@ -41,6 +43,7 @@ def parsed(text: str) -> ast.Module:
         return ast.parse(text)
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #87c3b21c
+
 CURRENT = Profile(
     "bigcodebench@47eff25", seconds=241.0, memory_mb=4096,
     note="4 GB of address space where the harness has 30; worker processes of `multiprocessing` may be ended, which "
@@ -74,6 +77,7 @@ def hard_ids(
     return set(ids)
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #e598c808
+
 SPLITS, SUBSETS = ("complete", "instruct"), ("full", "hard")
 JUDGE = "from harnesses.bigcodebench import run"
 ENDS = ("<|endoftext|>", "<|endofmask|>", "</s>", "\nif __name__", "\ndef main(", "\nprint(")  # of every answer
@@ -105,6 +109,7 @@ class BigCodeBench(Benchmark):
         super().__init__(f"{self.key}[{split}, {subset}-{self.whole}{left}{way}]", profile, problems, md5)
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #2a968e21
+
 def libraries_of(
     problem: dict,
 ) -> set[str]:  # importable names
@@ -116,6 +121,7 @@ def libraries_of(
     return {str(name).split(".")[0] for name in names} if isinstance(names, (list, tuple)) else set()
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #014daab0
+
 def _load(
     cls: type[BigCodeBench],
     folders: list[str | Path],  # searched in this order; the last one takes what is fetched
@@ -142,6 +148,7 @@ def _load(
 BigCodeBench.load = classmethod(_load)
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #7cba2429
+
 def _prompt(self: BigCodeBench, problem: dict, chat: bool = False) -> str | list[dict]:
     "A base model gets the head with its docstring as it is; a chat model is asked, and its answer begun."
     if not chat and self.split == "instruct":
@@ -160,6 +167,7 @@ def _extract(self: BigCodeBench, problem: dict, text: str, chat: bool = False) -
 BigCodeBench.prompt, BigCodeBench.extract = _prompt, _extract
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #a0b82dc7
+
 def assembled(problem: dict, solution: str, calibrated: bool = True) -> str:
     "Put the program together that is judged."
     return f"{problem['code_prompt']}\n    pass\n{solution}" if calibrated else solution
@@ -177,6 +185,7 @@ def _canonical(self: BigCodeBench, problem: dict) -> dict:
 BigCodeBench.programs, BigCodeBench.limits, BigCodeBench.canonical = _programs, _limits, _canonical
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #31d1a468
+
 MISSING, NETWORK = "missing-dependency", "needs-network"
 ABSENT = re.compile(r"(?:No module named '|`Import )(\w+)")  # the second: what pandas says
 
@@ -189,6 +198,7 @@ def sound(told) -> bool:
     return type(told["details"]) is dict and all(map(texts, told["details"].items()))
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #cd28d553
+
 def _result(self: BigCodeBench, problem: dict, sample: dict, verdicts: list[Verdict], checker: str) -> dict:
     verdict, = verdicts
     told = verdict.value if verdict.passed else None
@@ -218,6 +228,7 @@ def _result(self: BigCodeBench, problem: dict, sample: dict, verdicts: list[Verd
 BigCodeBench.result = _result
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #08931989
+
 def runnable(
     benchmark: BigCodeBench,
     runner: Runner = Runner(),
@@ -241,6 +252,7 @@ def runnable(
 BigCodeBench.runnable = lambda self, runner=Runner(): runnable(self, runner, f"{self.set_name}, authors")
 
 # %% ../../nbs/evaluation/42_bigcodebench.ipynb #6cd3de1b
+
 def modules_in(node: ast.AST) -> list[str]:
     "The modules that a node imports, but for relative ones."
     if isinstance(node, ast.Import): return [alias.name for alias in node.names]

@@ -9,6 +9,7 @@ __all__ = ['TOKEN', 'KINDS', 'EXACT', 'TEN_GRAM', 'AST', 'BEHAVIOURAL', 'N', 'LE
            'plausible', 'under_test', 'Report', 'overlap']
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #3109094e
+
 import ast, builtins, hashlib, json, keyword, re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +27,7 @@ from ..io_utils import content_id
 from ..syntax import find_function, line_feeds, lines_of, normal_form, parse
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #30424989
+
 @dataclass(frozen=True)
 class Problem:
     "One problem of a benchmark, reduced to what can be found again."
@@ -40,6 +42,7 @@ class Problem:
     answers: tuple = ()    # what is wanted for each of them; () = what the reference solution gives
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #5421c61e
+
 def plain_words(
     source: str,           # code with a docstring
     entry_point: str = "",  # whose docstring; "" = the module's own
@@ -66,6 +69,7 @@ def _humaneval(r: dict) -> dict:
     )
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #8731131b
+
 def _mbpp(r: dict) -> dict:
     code = line_feeds(r["code"])
     tests = r["test_list"] if isinstance(r["test_list"], list) else [r["test_list"]]
@@ -86,6 +90,7 @@ def _lcb(r: dict) -> dict:
                 inputs=tuple(given), answers=tuple(json.loads(t["output"]) for t in asked))
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #a71bd978
+
 def problem_of(
     r: dict,         # a record as the benchmark's file has it
     benchmark: str,  # name of the set
@@ -109,6 +114,7 @@ def problem_of(
     return Problem(benchmark, **found | dict(task_id=str(found["task_id"])))
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #a7be4752
+
 def problems_of(
     benchmark: Benchmark | Iterable[dict],  # a benchmark, or its records
     name: str = "",                         # of the set; "" = the benchmark's own
@@ -118,6 +124,7 @@ def problems_of(
     return [problem_of(r, name or getattr(benchmark, "key", "")) for r in records]
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #9bae7903
+
 TOKEN = re.compile(  # a comment, a long string, or all else: a short string, a number, a name, an operator, a sign
     r'''(\#[^\n]*)|'''
     r'''((?:\b[rRbBuUfF]{1,2})?(?:"""[\s\S]*?"""|\'\'\'[\s\S]*?\'\'\'))|'''
@@ -139,6 +146,7 @@ def streams(code: str) -> tuple[list[str], list[str]]:  # tokens of the code, wo
     return tokens, prose
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #c936a458
+
 KINDS = EXACT, TEN_GRAM, AST, BEHAVIOURAL = "exact", "10-gram", "ast", "behavioural"
 N, LEAST = 10, dict(code=8, words=4)
 
@@ -155,6 +163,7 @@ def telling(run: tuple, part: str) -> bool:
     return part == "words" or len({t for t in run if t not in COMMON and own(t)}) > 1
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #ab6f4416
+
 class Texts:
     "An index of all runs of ten tokens in a set of problems."
     def __init__(self, problems: list[Problem]):
@@ -188,6 +197,7 @@ class Texts:
                 yield i, TEN_GRAM, where, f"has `{' '.join(next(iter(found)))}` from", len(found) / self.own[i][part]
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #bd61dbfd
+
 def _is_beside(n: ast.stmt) -> bool:
     "Whether a statement is an import, or a constant as docstrings are."
     return isinstance(n, (ast.Import, ast.ImportFrom)) or isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)
@@ -208,6 +218,7 @@ def bare(tree: ast.AST) -> ast.AST:
     return tree
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #3489a399
+
 def shapes(code: str) -> dict[str, str]:  # hash of a tree: what it is of
     "Hash the normal form of a program and of each of its functions."
     found = {}
@@ -225,6 +236,7 @@ def shapes(code: str) -> dict[str, str]:  # hash of a tree: what it is of
     except RecursionError: return {}
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #68356142
+
 @dataclass
 class Row:
     "One row of training data, as it is compared."
@@ -243,6 +255,7 @@ def row_of(index: int, r: dict) -> Row:
     return Row(index, str(r.get("id") or index), code if tree else code_in(code), [text for text in texts if text[2]])
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #f2819dfa
+
 def functions_of(code: str) -> list[tuple[str, int, int]]:  # name or Class.method, fewest and most positional arguments
     "List what a program offers to be called."
     found = []
@@ -265,6 +278,7 @@ def taken(node: ast.FunctionDef) -> tuple[int, int]:  # fewest is -1 for one tha
     return -1 if any(d is None for d in a.kw_defaults) else most - len(a.defaults), 99 if a.vararg else most
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #02612891
+
 def recorded(
     problems: list[Problem], runner: Runner
 ) -> list[tuple | str]:  # whether it is quick, [arguments, answer] each, encoded; or why there are none
@@ -284,6 +298,7 @@ def recorded(
     return [found.get(i) or "there is nothing to ask: no function with tests or inputs" for i in range(len(problems))]
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #4369fa32
+
 PROBES, LONGEST = 4, 400  # per problem; characters of one
 
 def chosen(calls: list) -> list:  # the best first
@@ -297,6 +312,7 @@ def chosen(calls: list) -> list:  # the best first
     return telling + [c for c in reversed(short) if c not in telling][:PROBES - len(telling)]
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #369019fb
+
 STAND_IN = "the_function_of_the_row"
 BATCH = 16      # programs asked by one child
 PATIENCE = 0.1  # seconds for the questions of one problem
@@ -325,6 +341,7 @@ def _checked(pairs, functions: list[list], problems: int) -> list[list] | str:
     return pairs if isinstance(pairs, (list, str)) else "it tampered with its answers"
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #f39ea2d2
+
 def plausible(
     codes: list[str], calls: list, runner: Runner,
 ) -> list[list | str]:  # per code [function, problem] each; or why it could not be asked
@@ -356,6 +373,7 @@ def plausible(
     return [found[code] for code in codes]
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #2f46aeb6
+
 def under_test(p: Problem, calls: list, code: str, name: str) -> Program:
     "Put a function in the place of a problem's own."
     owner, _, method = name.rpartition(".")
@@ -367,6 +385,7 @@ def under_test(p: Problem, calls: list, code: str, name: str) -> Program:
     return Program(program, "pass", "", tests)
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #24f80d35
+
 @dataclass
 class Report:
     "What was found, and what could not be looked for."
@@ -397,6 +416,7 @@ class Report:
         return f"Report({self.rows} rows, {len(self.problems)} problems, found by: {found})"
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #ae808c31
+
 @patch
 def frame(
     self: Report,
@@ -422,6 +442,7 @@ def frame(
     return table if table.unchecked.any() else table.drop(columns="unchecked")
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #be32862c
+
 def overlap(
     problems: list[Problem],
     rows: Iterable[dict],         # records with description and code
@@ -453,6 +474,7 @@ def overlap(
     return report
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #96562534
+
 def _behave(report: Report, by_code: dict, note: Callable, runner: Runner):
     "Look for equal behaviour: probes first, then tests."
     calls = recorded(report.problems, runner)

@@ -6,6 +6,7 @@
 __all__ = ['problems_named', 'gate_problems', 'tell', 'Gate']
 
 # %% ../../nbs/evaluation/45_decontamination.ipynb #13d66018
+
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from ..io_utils import content_id
 from ..logging_utils import get_logger
 
 # %% ../../nbs/evaluation/45_decontamination.ipynb #8033a335
+
 def problems_named(
     name: str,       # one of `suite.BENCHMARKS`
     config: Config,  # sections paths, data and benchmark
@@ -44,6 +46,7 @@ def gate_problems(
     return problems, states
 
 # %% ../../nbs/evaluation/45_decontamination.ipynb #1904ca55
+
 def tell(states: dict[str, str]):
     "Say of each benchmark whether training data are checked against it."
     log = get_logger("contamination")
@@ -52,6 +55,7 @@ def tell(states: dict[str, str]):
         log.log(30 if missing else 20, f"contamination: {name}: {state}", extra=dict(red=missing))
 
 # %% ../../nbs/evaluation/45_decontamination.ipynb #bdc89894
+
 class Gate:
     "Keep the problems of a configuration's benchmarks out of training."
     def __init__(self, config: Config):
@@ -74,6 +78,7 @@ class Gate:
         return {}  # as long as only the study's own splits are named
 
 # %% ../../nbs/evaluation/45_decontamination.ipynb #a99e609f
+
 def _gate_fingerprints(self: Gate) -> set[str]:
     "Fingerprint the behaviour of the study's own problems, once."
     if not hasattr(self, "_fingerprints"):

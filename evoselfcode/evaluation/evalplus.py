@@ -8,6 +8,7 @@ __all__ = ['CURRENT', 'RELEASED', 'VERSIONS', 'RELEASES', 'TEXTUAL', 'REQUIRED',
            'programs', 'words', 'result', 'canonical', 'HumanEvalPlus', 'MbppPlus', 'load_evalplus']
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #133e815c
+
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from ..execution.execution import Limits, Program, Runner, Verdict, call_of, lib
 from ..execution.sandbox.harnesses.evalplus import FAIL, GRACE, LATE, PASS, WHOLE
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #84e717dd
+
 @dataclass(frozen=True)
 class Version(Profile):
     "A version of evalplus; `seconds` is what one call gets at least."
@@ -34,6 +36,7 @@ RELEASED = Version(
 VERSIONS = {version.name: version for version in (CURRENT, RELEASED)}
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #f8b9a775
+
 RELEASES = "https://github.com/evalplus/{}_release/releases/download/{}/{}.jsonl.gz"
 
 def source_of(name: str, version: str) -> Source:
@@ -55,6 +58,7 @@ SLACK = 15.0               # seconds beside a program's own, for the reference s
 SLOW = {"Mbpp/599": 60.0}  # for one that adds up numbers for many
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #217a6829
+
 class EvalPlus(Benchmark):
     "The rules of evalplus; a subclass knows one of its two sets of problems."
     field, max_new_tokens = "solution", 768
@@ -86,6 +90,7 @@ class EvalPlus(Benchmark):
         return replace(super().limits(checker), libraries=True)
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #510ab249
+
 def _prompt(self: EvalPlus, problem: dict, chat: bool = False) -> str | list[dict]:
     text = problem["prompt"].strip()
     if not chat: return text + "\n"
@@ -99,6 +104,7 @@ def _extract(self: EvalPlus, problem: dict, text: str, chat: bool = False) -> st
 EvalPlus.prompt, EvalPlus.extract = _prompt, _extract
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #866f5ff7
+
 SETS = ("base", "plus")
 PATIENCE = 900.0  # seconds that a reference solution may take for all inputs
 
@@ -120,6 +126,7 @@ def prepare(self: EvalPlus, samples: list[dict], runner: Runner = Runner()):
     for key, answer in zip(wanted, answers): self.known[key] = answer.value if answer.passed else None
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #510cd62f
+
 def packed_case(self: EvalPlus, problem: dict, which: str) -> str:
     "The case with all that is known of its outputs, once for all samples."
     key = problem["task_id"], which
@@ -143,6 +150,7 @@ def programs(self: EvalPlus, problem: dict, sample: dict, checker: str) -> list[
     return made
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #58d8d86b
+
 def words(verdict: Verdict, checker: str, forgets: bool) -> tuple[str, str]:
     "What evalplus would say of one run, and why."
     if verdict.passed and checker == OFFICIAL:
@@ -156,6 +164,7 @@ def words(verdict: Verdict, checker: str, forgets: bool) -> tuple[str, str]:
     return LATE if killed or late else FAIL, verdict.detail or verdict.status
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #2c0b7db2
+
 def result(self: EvalPlus, problem: dict, sample: dict, verdicts: list[Verdict], checker: str) -> dict:
     forgets = self.profile.forgets and problem["entry_point"] == "find_zero"
     said = {which: words(verdict, checker, forgets) for which, verdict in zip(SETS, verdicts, strict=True)}
@@ -176,6 +185,7 @@ EvalPlus.case_of, EvalPlus.prepare, EvalPlus.packed_case, EvalPlus.programs = ca
 EvalPlus.result, EvalPlus.canonical = result, canonical
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #f0aec436
+
 class HumanEvalPlus(EvalPlus):
     "HumanEval+: 164 problems."
     key, dataset = "humaneval+", "humaneval"
@@ -189,6 +199,7 @@ class MbppPlus(EvalPlus):
     sources = {False: source_of("MbppPlus", "v0.2.0")}
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #502ca72a
+
 def load_evalplus(
     name: str,            # humaneval+ or mbpp+
     folders: list[Path],  # searched in this order, with what lies below

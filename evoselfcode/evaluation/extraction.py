@@ -10,6 +10,7 @@ __all__ = ['BEFORE', 'TICKS', 'FENCE', 'PYTHON', 'STATEMENT', 'MARK', 'INCOMPLET
            'definitions', 'sanitize']
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #dca6f09e
+
 import ast, re, warnings
 from collections import deque
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from itertools import accumulate
 from ..syntax import lines_of
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #1a6c1f3e
+
 def cut(
     text: str,
     stops: tuple[str, ...],  # texts that end an answer
@@ -25,6 +27,7 @@ def cut(
     return text[:min((at for at in map(text.find, filter(None, stops)) if at >= 0), default=len(text))]
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #febe0fd6
+
 BEFORE, TICKS = r"(?P<before>(?:(?!`{3}|~{3}).)*)", r"(?P<fence>`{3,}|~{3,})"
 FENCE = re.compile(BEFORE + TICKS + r"(?P<gap>[ \t]*\{?[ \t]*\.?)(?P<language>[\w+#-]*)(?P<more>[^`]*)", re.DOTALL)
 PYTHON = re.compile(r"(i?python|i?py)\d*")
@@ -43,6 +46,7 @@ def open_string(
     return quotes if len(quotes) == 3 else ""
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #5a2a1645
+
 class Block:
     "One fenced block: from the line below its fence to the line that ends it."
     def __init__(self, lines: list[str], start: int, opening: re.Match, strings: bool):
@@ -73,6 +77,7 @@ class Block:
         return False
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #55a299d6
+
 def fenced(text: str) -> Iterator[tuple[str, str]]:  # language in lower case, code
     "Yield the fenced blocks of a text; one that is never closed goes to the end."
     lines = lines_of(text)
@@ -99,6 +104,7 @@ def code_block(
     return {"first": codes[0], "last": codes[-1], "longest": max(codes, key=len), "all": "\n".join(codes)}[which]
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #4d177e84
+
 INCOMPLETE = ast.PyCF_ONLY_AST | 0x4000  # PyCF_ALLOW_INCOMPLETE_INPUT, as `codeop` has it
 WHOLE, OPEN, DEAD = "whole", "open", "dead"
 EXCEPT = r"^\s*(except|finally)\b"
@@ -124,6 +130,7 @@ def state_of(code: str) -> tuple[str, int, str]:  # how it is; first line left o
     return OPEN, code.count("\n"), ""
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #480b9517
+
 QUIET = re.compile(r"[ \t\f\r]*(#[^\r\0\ud800-\udfff]*)?\r*")  # a blank line or a comment: nothing to the parser
 CLAUSE = re.compile(r"(else|elif|except|finally)\b")         # goes on with the statement before it
 MARGIN = re.compile(r"([ \t\f\r]*[\f\r])?[^ \t\f\r]")      # a line that a statement may begin with
@@ -144,6 +151,7 @@ class Runs:
         return how, first + line, closed_by
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #43ce154f
+
 def statement(
     self: Runs, first: int,
     starts,             # lines below at which another statement may begin, and the end
@@ -168,6 +176,7 @@ def statement(
 Runs.statement = statement
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #c9d12a7e
+
 def dies(self: Runs, first: int, alive: int, dead: int) -> int:
     "The first line with which a statement is beyond help: by steps that double, then by halving."
     step = 1
@@ -201,6 +210,7 @@ def unfinished_try(self: Runs, first: int, last: int) -> int:
 Runs.dies, Runs.back, Runs.unfinished_try = dies, back, unfinished_try
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #ff569f87
+
 def ends(self: Runs) -> list[int]:
     "For each line the last line of the longest run that begins there; the line before it where none does."
     found = [*range(-1, self.count)]
@@ -216,6 +226,7 @@ def ends(self: Runs) -> list[int]:
 Runs.ends = ends
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #c4eb8d90
+
 LARGEST = 1_000_000  # characters; more than that is no model's answer, and is left as it is
 
 def longest_code(text: str) -> str:
@@ -238,6 +249,7 @@ def longest_code(text: str) -> str:
     return "\n".join(lines[first:last + 1])
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #06fed9cf
+
 def names_in(node: ast.AST) -> set[str]:
     "All names that stand in a piece of code: variables, attributes, arguments, keywords, imported parts."
     found = set()
@@ -258,6 +270,7 @@ def name_of(node: ast.stmt, ends: bool) -> str | None:  # None where there is no
     return node.value.id if len(targets) == 1 and isinstance(node.value, ast.Name) and ends else None
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #5a6e4e77
+
 REST = re.compile(rb"[ \t\f]*(?:;[ \t\f]*)?(?:#[^\n]*)?")
 COMMENT = re.compile(rb"(?:[ \t\f\r]*\n)+([ \t\f]*)#[^\n]*")
 
@@ -287,6 +300,7 @@ class Pieces:
 def width(margin: bytes) -> int: return len(margin.rpartition(b"\f")[2].replace(b"\t", b" " * 8))
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #ce6f5361
+
 def is_future(node: ast.stmt) -> bool:
     return isinstance(node, ast.ImportFrom) and (node.module, node.level) == ("__future__", 0)
 
@@ -303,6 +317,7 @@ def ends_bare(node: ast.stmt) -> bool:
     return value is not None and (value.end_lineno, value.end_col_offset) == (node.end_lineno, node.end_col_offset)
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #ce6f5362
+
 def definitions(code: str, entry_point: str, needs_return: bool) -> str:  # "" for none, and for what is no Python
     "Keep the imports and the definitions that the entry point reaches."
     try:
@@ -324,6 +339,7 @@ def definitions(code: str, entry_point: str, needs_return: bool) -> str:  # "" f
     return "\n".join(map(pieces.text, imports + kept))
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #579e034e
+
 def sanitize(
     text: str,                  # a model's answer, or its completion behind the prompt
     entry_point: str,           # the function that is asked for; "" keeps all definitions

@@ -10,6 +10,7 @@ __all__ = ['REQUIRED', 'STOPS', 'STYLES', 'HUMANEVAL', 'HUMANEVAL_DATA', 'BIGCOD
            'load_humaneval']
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #b2a4632b
+
 import ast
 import inspect
 import re
@@ -33,6 +34,7 @@ from ..syntax import bound, find_function, lines_of, parse, signature_text
 from ..prompts import d2c_prompt
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #315ab47c
+
 def _function(problem: dict) -> ast.FunctionDef:
     "Find the function that a problem asks for in its prompt."
     # the second: a head without a docstring
@@ -43,6 +45,7 @@ def _function(problem: dict) -> ast.FunctionDef:
     return node
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #134368a6
+
 REQUIRED = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
 
 
@@ -66,6 +69,7 @@ def load_problems(
     return problems
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #414a76d6
+
 def _without_examples(text: str) -> str:
     "Drop doctest examples, and the heading left over them, unless nothing else is there."
     kept, inside = [], False
@@ -78,6 +82,7 @@ def _without_examples(text: str) -> str:
     return re.sub(r"\n\s*\n+", "\n\n", "\n".join(kept)).strip() or text
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #4d7aa91e
+
 def problem_description(
     problem: dict,  # one problem record
 ) -> str:           # its docstring without worked examples; empty if it has none
@@ -97,6 +102,7 @@ def problem_signature(
     return "\n".join([*lines[:node.lineno - 1], signature_text(lines, node)]).lstrip("\n")
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #82d8c944
+
 STOPS = (
     "\ndef ", "\nclass ", "\nasync def ", "\nprint(", "\nif __name__", "\nimport ", "\nfrom ", "\nassert ",
     "\n#", "\n@", "\n```",
@@ -117,6 +123,7 @@ def cut_body(
     return text
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #72e4f4e5
+
 STYLES = ("d2c", "native")
 
 
@@ -139,6 +146,7 @@ def problem_batches(
     return [(f"{batch[0]['task_id']} to {batch[-1]['task_id']}", batch) for batch in batches]
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #2216dab1
+
 def sample_batch(
     engine,                # draws the samples: `engine.base.Engine` or another with its `sample`
     problems: list[dict],  # one batch of problems
@@ -156,6 +164,7 @@ def sample_batch(
             for problem, samples in zip(problems, drawn) for index, sample in enumerate(samples)]
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #370054ee
+
 def sample_problems(
     engine,                # draws the samples
     problems: list[dict],  # problem records
@@ -170,6 +179,7 @@ def sample_problems(
     return samples
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #42896057
+
 def check_samples(
     problems: list[dict],          # problem records
     samples: list[dict],           # samples: task_id, completion, and whatever else they carry
@@ -197,6 +207,7 @@ def _program(problem: dict, completion: str) -> Program:
     return Program(prompt + completion, tests, name, context if parse(context) else "")
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #8c40d453
+
 def check_canonical(
     problems: list[dict],          # problem records
     limits: Limits | None = None,  # time, memory and output per program
@@ -213,6 +224,7 @@ def check_canonical(
     return results
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #73e02a86
+
 def per_problem(
     results: list[dict],     # results: task_id, passed
     k: int = 1,              # the `k` of pass@k
@@ -228,6 +240,7 @@ def per_problem(
     return dict(zip(counts, pass_at_k(n, c, k).tolist()))
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #2cdfc2d7
+
 def summarise(
     results: list[dict],    # results: task_id, passed
     ks=(1, 8),              # each at most the samples per problem
@@ -245,6 +258,7 @@ def summarise(
     return summary | dict(problems=len(counts), n=min(counts.values()))
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #d20d1d42
+
 def compare(
     before: list[dict],     # results of the earlier round
     after: list[dict],      # results of the later round, on the same problems
@@ -258,6 +272,7 @@ def compare(
     return paired_bootstrap(list(a.values()), [b[task] for task in a], resamples, seed)
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #45685084
+
 HUMANEVAL = Profile("humaneval@6d43fb9", seconds=3.0, note="three seconds on the clock for program and tests together")
 HUMANEVAL_DATA = Source(
     ("HumanEval.jsonl.gz", "HumanEval.jsonl"),
@@ -273,6 +288,7 @@ COMPLETE_IT = (
 )
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #e0b5a8ba
+
 LOADING = 10.0  # seconds beside a program's own, where it may need a large library that the harness has loaded before
 
 def official_program(
@@ -297,6 +313,7 @@ def official_result(
     return dict(passed=status == PASSED, status=status, detail=detail, result=result)
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #2f362e68
+
 def chat_completion(problem: dict, text: str) -> str:
     "What a chat model's answer puts behind the prompt: the function again, and the last counts; or its body."
     prompt, code = problem["prompt"], answer_code(text, problem["entry_point"])
@@ -308,6 +325,7 @@ def chat_completion(problem: dict, text: str) -> str:
     return "\n" + max(bodies, key=lambda body: (runs("\n" + body), body.count("\n")))
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #21e513a0
+
 class HumanEval(Benchmark):
     "HumanEval's 164 problems, or others in its format, under OpenAI's harness."
     key, styles = "humaneval", (*STYLES, "bigcode", "deepseek")
@@ -344,6 +362,7 @@ class HumanEval(Benchmark):
         return row | dict(result={PASSED: "passed", TIMEOUT: "timed out"}.get(row["status"], f"failed: {words}"))
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #962ab13e
+
 def load_humaneval(folders: list[Path], style: str = "native") -> HumanEval:
     "Find HumanEval's file, or fetch it."
     path = locate(HUMANEVAL_DATA, folders)

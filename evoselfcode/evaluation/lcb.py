@@ -9,6 +9,7 @@ __all__ = ['FILES', 'COUNTS', 'HUB', 'REQUIRED', 'LONG', 'SYSTEM', 'WITH_STARTER
            'data_of', 'LiveCodeBench', 'load']
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #f4c5679c
+
 import glob, hashlib, io, json, re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,6 +24,7 @@ from ..execution.sandbox.harnesses.lcb import UNSAYABLE, groups, text_of, unpack
 from ..io_utils import file_errors, parse_line, read_json, write_json
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #5771833a
+
 FILES = ("test.jsonl", "test2.jsonl", "test3.jsonl", "test4.jsonl", "test5.jsonl", "test6.jsonl")
 COUNTS = (400, 111, 101, 101, 167, 175)  # problems in each
 HUB = "livecodebench/code_generation_lite"
@@ -41,6 +43,7 @@ def release_files(
     return range(first - 1, end)
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #4f1ec257
+
 REQUIRED = (
     "question_id", "question_content", "contest_date", "starter_code", "public_test_cases", "private_test_cases",
     "metadata",
@@ -71,6 +74,7 @@ def is_ours(path: Path) -> bool:
     return b'"question_id"' in first and b'"private_test_cases"' in first
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #236898cf
+
 def fetch(name: str, folder: Path) -> Path | None:
     "Fetch a file from the Hugging Face hub; None where the hub cannot be reached."
     from huggingface_hub import HfApi, hf_hub_download
@@ -84,6 +88,7 @@ def fetch(name: str, folder: Path) -> Path | None:
     return path
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #87313d97
+
 LONG = 1 << 16  # bytes of a line from which on its hidden tests stay in the file
 
 def read_problems(
@@ -106,6 +111,7 @@ def _lines(path: Path) -> Iterator[bytes]:
         with file_errors(path), open(path, "rb") as file: yield from file
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #756bce33
+
 def _problem(line: bytes, place: str, reference: tuple | None) -> dict:
     "A record as a problem; `reference` says where its hidden tests stay."
     record, wrong = parse_line(line, REQUIRED)
@@ -129,6 +135,7 @@ def _problem(line: bytes, place: str, reference: tuple | None) -> dict:
     )
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #15c10787
+
 def date_of(
     text: str,          # 2024-08-31, or a month
     end: bool = False,  # of a month take the end
@@ -141,6 +148,7 @@ def date_of(
     return (first + timedelta(days=31)).replace(day=1) - timedelta(seconds=1) if end else first
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #42c74444
+
 def in_window(
     problems: list[dict],
     start: str | None = None,  # first date, or month; None = any
@@ -162,6 +170,7 @@ def by_cutoff(
     return [p for p in problems if date(p) <= last], [p for p in problems if date(p) > last]
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #11c1b72e
+
 SYSTEM = (
     "You are an expert Python programmer. You will be given a question (problem specification) and will generate a "
     "correct Python program that matches the specification and passes all tests."
@@ -193,6 +202,7 @@ def fenced(text: str) -> str:
     return "\n".join(lines[fences[-2] + 1:fences[-1]]) if len(fences) > 1 else ""
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #6d03a46e
+
 OURS = {
     "func.json": dict(
         question="You are given a list of integers nums and an integer k. Return how many of the numbers are greater "
@@ -214,6 +224,7 @@ OURS = {
 }
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #afa73685
+
 def one_shots(
     folders: list[Path],  # where func.json and stdin.json may lie, here or below
 ) -> tuple[dict, str]:    # {file: example}, and whose they are: lcb or evoselfcode
@@ -241,6 +252,7 @@ def base_prompt(problem: dict, shots: dict) -> str:
     return example + part(problem["question_content"], starter, "")
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #ce0b6071
+
 PROFILES = {
     p.name: p
     for p in (
@@ -273,6 +285,7 @@ def data_of(problem: dict) -> list[tuple[str, int]]:  # texts that `tests_of` re
     return [(json.dumps([json.dumps(part)]), len(part)) for part in groups(tests, LARGE // 2)]
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #112a9eb0
+
 class LiveCodeBench(Benchmark):
     "Problems of programming contests, under LiveCodeBench's harness."
     key, field = "lcb", "solution"
@@ -304,6 +317,7 @@ class LiveCodeBench(Benchmark):
         return [dict(question_id=task, code_list=codes) for task, codes in lists.items()]
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #245a67e9
+
 LARGE_ONES, LOADING = ("torch", "pandas", "datasets"), 15.0  # libraries that the harness has loaded before; seconds
 
 def _programs(self: LiveCodeBench, problem, sample, checker):
@@ -333,6 +347,7 @@ def _result(self: LiveCodeBench, problem, sample, verdicts, checker):
     return dict(passed=status == PASSED, status=status, detail=detail, result=results)
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #3c1c86de
+
 ENDS = {"OutOfTime": -3, "ProgramError": -4}
 
 def _outcome(verdict: Verdict, number: int, checker: str, wrong) -> tuple[list, str]:
@@ -354,6 +369,7 @@ def _outcome(verdict: Verdict, number: int, checker: str, wrong) -> tuple[list, 
 LiveCodeBench.programs, LiveCodeBench.result = _programs, _result
 
 # %% ../../nbs/evaluation/41_lcb.ipynb #574bbe18
+
 def load(
     folders: list[Path],             # searched in this order; the last one takes what is fetched
     release: str = "release_v5",     # release_v1 to release_v6, vN, vA_vB, or the name of one file

@@ -7,6 +7,7 @@ __all__ = ['FULL', 'SANITIZED', 'TEST', 'SETS', 'FEW_SHOT', 'REQUIRED', 'OPTIONA
            'CHAT', 'CHAT_ALL', 'problem_of', 'asked', 'shown', 'chat_example', 'tested_name', 'Mbpp', 'load_mbpp']
 
 # %% ../../nbs/evaluation/39_mbpp.ipynb #dc520f8c
+
 import ast
 import re
 from dataclasses import replace
@@ -21,6 +22,7 @@ from ..execution.execution import Program
 from ..syntax import line_feeds, parse
 
 # %% ../../nbs/evaluation/39_mbpp.ipynb #9b8fe7a8
+
 FULL = Source(
     ("mbpp.jsonl", "mbpp.jsonl.gz"),
     "https://github.com/google-research/google-research/tree/master/mbpp",
@@ -51,6 +53,7 @@ def problem_of(record: dict) -> dict:
                 code=line_feeds(record["code"]), tests=tests, imports=imports, setup=setup)
 
 # %% ../../nbs/evaluation/39_mbpp.ipynb #f7539125
+
 PROFILES = {
     profile.name: profile
     for profile in (
@@ -74,6 +77,7 @@ LOADED = {  # libraries that a harness has loaded before it takes away what they
 }
 
 # %% ../../nbs/evaluation/39_mbpp.ipynb #404b0bba
+
 FIFTEEN = (
     "import math, re, sys, copy, datetime, itertools, collections, heapq, functools, hashlib, string\n"
     "from typing import *\nfrom collections import *\nimport numpy, numpy as np\n"
@@ -89,6 +93,7 @@ CHAT_ALL = (
 )
 
 # %% ../../nbs/evaluation/39_mbpp.ipynb #4c9944a1
+
 def asked(template: str, problem: dict) -> str:
     return template.format(text=problem["text"], tests="\n".join(problem["tests"]))
 
@@ -104,6 +109,7 @@ def tested_name(problem: dict) -> str:
     return next((name for name in reversed(names) if name in calls), "")
 
 # %% ../../nbs/evaluation/39_mbpp.ipynb #48805311
+
 class Mbpp(Benchmark):
     "A set of MBPP's problems under one harness."
     key, field = "mbpp", "solution"
@@ -140,6 +146,7 @@ class Mbpp(Benchmark):
     def canonical(self, problem): return dict(task_id=problem["task_id"], solution=problem["code"])
 
 # %% ../../nbs/evaluation/39_mbpp.ipynb #1c0718a4
+
 @patch
 def programs(self: Mbpp, problem, sample, checker):
     tests = "\n".join(problem["tests"])
@@ -150,6 +157,7 @@ def programs(self: Mbpp, problem, sample, checker):
     return [official_program(program, self.profile.seconds, LOADED.get(self.harness, ()))]
 
 # %% ../../nbs/evaluation/39_mbpp.ipynb #60fa62f7
+
 def load_mbpp(
     folders: list[Path],
     name: str = "test-500",  # one of `SETS`

@@ -6,12 +6,14 @@
 __all__ = ['Plain', 'visit_Call', 'visit_comprehension', 'inside', 'apart', 'opened', 'tops']
 
 # %% ../../nbs/evaluation/34_opened.ipynb #0a9a6994
+
 import ast, copy
 from collections.abc import Iterator
 from itertools import chain, count
 from ..syntax import bound, parse
 
 # %% ../../nbs/evaluation/34_opened.ipynb #ea3a18ed
+
 class Plain(ast.NodeTransformer):
     "Rewrites what cannot be asked by place and at once."
     def visit_Assign(self, node):
@@ -35,6 +37,7 @@ class Plain(ast.NodeTransformer):
         return node
 
 # %% ../../nbs/evaluation/34_opened.ipynb #b13bd9e2
+
 def visit_Call(self: Plain, node):
     "What runs a coroutine is what it runs."
     self.generic_visit(node)
@@ -54,6 +57,7 @@ Plain.visit_AsyncFunctionDef = _as(ast.FunctionDef)
 Plain.visit_AsyncFor, Plain.visit_AsyncWith = _as(ast.For), _as(ast.With)
 
 # %% ../../nbs/evaluation/34_opened.ipynb #97beed76
+
 def inside(node: ast.AST) -> Iterator[ast.stmt]:
     "Yield the imports and definitions that stand neither at the top level nor as a method in a class."
     for child in ast.iter_child_nodes(node):
@@ -74,6 +78,7 @@ def apart(node: ast.stmt, taken: set[str]) -> ast.Try:
     return ast.Try([node], [ast.ExceptHandler(ast.Name("Exception", ast.Load()), None, [ast.Pass()])], [], [])
 
 # %% ../../nbs/evaluation/34_opened.ipynb #6a344fec
+
 def opened(code: str) -> str:  # the text itself where all can be asked as it is
     "Rewrite a program so that each of its functions can be asked by its name, by place and at once."
     tree = parse(code)

@@ -6,6 +6,7 @@
 __all__ = ['pass_at_k', 'bootstrap', 'Difference', 'paired_bootstrap']
 
 # %% ../../nbs/evaluation/32_passk.ipynb #93679afd
+
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from ..errors import UserError
 
 # %% ../../nbs/evaluation/32_passk.ipynb #be791c43
+
 def pass_at_k(
     n,        # samples drawn per problem: one integer, or one per problem
     c,        # how many of them passed: same shape as `n` or broadcastable
@@ -31,6 +33,7 @@ def pass_at_k(
     return float(value) if value.ndim == 0 else value
 
 # %% ../../nbs/evaluation/32_passk.ipynb #120fda72
+
 def _resample(
     values: np.ndarray,  # one row per problem
     resamples: int,      # how many benchmarks to draw
@@ -56,6 +59,7 @@ def bootstrap(
     return float(values.mean()), float(low), float(high)
 
 # %% ../../nbs/evaluation/32_passk.ipynb #d3558d86
+
 class Difference(NamedTuple):
     "How round `b` compares with round `a` on the same problems."
     difference: float  # mean of b - a, in -1..1

@@ -7,6 +7,7 @@ __all__ = ['MARK', 'WANTED', 'NAMES', 'records_of', 'is_results', 'items_of', 'r
            'shown', 'given', 'from_log', 'read_given']
 
 # %% ../../nbs/evaluation/33_sample_files.ipynb #70a4b553
+
 import json, re
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,7 @@ from ..errors import UserError
 from ..io_utils import file_errors, parse_json, read_bytes
 
 # %% ../../nbs/evaluation/33_sample_files.ipynb #25152751
+
 MARK = b"\xef\xbb\xbf"  # of byte order
 WANTED = ('wanted are JSON lines such as {"task_id": "HumanEval/0", "completion": "    return x"}, '
           'or with `solution`, a whole program')
@@ -44,6 +46,7 @@ def records_of(
     return items_of(value, path, tasks, set_name) if len(records) == 1 and is_results(value) else records
 
 # %% ../../nbs/evaluation/33_sample_files.ipynb #8b76ccae
+
 def is_results(value) -> bool: return isinstance(value, dict) and isinstance(value.get("eval"), dict)
 
 def items_of(value, path: Path, tasks: list[str], set_name: str) -> list[tuple[str, object]]:
@@ -70,6 +73,7 @@ def rows_of(results: dict, path: Path) -> list[tuple[str, object]]:
     return found
 
 # %% ../../nbs/evaluation/33_sample_files.ipynb #cbf1bf08
+
 def programs_in(
     folder: Path,
     example: str,  # a task, for the message
@@ -91,6 +95,7 @@ def text_of(file: Path) -> str:
     raise UserError(f"{file}: {why}")
 
 # %% ../../nbs/evaluation/33_sample_files.ipynb #35a4ce82
+
 NAMES = dict(completion="completion", completions="completion", solution="solution", solutions="solution",
              code_list="solution")
 
@@ -108,6 +113,7 @@ def shown(record: dict) -> str:
     return ", ".join(few) + ", ..." * (len(record) > 6) or "nothing"
 
 # %% ../../nbs/evaluation/33_sample_files.ipynb #1a2d222f
+
 def given(
     place: str,
     record,        # what JSON gave
@@ -139,6 +145,7 @@ def from_log(record: dict) -> dict:
     return record | dict(task_id=doc.get("task_id"), solution=flat)
 
 # %% ../../nbs/evaluation/33_sample_files.ipynb #9e6416cd
+
 def read_given(
     path: str | Path,   # as for `records_of`
     tasks: list[str],

@@ -7,6 +7,7 @@ __all__ = ['FEW', 'Share', 'wilson', 'share_of', 'chance_lower', 'lower_within',
            'precision_table', 'selection_verdict', 'drawn']
 
 # %% ../../nbs/evaluation/46_selection.ipynb #a0d41cb9
+
 from math import nan, sqrt
 from statistics import NormalDist
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 # %% ../../nbs/evaluation/46_selection.ipynb #32461022
+
 FEW = 10  # groups under which a bootstrap over them says too little
 
 
@@ -36,6 +38,7 @@ def wilson(
     return max(0.0, (center - half) / (1 + z * z / n)), min(1.0, (center + half) / (1 + z * z / n))
 
 # %% ../../nbs/evaluation/46_selection.ipynb #8624a074
+
 def share_of(
     parts,                  # one number per group: how many of it count
     wholes,                 # one number per group: of how many
@@ -56,6 +59,7 @@ def share_of(
     return Share(float(mean), float(low), float(high), int(wholes.sum()), size)
 
 # %% ../../nbs/evaluation/46_selection.ipynb #a2243495
+
 def chance_lower(
     right,       # scores of right candidates
     wrong,       # scores of wrong ones
@@ -80,6 +84,7 @@ def lower_within(
     return share_of(*np.array([np.sum(found, axis=0) for found in pairs.values()]).reshape(-1, 2).T)
 
 # %% ../../nbs/evaluation/46_selection.ipynb #a9743161
+
 def told(
     share: Share,          # of samples or of pairs
     unit: str = "sample",  # what was counted
@@ -99,6 +104,7 @@ def side(
     return int(round(share.low, digits) > coin) - int(round(share.high, digits) < coin)
 
 # %% ../../nbs/evaluation/46_selection.ipynb #5dcd64a9
+
 def separation(
     table,               # candidates
     score: str,          # a column of it
@@ -121,6 +127,7 @@ def separation(
     return f"{first} {among} {over_all}"
 
 # %% ../../nbs/evaluation/46_selection.ipynb #69d33b0b
+
 def _by_description(table):
     "Count the candidates and the right ones of each description at every step, and how many a blind choice would hit."
     steps = table.assign(drawn=True)[["drawn", "gated", "agreed", "kept"]]
@@ -145,6 +152,7 @@ def right_shares(
     return shares
 
 # %% ../../nbs/evaluation/46_selection.ipynb #db25d813
+
 def precision_table(
     table,  # candidates
 ):          # DataFrame: a row per round and step; percent
@@ -158,6 +166,7 @@ def precision_table(
     return pd.DataFrame.from_dict(rows, orient="index").round(1).rename_axis(["round", "samples"] if rows else None)
 
 # %% ../../nbs/evaluation/46_selection.ipynb #8004d2b6
+
 def selection_verdict(
     table,  # candidates
 ) -> str:   # sentences
@@ -180,6 +189,7 @@ def selection_verdict(
     return f"Of what was kept in all rounds, {told(kept)} is right. {beside}"
 
 # %% ../../nbs/evaluation/46_selection.ipynb #8f944515
+
 def drawn(
     records: list[dict],  # filtered candidates
     n: int,               # how many at most

@@ -8,6 +8,7 @@ __all__ = ['BENCHMARKS', 'ALL', 'COLUMNS', 'folders_of', 'check_names', 'open_be
            'conditions', 'write_table', 'anew', 'newly_solved', 'against']
 
 # %% ../../nbs/evaluation/44_suite.ipynb #ad1fba64
+
 import os, platform, time
 from collections import Counter
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from ..stages import batch_seed, finished, run_batches
 from ..io_utils import content_id, read_jsonl, write_bytes, write_json, write_jsonl
 
 # %% ../../nbs/evaluation/44_suite.ipynb #470d71ae
+
 def folders_of(config: Config) -> list[Path]:
     "Where benchmark files are looked for; what is fetched goes to the last."
     return [config.path(folder) for folder in (config.paths.benchmarks, "data/eval") if folder]
@@ -61,6 +63,7 @@ def _bigcodebench(config):
     return BigCodeBench.load(folders_of(config), b.bigcodebench_split, b.bigcodebench_subset, b.bigcodebench_calibrated)
 
 # %% ../../nbs/evaluation/44_suite.ipynb #99a0bf3e
+
 BENCHMARKS: dict[str, Callable[[Config], Benchmark]] = {
     "pocket": _pocket,
     "humaneval": _humaneval,
@@ -86,6 +89,7 @@ def open_benchmark(
     return BENCHMARKS[name](config)
 
 # %% ../../nbs/evaluation/44_suite.ipynb #2f4bb307
+
 def must_chat(config: Config, engine):
     "Refuse to ask in messages where the model has no template for them."
     if config.benchmark.chat and not getattr(engine.tokenizer, "chat_template", None):
@@ -106,6 +110,7 @@ def as_text(engine, prompt: str | list[dict]) -> str:
     raise UserError(f"the chat template of {engine.name}: {why}")
 
 # %% ../../nbs/evaluation/44_suite.ipynb #a02f8a0b
+
 def draw(
     engine, benchmark: Benchmark,
     problems: list[dict],  # one batch of them
@@ -132,6 +137,7 @@ def draw(
     return samples
 
 # %% ../../nbs/evaluation/44_suite.ipynb #5a0d216e
+
 def judge(
     benchmark: Benchmark,
     samples: list[dict],
@@ -149,6 +155,7 @@ def judge(
     return summary_of(benchmark, results, config, time.perf_counter() - start), results
 
 # %% ../../nbs/evaluation/44_suite.ipynb #2e8a358b
+
 def base_of(rows: list[dict], ks: list[int], resamples: int, seed: int) -> dict:
     "What HumanEval+ and MBPP+ say of the base tests alone."
     if "base_status" not in rows[0]: return {}
@@ -156,6 +163,7 @@ def base_of(rows: list[dict], ks: list[int], resamples: int, seed: int) -> dict:
     return {f"base {k}": v for k, v in scores.items() if k.startswith("pass@")}
 
 # %% ../../nbs/evaluation/44_suite.ipynb #a2b57c69
+
 def summary_of(benchmark: Benchmark, results: dict[str, list[dict]], config: Config, seconds: float) -> dict:
     "Sum up the results of one benchmark; the first checker gives the number."
     first, *others = results
@@ -187,6 +195,7 @@ def summary_of(benchmark: Benchmark, results: dict[str, list[dict]], config: Con
     )
 
 # %% ../../nbs/evaluation/44_suite.ipynb #94d04cea
+
 def sampling_of(benchmark: Benchmark, config: Config, samples: list[dict] | None) -> dict:
     "What samples depend on beside the model: how they are drawn, or, for given ones, themselves."
     if samples is not None: return dict(given=content_id(samples))
@@ -196,6 +205,7 @@ def sampling_of(benchmark: Benchmark, config: Config, samples: list[dict] | None
                 prompt=prompt)
 
 # %% ../../nbs/evaluation/44_suite.ipynb #03fea162
+
 def evaluate(
     benchmark: Benchmark,
     config: Config,
@@ -228,6 +238,7 @@ def evaluate(
     return summary
 
 # %% ../../nbs/evaluation/44_suite.ipynb #9606fa12
+
 ALL = ("humaneval", "humaneval+", "mbpp", "mbpp+", "lcb", "bigcodebench")
 
 def run_suite(
@@ -262,6 +273,7 @@ def run_suite(
     return summaries, folder
 
 # %% ../../nbs/evaluation/44_suite.ipynb #7e2f7c77
+
 COLUMNS = (
     "set", "data", "profile", "problems", "n", "temperature", "base pass@1", "pass@1", "pass@5", "pass@10", "official",
     "suspicious", "unsupported", "seconds",
@@ -293,6 +305,7 @@ def table_rows(summaries: list[dict]) -> list[dict]:
     return rows
 
 # %% ../../nbs/evaluation/44_suite.ipynb #7e2f7c78
+
 def conditions(summaries: list[dict]) -> str:
     "Say in a line what was measured, and under which conditions that no column holds."
     if not (done := [s for s in summaries if "missing" not in s]): return "nothing was measured"
@@ -309,6 +322,7 @@ def write_table(folder: Path, summaries: list[dict]) -> Path:
     return write_bytes(folder / "table.md", f"{table}\n{conditions(summaries)}\n".encode())
 
 # %% ../../nbs/evaluation/44_suite.ipynb #176d4f8c
+
 def anew(benchmark: Benchmark, problem: dict, sample: dict) -> list[dict]:
     "A sample's text extracted in the other ways."
     text, entry = sample.get("text", sample[benchmark.field]), problem.get("entry_point", "")
@@ -320,6 +334,7 @@ def anew(benchmark: Benchmark, problem: dict, sample: dict) -> list[dict]:
     return [sample | {benchmark.field: before + t} for t in found if t != sample[benchmark.field]]
 
 # %% ../../nbs/evaluation/44_suite.ipynb #ec60755c
+
 def newly_solved(
     benchmark: Benchmark,
     before: list[dict],   # results of the earlier round, with `text`
@@ -338,6 +353,7 @@ def newly_solved(
     return {task: "format" if task in found else "logic" for task in benchmark.by_task if task in gained}
 
 # %% ../../nbs/evaluation/44_suite.ipynb #fe5efffd
+
 def against(
     benchmark: Benchmark, before: list[dict], after: list[dict], config: Config,
 ) -> dict:  # difference of pass@1 with its interval, problems gained and lost, of which by format

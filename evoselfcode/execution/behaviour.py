@@ -8,6 +8,7 @@ __all__ = ['SIMPLE', 'FULL', 'KIN', 'INTS', 'SMALL', 'FLOATS', 'TEXTS', 'INT_LIS
            'agreement']
 
 # %% ../../nbs/execution/26_behaviour.ipynb #acf3b617
+
 import ast, hashlib, marshal, random, re
 from collections import Counter
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ from .sandbox.codec import encode
 from .execution import Runner, _answers, _job
 
 # %% ../../nbs/execution/26_behaviour.ipynb #28569930
+
 SIMPLE = ("int", "float", "str", "bool", "None")
 FULL = {"list": "list[int]", "dict": "dict[str,int]", "tuple": "tuple[int,...]", "set": "set[int]"}
 KIN = {
@@ -50,6 +52,7 @@ def type_text(hint: ast.expr | None) -> str | None:  # such as "dict[str,list[in
     return f"{name}[{','.join(texts)}]" if fits else FULL.get(name)
 
 # %% ../../nbs/execution/26_behaviour.ipynb #e307360c
+
 def _name(hint: ast.expr) -> str:
     name = hint.attr if isinstance(hint, ast.Attribute) else hint.id if isinstance(hint, ast.Name) else ""
     return name if name == "None" else KIN.get(name.lower(), name.lower())
@@ -76,6 +79,7 @@ def argument_types(
     return [type_text(a.annotation) or _type_of(value) for a, value in zip(required, shown + [...] * len(required))]
 
 # %% ../../nbs/execution/26_behaviour.ipynb #fc450925
+
 def _example(function: ast.FunctionDef) -> list:  # values of the positional arguments; ... = not a literal
     "Find the first call of a function among the doctest examples of its docstring."
     def value(node):
@@ -104,6 +108,7 @@ def _type_of(value) -> str | None:  # None for an empty or mixed container of co
     return None if None in texts else f"{name}[{','.join(texts)}]"
 
 # %% ../../nbs/execution/26_behaviour.ipynb #e7ec1915
+
 INTS = [3, 0, -1, 10, 1, 7, 2, -8, 12, 5, 100, 25, 4, 97, -15, 64, 6, 121, 9, -3, 15, 8, 1234, -100]
 SMALL = [2, 1, 3, 0, 2, 4, 1, 5, 3, -1, 2, 6]
 FLOATS = [2.5, 0.0, -1.5, 3.0, 0.1, 10.25, -7.75, 1.0, 99.99, 1e-3, 2.675, -0.5, 1234.5, 4.0]
@@ -129,6 +134,7 @@ CHOSEN = {
 }
 
 # %% ../../nbs/execution/26_behaviour.ipynb #0563f558
+
 def _below(rng, n: int) -> int: return int(rng.random() * n)
 
 def _pick(rng, values): return values[_below(rng, len(values))]
@@ -160,6 +166,7 @@ def _value(kind: str, i: int, rng, inner: bool = False):
     return {"list": list, "set": set, "tuple": tuple}[outer](x for x, in items)
 
 # %% ../../nbs/execution/26_behaviour.ipynb #19f89fa8
+
 def _partner(whole, kind: str, rng):
     "Take a value of type `kind` from a container: an element, a key, a piece of a string; None when it has none."
     if isinstance(whole, str): options = [whole[:1], whole[1:3], *whole.split()] if whole else []
@@ -187,6 +194,7 @@ def inputs_for(
     return inputs
 
 # %% ../../nbs/execution/26_behaviour.ipynb #ddc5611b
+
 TRIAL = ("list[int]", "str", "int", "dict[str,int]", "list[str]", "float")
 
 def candidate_types(
@@ -207,6 +215,7 @@ def _packed(types: tuple[str, ...], n: int) -> list[list]:
     return [encode(list(x)) for x in inputs_for(types, n)]
 
 # %% ../../nbs/execution/26_behaviour.ipynb #fcadd6f8
+
 @dataclass(frozen=True)
 class Behaviour:
     "Say what one function did on the inputs for its types."
@@ -219,6 +228,7 @@ class Behaviour:
     types: tuple[str, ...] = ()  # of the arguments it was given
 
 # %% ../../nbs/execution/26_behaviour.ipynb #a8f76827
+
 def _plan(code: str, entry: str) -> list[tuple[str, ...]] | Behaviour:
     "Find the types to try, or say why there are none."
     try: return candidate_types(argument_types(code, entry))
@@ -245,6 +255,7 @@ def _describe(plan: list[tuple[str, ...]], first: dict, second: dict) -> Behavio
     return Behaviour(status, mark, outputs, raised.total(), same, detail, types)
 
 # %% ../../nbs/execution/26_behaviour.ipynb #2942dad9
+
 def behaviours(
     functions: Iterable[tuple[str, str]],  # (code, name of the function in it)
     n_inputs: int = 16,                    # inputs for each
@@ -265,6 +276,7 @@ def behaviours(
     return [found[f] for f in functions]
 
 # %% ../../nbs/execution/26_behaviour.ipynb #6a3c9330
+
 def same_behaviour(
     a: Behaviour, b: Behaviour
 ) -> bool:

@@ -6,6 +6,7 @@
 __all__ = ['BATCH', 'TRIES', 'Cluster']
 
 # %% ../../nbs/execution/24_cluster.ipynb #4661ab02
+
 import logging, os, time
 from collections import deque
 from itertools import count
@@ -15,6 +16,7 @@ from .program import ExecutionFault, Limits, _Job, _job
 from .workers import _Pool
 
 # %% ../../nbs/execution/24_cluster.ipynb #c57fe62d
+
 class _Runner:
     "Run batches of jobs in a worker that outlives them."
     def __init__(self, limits: Limits, lanes: int): self.pool, self.serial = _Pool(limits, 1, lanes), count()
@@ -28,6 +30,7 @@ class _Runner:
     def end(self): self.pool.end()
 
 # %% ../../nbs/execution/24_cluster.ipynb #9a08b9e1
+
 BATCH = 32  # jobs in a message; a runner has two at a time, so that it never waits for the next
 TRIES = 3   # times that Ray runs a batch again whose runner was lost
 
@@ -53,6 +56,7 @@ class Cluster:
         self.load = dict.fromkeys(self.runners, 0)
 
 # %% ../../nbs/execution/24_cluster.ipynb #ae0239c7
+
 def _feed(self: Cluster):
     "Give waiting jobs to the runners that have the least to do."
     while any(self.waiting) and (runner := min(self.load, key=self.load.get)) and self.load[runner] < 2:
@@ -79,6 +83,7 @@ def _step(self: Cluster) -> list:  # (key, answer) of the jobs that ended
 Cluster.feed, Cluster.give, Cluster.step = _feed, _give, _step
 
 # %% ../../nbs/execution/24_cluster.ipynb #b6a04e92
+
 def _lost(self: Cluster, runner, batch: list, why: str) -> list:  # (key, answer) of the job that did it
     "Find the job of a batch at which runners end; raise where they end without one."
     if len(batch) > 1:

@@ -8,6 +8,7 @@ __all__ = ['FAR', 'AHEAD', 'RECENT', 'Runner', 'runner_of', 'run_programs', 'Pro
            'PROFILES']
 
 # %% ../../nbs/execution/25_execution.ipynb #d191fa7c
+
 import hashlib, json
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,7 @@ _all_ = ["Program", "Limits", "Verdict", "ExecutionFault", "call_of", "limits_of
          "sandbox_name", "walls", "PURE", "FILES", "LIBS", "PROFILES"]
 
 # %% ../../nbs/execution/25_execution.ipynb #4320896e
+
 FAR = 512          # jobs per worker that are taken before their turn: while one takes long, others must not run dry
 AHEAD = 256 << 20  # bytes of them
 RECENT = 16 << 20  # bytes of answers that are kept for the next job like theirs
@@ -48,6 +50,7 @@ class _Recent:
         while self.size > self.most: self.size -= self.answers.popitem(last=False)[1][1]
 
 # %% ../../nbs/execution/25_execution.ipynb #1f95a7d8
+
 class _Taken:
     "Hold the jobs that were taken and whose answers were not given yet."
     def __init__(self, limits: Limits, lanes: int, store: str | Path | None):
@@ -78,6 +81,7 @@ class _Taken:
         return self.kept and self.kept.get(key, self.load, b'"observe": ' in job.text)
 
 # %% ../../nbs/execution/25_execution.ipynb #ce2eddd2
+
 def _note(self: _Taken, key: bytes, answer: dict):
     "Take in an answer."
     self.known[key] = answer
@@ -96,6 +100,7 @@ def _give(self: _Taken) -> dict:
 _Taken.note, _Taken.give = _note, _give
 
 # %% ../../nbs/execution/25_execution.ipynb #44f5821d
+
 def _answers(jobs: Iterable, runner: "Runner", lanes: int = 1) -> Iterator[dict]:
     "Yield the answer to each (lane, job) in order; what was seen before, or is kept, is not run again."
     _check(limits := runner.limits)
@@ -116,6 +121,7 @@ def _answers(jobs: Iterable, runner: "Runner", lanes: int = 1) -> Iterator[dict]
     finally: pool.end()
 
 # %% ../../nbs/execution/25_execution.ipynb #554e1506
+
 @dataclass(frozen=True)
 class Runner:
     "Run programs: within which limits, how many at a time, and where verdicts are kept."
@@ -137,6 +143,7 @@ class Runner:
         return map(_verdict, _answers(jobs, self))
 
 # %% ../../nbs/execution/25_execution.ipynb #7b6d13bb
+
 def _job_of(limits: Limits, p: Program):
     more = dict(call=json.loads(p.call)) if p.call else {}
     if p.data: more["data"] = p.data
@@ -153,6 +160,7 @@ def _counted(items: Iterable, progress: str | None) -> Iterable:
     return items if progress is None else progress_bar(items, progress, total=total, unit="program")
 
 # %% ../../nbs/execution/25_execution.ipynb #c8812a00
+
 def runner_of(config: Config) -> Runner:
     "Take a runner from section `execution` of a configuration; verdicts are kept in data/eval."
     settings = config.execution

@@ -7,6 +7,7 @@ __all__ = ['PURE', 'FILES', 'LIBS', 'PROFILES', 'LOCAL', 'RAY', 'Program', 'Limi
            'ExecutionFault']
 
 # %% ../../nbs/execution/21_program.ipynb #4cd6ad70
+
 import json, sys
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from ..errors import UserError
 from .sandbox.codec import MAX_MESSAGE, encode
 
 # %% ../../nbs/execution/21_program.ipynb #f023df26
+
 PURE, FILES, LIBS = "pure", "files", "libs"
 PROFILES = (PURE, FILES, LIBS)
 LOCAL, RAY = "local", "ray"
@@ -44,6 +46,7 @@ class Limits:
     libraries: bool = False   # whether a program may read installed packages, too; `libs` always does
 
 # %% ../../nbs/execution/21_program.ipynb #38019035
+
 @dataclass(frozen=True)
 class Verdict:
     "Say what became of one program."
@@ -64,6 +67,7 @@ def call_of(
     return json.dumps([name, *map(encode, arguments)])
 
 # %% ../../nbs/execution/21_program.ipynb #733abb92
+
 def limits_of(settings: Execution) -> Limits:
     "Take the limits from a configuration."
     return Limits(
@@ -72,6 +76,7 @@ def limits_of(settings: Execution) -> Limits:
     )
 
 # %% ../../nbs/execution/21_program.ipynb #e8a11c11
+
 class _Job(NamedTuple):
     "Hold what a worker is asked for."
     text: bytes     # JSON
@@ -80,6 +85,7 @@ class _Job(NamedTuple):
     answer: dict | None = None  # what is known of it without a run
 
 # %% ../../nbs/execution/21_program.ipynb #a64aee78
+
 def _job(
     limits: Limits, code: str, tests: str = "", entry: str = "", context: str = "", trusted: bool = True,
     seconds: float = 0.0, seed: int = 0, **more,
@@ -98,6 +104,7 @@ def _job(
     return _Job(text, hash((tests, texts.get("data"))), seconds)
 
 # %% ../../nbs/execution/21_program.ipynb #248caf50
+
 class ExecutionFault(RuntimeError):
     "Say that the machinery broke: never a verdict on a program."
 

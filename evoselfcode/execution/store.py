@@ -6,6 +6,7 @@
 __all__ = ['QUIETER', 'mechanism', 'foreign_load', 'VerdictStore']
 
 # %% ../../nbs/execution/22_store.ipynb #dad7d6e9
+
 import hashlib, json, math, os, platform, sqlite3, sys
 from pathlib import Path
 from ..constants import PASSED, STATUSES
@@ -15,6 +16,7 @@ from .sandbox.codec import decode
 from ..io_utils import file_errors
 
 # %% ../../nbs/execution/22_store.ipynb #a2bc6fc4
+
 QUIETER = 0.5  # less load for each core: from there on a time-out may come out differently
 
 def mechanism() -> str:
@@ -38,6 +40,7 @@ def _would_hold(under: dict, load: float) -> bool:
     except (TypeError, KeyError): return False
 
 # %% ../../nbs/execution/22_store.ipynb #9e292e1a
+
 def foreign_load(
     ours: int = 0,  # workers that are busy
 ) -> float:         # processes that want a core, for each that the machine has
@@ -45,6 +48,7 @@ def foreign_load(
     return max(0.0, os.getloadavg()[0] - ours) / (os.cpu_count() or 1)
 
 # %% ../../nbs/execution/22_store.ipynb #7be1d5a2
+
 class VerdictStore:
     "Keep answers by a hash of their jobs."
     def __init__(self, path: str | Path):
@@ -70,6 +74,7 @@ class VerdictStore:
         self._said(self.connection.execute, "insert or replace into answers values (?, ?)", (job, json.dumps(answer)))
 
 # %% ../../nbs/execution/22_store.ipynb #40c6f83e
+
 def _get(
     self: VerdictStore,
     job: bytes,

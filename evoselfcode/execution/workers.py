@@ -6,6 +6,7 @@
 __all__ = ['START', 'FREE', 'REMEMBERED', 'HUNG', 'KILLED', 'library_folders', 'sandbox_name', 'readable', 'walls']
 
 # %% ../../nbs/execution/23_workers.ipynb #c48b2edb
+
 import builtins, json, math, os, select, shutil, socket, struct, subprocess, sys, tempfile, time
 from collections import deque
 from itertools import islice
@@ -18,6 +19,7 @@ from ..logging_utils import get_logger
 from ..project import package_folder
 
 # %% ../../nbs/execution/23_workers.ipynb #0290aedc
+
 def _environment(lane: int) -> dict[str, str]:  # the whole environment of a worker
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return dict(
@@ -30,6 +32,7 @@ def library_folders() -> list[str]:
     return [path for path in sys.path if path.endswith("-packages")]
 
 # %% ../../nbs/execution/23_workers.ipynb #1791c4f6
+
 # a script would be compiled each time
 START = "import sys; sys.path.insert(0, sys.argv[1]); import zygote; zygote.main(sys.argv[2])"
 FREE = "is this machine out of processes, files, memory or disk, or are the limits of this shell too low (ulimit -aH)?"
@@ -48,6 +51,7 @@ def _command(limits: Limits, home: Path, thorough: bool, core: int | None) -> li
     return [sys.executable, "-P", "-s", "-S", "-c", START, str(sandbox), json.dumps(settings)]
 
 # %% ../../nbs/execution/23_workers.ipynb #f90a1c19
+
 class _Worker:
     "Hold one worker: its process, its socket, and the jobs it has not answered yet."
     def __init__(
@@ -80,6 +84,7 @@ class _Worker:
         self.sock.setblocking(False)
 
 # %% ../../nbs/execution/23_workers.ipynb #c2437803
+
 REMEMBERED = 256  # tests and data that a worker is known to have met
 
 def _send(self: _Worker, key, job: _Job):
@@ -92,6 +97,7 @@ def _send(self: _Worker, key, job: _Job):
     self.write()
 
 # %% ../../nbs/execution/23_workers.ipynb #e09790f0
+
 def _write(self: _Worker):
     "Send what the socket takes."
     try: del self.outbox[:self.sock.send(self.outbox)]
@@ -126,12 +132,14 @@ def _read(self: _Worker) -> list | None:  # (key, job, answer) of the jobs that 
 _Worker.send, _Worker.write, _Worker.read = _send, _write, _read
 
 # %% ../../nbs/execution/23_workers.ipynb #21025440
+
 def sandbox_name(walls: dict) -> str:  # such as "pure: private root, own user, landlock 7, seccomp"
     "Name the profile and the walls that stand, for the record of a result."
     named = [name if how is True else f"{name} {how}" for name, how in walls["standing"].items()]
     return f"{walls['profile']}: {', '.join(named) or 'no walls'}"
 
 # %% ../../nbs/execution/23_workers.ipynb #8d2e66ac
+
 def readable(sock, seconds: float):
     "Wait until something comes; `select.select` knows no descriptor above 1,023."
     (poll := select.poll()).register(sock, select.POLLIN)
@@ -165,6 +173,7 @@ def _end(self: _Worker) -> str:  # what went wrong, as far as it was said
 _Worker.end = _end
 
 # %% ../../nbs/execution/23_workers.ipynb #c4b4bc8f
+
 _warned = set()
 
 def _warn(walls: dict):
@@ -185,6 +194,7 @@ def _not_started(words: str) -> Exception:
     return ExecutionFault(f"the execution worker broke: {words}")
 
 # %% ../../nbs/execution/23_workers.ipynb #a3308972
+
 def walls(
     limits: Limits = Limits(),
 ) -> dict:  # profile, standing {wall: detail}, missing {wall: reason}, trials {attack: [held, kernel's words, wall]}
@@ -199,6 +209,7 @@ def walls(
     finally: worker.end()
 
 # %% ../../nbs/execution/23_workers.ipynb #6cb83c35
+
 HUNG = "the judge ended by SIGXCPU"  # in one long operation, on numbers as large as the program liked to return
 KILLED = "signal SIGKILL before the end"  # by itself, or by a machine that has no memory left
 
@@ -233,6 +244,7 @@ class _Pool:
                 worker.send(*self.pick(queue, worker))
 
 # %% ../../nbs/execution/23_workers.ipynb #e02c9b15
+
 def _bring(self: _Pool, lane: int, job: tuple, fresh: bool):
     "Let a job run now that has to run alone."
     self.waiting[lane].append(job)
@@ -243,6 +255,7 @@ def _bring(self: _Pool, lane: int, job: tuple, fresh: bool):
 _Pool.bring = _bring
 
 # %% ../../nbs/execution/23_workers.ipynb #80b07ebe
+
 def _pick(self: _Pool, queue: deque, worker: _Worker) -> tuple:  # key, job
     "Take the first job from the queue, or one near it for which no other judge is prepared."
     # what a judge has made of a job's tests and data (code, a reference solution's outputs) no other need make again
@@ -257,6 +270,7 @@ def _pick(self: _Pool, queue: deque, worker: _Worker) -> tuple:  # key, job
 _Pool.pick = _pick
 
 # %% ../../nbs/execution/23_workers.ipynb #a9a3a040
+
 def _replace(self: _Pool, worker: _Worker) -> list:  # (key, answer) of its job, should that have been the cause
     "Give up a worker that died or broke, and its jobs to others; the one at work gets a second chance, alone."
     self.workers.remove(worker)
@@ -290,6 +304,7 @@ def _try_machine(self: _Pool, lane: int, seconds: float = 60.0):
 _Pool.replace, _Pool.try_machine = _replace, _try_machine
 
 # %% ../../nbs/execution/23_workers.ipynb #d9dc7899
+
 def _step(self: _Pool) -> list:  # (key, answer) of the jobs that ended
     "Wait until a worker takes or gives something, and move it along."
     self.feed()
@@ -318,6 +333,7 @@ def _end_all(self: _Pool):
 _Pool.step, _Pool.end = _step, _end_all
 
 # %% ../../nbs/execution/23_workers.ipynb #93d7c0f4
+
 def _is_final(self: _Pool, worker: _Worker, key, job: _Job, answer: dict) -> bool:
     "Whether an answer stands; else its job runs again, alone. A time-out is noted with what it was measured under."
     late = answer["status"] == TIMEOUT or "late" in answer

@@ -6,6 +6,7 @@
 __all__ = ['not_a_description', 'describe', 'anonymous_head', 'round_trip', 'keep_distinct']
 
 # %% ../../nbs/pipeline/55_dual_model.ipynb #db91dd35
+
 import re
 from ..config import Dual, Sampling
 from ..constants import PASSED
@@ -16,6 +17,7 @@ from ..prompts import CODE_STOPS, c2d_prompt, cut_code, d2c_prompt
 from ..syntax import defined_function, function_signature, parse
 
 # %% ../../nbs/pipeline/55_dual_model.ipynb #d7182e9f
+
 def not_a_description(
     text: str,
     code: str,
@@ -33,6 +35,7 @@ def not_a_description(
     return ""
 
 # %% ../../nbs/pipeline/55_dual_model.ipynb #241bdff8
+
 def describe(
     c2d,  # engine of the reverse model
     codes: list[dict],  # records with id, code, entry_point
@@ -56,12 +59,14 @@ def describe(
     return [pair(c, i, s.text.strip()) for c, samples in zip(codes, drawn) for i, s in enumerate(samples)]
 
 # %% ../../nbs/pipeline/55_dual_model.ipynb #ee510c15
+
 def anonymous_head(pair: dict) -> str:  # `def f(xs: list[int]) -> int:\n`; "" when the code has no such function
     "Give the head of a pair's function, without its telling name"
     name = re.escape(pair["entry_point"])
     return re.sub(rf"\bdef\s+{name}\b", "def f", function_signature(pair["code"], pair["entry_point"]), count=1)
 
 # %% ../../nbs/pipeline/55_dual_model.ipynb #fdd9525f
+
 def round_trip(
     d2c,  # engine of the forward model
     described: list[dict],  # pairs whose description is to be judged
@@ -89,6 +94,7 @@ def round_trip(
     return [outcome(*each) for each in zip(described, questions, refused)]
 
 # %% ../../nbs/pipeline/55_dual_model.ipynb #a813bf8e
+
 def _written_back(d2c, asked: list[tuple], settings: Dual, sampling: Sampling, seed: int) -> dict[tuple, list[str]]:
     "Let D2C write programs for each description, which comes with the head of the function"
     if not asked: return {}
@@ -99,6 +105,7 @@ def _written_back(d2c, asked: list[tuple], settings: Dual, sampling: Sampling, s
     return {(text, head): [cut_code(head + s.text) for s in samples] for (text, head), samples in zip(asked, drawn)}
 
 # %% ../../nbs/pipeline/55_dual_model.ipynb #7566c4c4
+
 def _judged(pair, refused, copies, original, settings: Dual, benchmark, overlap=None) -> dict:
     "Write the round trip's outcome into a pair"
     alike = [b.fingerprint is not None and b.fingerprint == original.fingerprint for b in copies]
@@ -123,6 +130,7 @@ def _judged(pair, refused, copies, original, settings: Dual, benchmark, overlap=
     )
 
 # %% ../../nbs/pipeline/55_dual_model.ipynb #e66d7539
+
 def keep_distinct(judged: list[dict]) -> list[dict]:  # with kept
     "Keep every description that survived, once per piece of code"
     seen, outcome = set(), []

@@ -7,6 +7,7 @@ __all__ = ['RULES', 'ASK', 'RANKS', 'as_run', 'lint', 'verdict', 'apply_gates', 
            'funnel', 'selection_precision']
 
 # %% ../../nbs/pipeline/53_filtering.ipynb #40457f26
+
 import ast, json, os, random, subprocess, sys, tempfile
 from collections import Counter
 from pathlib import Path
@@ -15,6 +16,7 @@ from ..constants import FAILED, PASSED
 from ..syntax import find_function, normal_form, parse
 
 # %% ../../nbs/pipeline/53_filtering.ipynb #09917f2a
+
 def as_run(
     code: str,
 ) -> str:       # the text itself where it is no Python, or nested too deeply to be rewritten
@@ -30,6 +32,7 @@ def as_run(
     except RecursionError: return code
 
 # %% ../../nbs/pipeline/53_filtering.ipynb #d067dc9a
+
 RULES = "F63,F7,F82,F502,F50"
 
 def lint(
@@ -50,6 +53,7 @@ def lint(
     return [found.get(place[code], "") for code in codes]
 
 # %% ../../nbs/pipeline/53_filtering.ipynb #3bc02b41
+
 def verdict(ok: bool, detail: str = "") -> dict:
     return dict(status=PASSED if ok else FAILED, detail="" if ok else detail)
 
@@ -72,6 +76,7 @@ ASK = dict(
 )
 
 # %% ../../nbs/pipeline/53_filtering.ipynb #aa737ee6
+
 def apply_gates(
     candidates: list[dict],  # scored candidates
     settings: Filter = Filter(),
@@ -95,6 +100,7 @@ def _asked(c, gates, seen):
     return c | dict(verdicts=verdicts, dropped_by="", reason="", copies=1)
 
 # %% ../../nbs/pipeline/53_filtering.ipynb #223c60c9
+
 def without_copies(judged: list[dict]) -> list[dict]:
     "Of the same programs of one description, let the likeliest stand for all"
     same = {}
@@ -109,6 +115,7 @@ def without_copies(judged: list[dict]) -> list[dict]:
     return judged
 
 # %% ../../nbs/pipeline/53_filtering.ipynb #875e86c9
+
 def shingles(code: str, size: int = 5) -> list[str]:
     "Cut code into overlapping runs of `size` tokens"
     import re
@@ -135,6 +142,7 @@ def novelty(
     return [float(1 - (known == row).mean(axis=1).max()) for row in digests(codes)]
 
 # %% ../../nbs/pipeline/53_filtering.ipynb #2fda823b
+
 RANKS = dict(
     low_perplexity=lambda c: c["scores"]["perplexity"],
     agreement=lambda c: -c["scores"]["agreement"],
@@ -165,6 +173,7 @@ def select(
     return [_outcome(c, chosen, settings) for c in judged]
 
 # %% ../../nbs/pipeline/53_filtering.ipynb #72219439
+
 def _ranked(group, selector, rng):
     "Order candidates, equal ones by chance: as often as the model wrote it, a program has a chance to come first"
     if selector == "low_perplexity": return sorted(group, key=RANKS[selector])
@@ -175,6 +184,7 @@ def _tail_size(kept: int, share: float, left: int) -> int:
     return min(left, int(kept * share / (1 - share) + 1e-9)) if share < 1 else left
 
 # %% ../../nbs/pipeline/53_filtering.ipynb #5e1ec7a1
+
 def _outcome(c, chosen, settings):
     "Write down what became of a candidate"
     if c["id"] in chosen: return c | dict(kept=True, tail=chosen[c["id"]])
@@ -193,6 +203,7 @@ def _strange(rest: list[dict], kept: list[str]) -> list[dict]:
     return [rest[i] for i in sorted(range(len(rest)), key=lambda i: -surprise[i] - new[i])]
 
 # %% ../../nbs/pipeline/53_filtering.ipynb #91178b02
+
 def funnel(selected: list[dict], gates: list[str]) -> list[dict]:  # step, left
     "Count what is left after each gate and after the selection"
     lost, left = Counter(c["dropped_by"] for c in selected), len(selected)
@@ -203,6 +214,7 @@ def funnel(selected: list[dict], gates: list[str]) -> list[dict]:  # step, left
     return steps
 
 # %% ../../nbs/pipeline/53_filtering.ipynb #a5cc99ca
+
 def selection_precision(
     selected: list[dict],  # filtered candidates
     right: dict[str, bool],  # candidate id: behaves like the reference

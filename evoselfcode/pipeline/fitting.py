@@ -9,6 +9,7 @@ __all__ = ['CHUNK', 'CGROUPS', 'PLANNED', 'STATE', 'LOGITS', 'FULL', 'ORDER', 'c
            'last_checkpoint', 'Order', 'trainer_in_order', 'trainer_in_parts']
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #9a007769
+
 import os, resource
 from contextlib import nullcontext
 from functools import cache
@@ -19,6 +20,7 @@ from ..logging_utils import get_logger
 from .launching import place, share_of
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #f36aad96
+
 CHUNK = 1 << 25  # logits at a time: 128 MiB of float32
 
 def chunked_loss(
@@ -38,6 +40,7 @@ def chunked_loss(
     return sum(checkpoint(part, *chunk, use_reentrant=False) for chunk in chunks)
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #a7b96fe5
+
 def token_loss(
     model,             # a causal language model, or one with a LoRA adapter in it
     batch: dict,       # input_ids, attention_mask, labels: rows x tokens; weights: rows
@@ -58,6 +61,7 @@ def weight_of(batch: dict):  # scalar
     return ((batch["labels"][:, 1:] != -100).sum(1) * batch["weights"]).sum()
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #24e66859
+
 def vocabulary_of(model) -> int:
     "Count the tokens that a model has embeddings for, be they wrapped or not."
     return model.get_input_embeddings().weight.shape[0]
@@ -82,6 +86,7 @@ def chunks_agree(
     return bool((own - ours).abs() <= 1e-3 * own.abs().clamp(min=1))
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #62c1807d
+
 def parts_of(
     batch: dict,   # as for `token_loss`, padded on the right
     most: int,     # rows in a part
@@ -96,6 +101,7 @@ def parts_of(
     return parts
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #2db9777c
+
 def saved_bytes(work) -> int:
     "Count the bytes that autograd keeps for the backward pass of `work`, weights apart, each storage once."
     import torch
@@ -128,6 +134,7 @@ def recompute(model, on: bool) -> bool:  # whether the model can
     return True
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #3050ea4d
+
 CGROUPS = (("memory.max", "memory.current"),  # of version 2 and 1: what a container may take, and takes
            ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
 
@@ -150,6 +157,7 @@ def free_bytes(device) -> int:
     return max(0, min(free))
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #de041ccd
+
 PLANNED = 0.7   # share of the free memory that is planned with; the rest is a reserve
 STATE = 12      # bytes for each trained weight: its gradient and AdamW's two moments, float32
 LOGITS = 3 * 4 * CHUNK  # bytes: a chunk of logits, its softmax, its gradient
@@ -159,6 +167,7 @@ def layers_of(model) -> int:
     return max(1, getattr(model.config, "num_hidden_layers", None) or 1)
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #48130d66
+
 def rows_at_a_time(
     model,
     longest: int,            # tokens of the longest row
@@ -190,6 +199,7 @@ def rows_at_a_time(
     return rows, f"{how}: {each / 2**20:,.0f} MiB each, {free / 2**30:.1f} GiB free"
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #59f969e5
+
 FULL = "out of memory", "not enough memory", "can't allocate memory", "failed to allocate", "alloc_failed"
 
 def is_full(error: Exception) -> bool:
@@ -210,6 +220,7 @@ def give_back(device):
     if device.type == "cuda": torch.cuda.empty_cache()
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #1d0a4340
+
 def sum_in_forward(model, chunked: bool = True):
     "Have a model answer rows with their summed loss: so it goes through whatever is wrapped around the model."
     own = model.forward
@@ -222,6 +233,7 @@ def sum_in_forward(model, chunked: bool = True):
     model.forward = in_chunks if chunked else by_itself
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #b12ba2ea
+
 def step_in_parts(trainer, model, parts: list[dict], total):
     "Sum the gradients of all parts of a batch; processes exchange theirs with the last one."
     losses = []
@@ -234,6 +246,7 @@ def step_in_parts(trainer, model, parts: list[dict], total):
     return sum(losses)
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #d312287b
+
 ORDER = "order.json"  # written last: a checkpoint that has it is whole
 
 def last_checkpoint(folder: Path) -> Path | None:
@@ -261,6 +274,7 @@ class Order:
         if steps % -(-len(self) // self.size): self.kept = read_json(checkpoint / ORDER)
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #dee3ef88
+
 @cache
 def trainer_in_order():  # a class; transformers takes a while to load
     "Make transformers' Trainer go on within an epoch as if nothing had happened."
@@ -285,6 +299,7 @@ def trainer_in_order():  # a class; transformers takes a while to load
     return TrainerInOrder
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #4bd7b7c0
+
 @cache
 def trainer_in_parts():  # a class; transformers takes a while to load
     "Make transformers' Trainer compute each batch in parts."

@@ -6,6 +6,7 @@
 __all__ = ['PAIR', 'window', 'measure', 'evaluate_checkpoint', 'Study', 'problem_file']
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #f80707e0
+
 import random
 from dataclasses import asdict
 from functools import cache
@@ -29,6 +30,7 @@ from ..syntax import defined_function
 _all_ = ["Study", "problem_file"]
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #2fbce8cc
+
 @patch
 @once
 def draws(self: Study) -> list[NameBatch]:
@@ -48,6 +50,7 @@ def names(self: Study) -> list[dict]:
     return self.stage("names", drawn, 1, work, dict(number=most), ("base",))
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #84fa3670
+
 @patch
 def score_batch(self: Study, records: list[dict]) -> list[dict]:
     "Score programs by the base model and by what they do"
@@ -60,6 +63,7 @@ def gate_batch(self: Study, scored: list[dict]) -> list[dict]:
     return filtering.apply_gates(scored, self.config.filter, self.gate.fingerprints(), self.gate.reasons(scored))
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #a0809883
+
 @patch
 @once
 def functions(self: Study) -> list[dict]:  # pairs, with kept and reason
@@ -74,6 +78,7 @@ def functions(self: Study) -> list[dict]:  # pairs, with kept and reason
     return self.stage("functions", names, 64, work, settings, ("base",))
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #c6b4b861
+
 PAIR = ("id", "description", "code", "entry_point", "source", "iteration", "parents", "model")
 
 @patch
@@ -87,6 +92,7 @@ def seed(self: Study) -> list[dict]:
     return raw + [{k: r[k] for k in PAIR} for r in invented if r["kept"]]
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #914b5eb4
+
 def window(
     records: list,
     start: int,
@@ -103,6 +109,7 @@ def shuffled(self: Study, key: str, records: list[dict]) -> list[dict]:
     return window(order, (self.iteration - 1) * size, size)
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #e7a78ca4
+
 @patch
 @once
 def candidates(self: Study) -> list[dict]:
@@ -127,6 +134,7 @@ def scored(self: Study) -> list[dict]:
     return self.with_opinions(self.stage("scored", candidates, size, work, settings, ("base",)), size)
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #d7345c21
+
 @patch
 def with_opinions(
     self: Study,
@@ -140,6 +148,7 @@ def with_opinions(
     return model_judge.with_opinions(scored, self.stage("judged", scored, size, work, dict(judge=how), ("judge",)))
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #b0ebaed3
+
 @patch
 @once
 def filtered(self: Study) -> list[dict]:
@@ -152,6 +161,7 @@ def filtered(self: Study) -> list[dict]:
     return self.stage("filtered", scored, len(scored), work, settings)
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #a5b1cdc3
+
 @patch
 def round_trip(self: Study, name: str, codes: list[dict], n: int, source: str) -> list[dict]:
     "Describe code with C2D, check with D2C, keep the descriptions that survive"
@@ -171,6 +181,7 @@ def round_trip(self: Study, name: str, codes: list[dict], n: int, source: str) -
     return self.stage(name, described, 128 * n, check, settings, ("d2c",))
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #a165f02c
+
 @patch
 @once
 def reworded(self: Study) -> list[dict]:
@@ -179,6 +190,7 @@ def reworded(self: Study) -> list[dict]:
     return self.round_trip("reworded", kept, 1, "forward") if kept else []
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #f4225a37
+
 @patch
 @once
 def unlabelled(self: Study) -> list[dict]:
@@ -199,6 +211,7 @@ def backward(self: Study) -> list[dict]:
     return self.round_trip("backward", self.shuffled("codes", codes), n, "backward")
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #8b21fe3d
+
 @patch
 @once
 def pairs(self: Study) -> list[dict]:
@@ -214,6 +227,7 @@ def pairs(self: Study) -> list[dict]:
     return list({(p["description"], p["code"]): p for p in found}.values())
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #93bf61dc
+
 @patch
 @once
 def train(self: Study, direction: str) -> dict:  # direction: d2c | c2d
@@ -230,6 +244,7 @@ def train(self: Study, direction: str) -> dict:  # direction: d2c | c2d
     )
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #6abedc70
+
 def measure(
     folder: Path,  # where samples and results go
     name: str,  # of the two files: samples_NAME, results_NAME
@@ -250,6 +265,7 @@ def measure(
     return humaneval.summarise(results, settings.ks, settings.bootstrap)
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #1ff995ae
+
 def _checked(folder, name, drawn, problems, limits, config: Config) -> list[dict]:
     "Run the solutions that were drawn against the tests of their problems"
     size = config.evaluation.batch * config.evaluation.n
@@ -265,6 +281,7 @@ def _checked(folder, name, drawn, problems, limits, config: Config) -> list[dict
     )
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #aefaa2f9
+
 @patch
 def evaluate(self: Study, split: str, model: str = "d2c!") -> dict:
     "Measure this iteration's D2C, or the base model, on the problems of a split"
@@ -274,6 +291,7 @@ def evaluate(self: Study, split: str, model: str = "d2c!") -> dict:
     )
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #a606312b
+
 def evaluate_checkpoint(
     config: Config,
     checkpoint: str,  # a folder, `pocket` or a hub id
@@ -291,6 +309,7 @@ def evaluate_checkpoint(
     return measure(folder, split, engine, model, humaneval.load_problems(problem_file(config, split)), config), folder
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #5010cae4
+
 @patch
 @once
 def precision(self: Study) -> dict:
@@ -311,6 +330,7 @@ def precision(self: Study) -> dict:
     return filtering.selection_precision(known, right, self.config.select.share)
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #1ae07c9d
+
 @patch
 def decide(self: Study) -> dict:  # decision, best, difference
     "Compare this iteration with the best so far on the validation split"
@@ -325,6 +345,7 @@ def decide(self: Study) -> dict:  # decision, best, difference
     return dict(decision=decision, best=False, difference_to_best=difference)
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #0d213188
+
 @patch
 def seconds(self: Study) -> dict:
     "Collect the time that each stage took, over all interruptions"
@@ -333,6 +354,7 @@ def seconds(self: Study) -> dict:
     return took | {f"train_{p.parent.name}": read_json(p)["seconds"] for p in trainings}
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #f83dc5e5
+
 @patch
 def finish(self: Study) -> dict:  # metrics
     "Measure, decide and write metrics.json, which marks the iteration as done"
@@ -357,6 +379,7 @@ def finish(self: Study) -> dict:  # metrics
     return metrics
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #98ae9fde
+
 @patch
 def prepare(self: Study):
     "Run the iterations before this one that are missing"

@@ -7,6 +7,7 @@ __all__ = ['STEPS', 'RESULT', 'FAILED', 'LOG', 'GRACE', 'launch_command', 'place
            'Steps', 'guarded', 'stopped', 'launched']
 
 # %% ../../nbs/pipeline/48_launching.ipynb #bfd7321b
+
 import json, os, shlex, subprocess, sys, time
 from pathlib import Path
 from ..errors import UserError
@@ -15,6 +16,7 @@ from ..io_utils import read_json, write_json
 from ..logging_utils import get_logger, progress
 
 # %% ../../nbs/pipeline/48_launching.ipynb #58bd3e6b
+
 def launch_command(
     launch: str,  # as `accelerate launch --num_processes {n}`
     job: Path,    # the file that the processes read
@@ -26,6 +28,7 @@ def launch_command(
     return [*parts, "-m", "evoselfcode.pipeline.training_process", str(job)]
 
 # %% ../../nbs/pipeline/48_launching.ipynb #1e8496cf
+
 def place() -> tuple[int, int, int]:  # number of this process, how many there are, how many of them on this machine
     "Read which of a training's processes this one is."
     def number(name, alone): return int(os.environ.get(name, alone))
@@ -38,6 +41,7 @@ def own_device(device: str) -> str:
     return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if several else device
 
 # %% ../../nbs/pipeline/48_launching.ipynb #bb137294
+
 def share_of(
     batch: dict,  # input_ids, attention_mask, labels: rows x tokens; weights: rows
     rank: int,    # number of this process
@@ -51,6 +55,7 @@ def share_of(
     return {name: value[:1] * (name != "weights") for name, value in batch.items()}
 
 # %% ../../nbs/pipeline/48_launching.ipynb #71447bbb
+
 STEPS, RESULT, FAILED, LOG = "steps.jsonl", "result.json", "failed.json", "training.log"
 
 def step_callback(total: int, folder: Path):
@@ -71,6 +76,7 @@ def step_callback(total: int, folder: Path):
     return Steps()
 
 # %% ../../nbs/pipeline/48_launching.ipynb #014c2628
+
 class Steps:
     "Draw the bar of a training that other processes do."
     def __init__(self, path: Path, note: str):
@@ -95,6 +101,7 @@ class Steps:
         if self.bar: self.bar.close()
 
 # %% ../../nbs/pipeline/48_launching.ipynb #33ca3c75
+
 GRACE = 10.0  # seconds between asking processes to stop and killing them
 
 def guarded(argv: list[str], log: Path) -> subprocess.Popen:
@@ -116,6 +123,7 @@ def stopped(running: subprocess.Popen):
         except KeyboardInterrupt: continue
 
 # %% ../../nbs/pipeline/48_launching.ipynb #28a2a41a
+
 def _ran(launch: str, folder: Path, job: Path, note: str) -> int:  # exit code
     "Run a training's processes to their end."
     for name in (STEPS, RESULT, FAILED): (folder / name).unlink(missing_ok=True)
@@ -151,6 +159,7 @@ def launched(
     return found
 
 # %% ../../nbs/pipeline/48_launching.ipynb #dcbbaa2d
+
 def _why(launch: str, code: int, folder: Path) -> str:
     "Say how processes ended that left no result."
     ended = f"ended with code {code}" if code else "ended without a result"

@@ -6,13 +6,16 @@
 __all__ = ['JUDGE', 'RATINGS', 'opinions', 'with_opinions', 'judge']
 
 # %% ../../nbs/pipeline/52_model_judge.ipynb #aeae9c39
+
 from ..engine.decisions import decide
 from ..prompts import d2c_prompt
 
 # %% ../../nbs/pipeline/52_model_judge.ipynb #aeb8509d
+
 JUDGE = dict(type="noul", instructions="Is the code above a correct implementation of the description in its comment?")
 
 # %% ../../nbs/pipeline/52_model_judge.ipynb #1ef1d032
+
 RATINGS = dict(
     problem_design=dict(
         type="score", instructions="How well is the problem in the comment designed?",
@@ -46,6 +49,7 @@ RATINGS = dict(
 )
 
 # %% ../../nbs/pipeline/52_model_judge.ipynb #a10a62ef
+
 def opinions(
     engine,  # who judges
     records: list[dict],  # id, description, code
@@ -61,6 +65,7 @@ def opinions(
     return [s | dict(ratings={name: level(answers[name]) for name in RATINGS}) for s, answers in zip(said, found)]
 
 # %% ../../nbs/pipeline/52_model_judge.ipynb #5a72f489
+
 def with_opinions(
     records: list[dict],
     found: list[dict],  # by `opinions`, one per record

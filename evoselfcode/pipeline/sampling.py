@@ -6,6 +6,7 @@
 __all__ = ['sample', 'candidate']
 
 # %% ../../nbs/pipeline/50_sampling.ipynb #4f5d495c
+
 from ..config import Sampling
 from ..stages import batch_seed
 from ..io_utils import content_id
@@ -13,6 +14,7 @@ from ..prompts import CODE_STOPS, cut_code, d2c_prompt
 from ..syntax import defined_function
 
 # %% ../../nbs/pipeline/50_sampling.ipynb #e0a92ee7
+
 def sample(
     engine,  # the current D2C model
     descriptions: list[dict],  # records with description, perhaps entry_point

@@ -6,12 +6,14 @@
 __all__ = ['base_perplexity', 'behaviour_columns', 'score', 'group_agreement']
 
 # %% ../../nbs/pipeline/51_scoring.ipynb #a665c2bb
+
 import numpy as np
 from ..execution.behaviour import behaviours
 from ..execution.execution import Runner
 from ..prompts import d2c_prompt
 
 # %% ../../nbs/pipeline/51_scoring.ipynb #b4110c51
+
 def base_perplexity(
     base,  # the frozen base model
     records: list[dict],  # description, code
@@ -20,6 +22,7 @@ def base_perplexity(
     return base.perplexity([d2c_prompt(r["description"]) for r in records], [r["code"] for r in records])
 
 # %% ../../nbs/pipeline/51_scoring.ipynb #57bfa152
+
 def behaviour_columns(
     records: list[dict],  # code, entry_point
     inputs: int = 16,  # generated inputs per function
@@ -32,6 +35,7 @@ def behaviour_columns(
     return [{name: getattr(b, name) for name in columns} for b in found]
 
 # %% ../../nbs/pipeline/51_scoring.ipynb #fa5adebd
+
 def score(
     base,  # the frozen base model
     candidates: list[dict],  # all candidates of one or more descriptions

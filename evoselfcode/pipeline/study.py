@@ -6,6 +6,7 @@
 __all__ = ['FREE', 'once', 'Study', 'problem_file']
 
 # %% ../../nbs/pipeline/56_study.ipynb #e9526278
+
 import os
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -24,6 +25,7 @@ from ..io_utils import content_id, read_json, write_bytes
 from ..stages import batch_seed, difference, made_of, meta_path, run_batches, run_lock
 
 # %% ../../nbs/pipeline/56_study.ipynb #7b521efd
+
 def once(stage):
     "Have a stage of a study run the first time that it is asked for, and hand its records on from then on."
     @wraps(stage)
@@ -35,6 +37,7 @@ def once(stage):
     return ask
 
 # %% ../../nbs/pipeline/56_study.ipynb #710dc11d
+
 class Study:
     "One iteration of one run: its settings, its folders and its stages"
     _loaded = (None, None)  # path and engine of the one model that is held
@@ -60,6 +63,7 @@ class Study:
     def __repr__(self): return f"Study({self.config.run}, iteration {self.iteration})"
 
 # %% ../../nbs/pipeline/56_study.ipynb #86c103ca
+
 # settings that a run may change on its way
 FREE = (
     "iterate.", "select.most", "paths.", "threads", "device", "execution.workers", "server.",
@@ -86,6 +90,7 @@ def check(self: Study):
         )
 
 # %% ../../nbs/pipeline/56_study.ipynb #4e8b357d
+
 _locks = {}  # folder: open lock; a kernel keeps its iteration until it ends
 
 @patch
@@ -101,6 +106,7 @@ def _begin(self: Study):
         torch.set_num_threads(self.config.threads)
 
 # %% ../../nbs/pipeline/56_study.ipynb #5fc43b2b
+
 @patch
 def model_path(self: Study, name: str) -> str:  # for the engine
     "Find a model: `base` or `judge`, or `d2c` or `c2d` of this iteration's teacher; `d2c!` is this iteration's own"
@@ -125,6 +131,7 @@ def fingerprint(self: Study, name: str) -> str:
     return engine_fingerprint(resolve_model(self.model_path(name)), self.config)
 
 # %% ../../nbs/pipeline/56_study.ipynb #0a7b8761
+
 @patch
 def stage(
     self: Study,
@@ -145,6 +152,7 @@ def stage(
     )
 
 # %% ../../nbs/pipeline/56_study.ipynb #fc9667bb
+
 @patch
 def metrics_of(self: Study, iteration: int) -> dict:
     "Read what an earlier iteration measured"
@@ -170,6 +178,7 @@ def teacher(self: Study) -> Path:
     return self.checkpoints / f"iter-{self.best:03d}"
 
 # %% ../../nbs/pipeline/56_study.ipynb #c243378b
+
 @patch
 def same_problems(self: Study, split: str):
     "Refuse problems that are not those of the run's earlier iterations: no score could be compared"
@@ -194,6 +203,7 @@ def problem_file(config: Config, split: str) -> Path:
     return config.path(dict(validation=config.data.validation, test=config.data.test)[split])
 
 # %% ../../nbs/pipeline/56_study.ipynb #28cad129
+
 @patch(as_prop=True)
 def gate(self: Study) -> Gate:
     "What keeps benchmark problems out of training"
@@ -201,11 +211,15 @@ def gate(self: Study) -> Gate:
     return self._gate
 
 # %% ../../nbs/pipeline/56_study.ipynb #8e655708
+
 @patch
 def link_latest(self: Study, best: int):
-    "Point checkpoints/latest at the D2C of the best iteration so far"
-    latest = self.checkpoints.parent / "latest"
-    temporary = latest.with_name(".latest")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(Path(self.config.run, f"iter-{best:03d}", "d2c"))
-    os.replace(temporary, latest)
+    "Point checkpoints/RUN/best at the best iteration so far, and checkpoints/latest at its D2C."
+    folder = f"iter-{best:03d}"
+    links = {self.checkpoints / "best": Path(folder)}
+    if self.config.iterate.latest: links[self.checkpoints.parent / "latest"] = Path(self.config.run, folder, "d2c")
+    for link, target in links.items():
+        temporary = link.with_name(f".{link.name}")
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(target)
+        os.replace(temporary, link)

@@ -8,6 +8,7 @@ __all__ = ['HEAVIEST', 'LARGE', 'FAST', 'MEMORY', 'd2c_rows', 'c2d_rows', 'token
            'learn', 'learn_job', 'model_card']
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #2a6b4056
+
 import errno, math, os, shutil, time
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -25,6 +26,7 @@ from .launching import FAILED, RESULT, launched, own_device, place, step_callbac
 from ..prompts import c2d_prompt, d2c_prompt
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #02e2c8eb
+
 def d2c_rows(pairs: list[dict]) -> list[dict]:
     "Turn pairs into training rows for description to code"
     return [dict(prompt=d2c_prompt(p["description"]), completion=p["code"].strip("\n") + "\n") for p in pairs]
@@ -34,6 +36,7 @@ def c2d_rows(pairs: list[dict]) -> list[dict]:
     return [dict(prompt=c2d_prompt(p["code"]), completion=p["description"].strip()) for p in pairs]
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #c4875d07
+
 def tokenise(
     rows: list[dict],  # prompt, completion; perhaps weight, 1 where it is missing
     tokenizer,
@@ -52,6 +55,7 @@ def tokenise(
     return examples, cut, len(rows) - len(examples)
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #9a35935b
+
 HEAVIEST = 1_000_000  # how much a row may count
 
 def weight_in(row: dict) -> float:
@@ -73,6 +77,7 @@ def show_mask(example: dict, tokenizer) -> list[tuple[str, bool]]:
     return [(tokenizer.decode([i]), label != -100) for i, label in zip(example["input_ids"], example["labels"])]
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #8c3363ba
+
 LARGE, FAST = 100_000_000, 1e-3  # parameters; a rate that no model of this size survives when all of it is trained
 
 def half_precision(device) -> str | None:  # bfloat16 | float16; None where float32 is right
@@ -98,6 +103,7 @@ def weights_for(base: str, settings: Train, device: str) -> tuple:  # model, tok
     return model, tokenizer
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #ac2215dc
+
 def training_arguments(settings: Train, folder: Path, n_rows: int, seed: int, device):
     "Translate our settings into transformers' TrainingArguments"
     from transformers import TrainingArguments
@@ -117,6 +123,7 @@ def training_arguments(settings: Train, folder: Path, n_rows: int, seed: int, de
     )
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #86706319
+
 def progress_callback(
     total: int,  # steps
     note: str,   # what the bar is called
@@ -136,6 +143,7 @@ def progress_callback(
     return Bar()
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #a4799723
+
 def trainable(model, settings: Train):
     "Wrap `model` for LoRA, or return it as it is for full training"
     if settings.method == "full": return model
@@ -150,6 +158,7 @@ def trainable(model, settings: Train):
     except ValueError as error: raise UserError(f"train: lora_targets={settings.lora_targets}: {error}") from None
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #399ed54c
+
 # settings that change what a training takes, not what it gives
 MEMORY = ("micro_batch", "gradient_checkpointing", "launch")
 
@@ -159,6 +168,7 @@ def as_today(made_from: dict) -> dict:
     return made_from | dict(settings={key: value for key, value in settings.items() if key not in MEMORY})
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #144b2728
+
 def train(
     rows: list[dict],  # prompt, completion
     folder: str | Path,  # where the model goes
@@ -193,6 +203,7 @@ def train(
     return summary
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #ef0fd480
+
 def _examples(rows, tokenizer, settings: Train, note: str) -> tuple[list[dict], int, int]:  # as for `tokenise`
     "Tokenise rows, and tell what was cut or left out"
     log = get_logger("train")
@@ -209,6 +220,7 @@ def _examples(rows, tokenizer, settings: Train, note: str) -> tuple[list[dict], 
     return examples, cut, left_out
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #672a50ce
+
 def _in_parts(wrapped, model, longest: int, examples: list[dict], settings: Train, note: str) -> tuple[int, bool]:
     "Find how many rows are computed at a time, and whether a batch has to be computed in parts at all"
     chunked, weighted = chunks_agree(model), any(example["weights"] != 1 for example in examples)
@@ -228,6 +240,7 @@ def _in_parts(wrapped, model, longest: int, examples: list[dict], settings: Trai
     return rows, True
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #6b1565ab
+
 def _trainer(model, tokenizer, examples: list[dict], settings: Train, folder: Path, seed: int, note: str):
     "Set up transformers' Trainer, with our progress bar in place of its prints"
     from transformers import DataCollatorForSeq2Seq
@@ -253,6 +266,7 @@ def _trainer(model, tokenizer, examples: list[dict], settings: Train, folder: Pa
     return trainer
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #557402ef
+
 def _fit(rows, folder, base, settings, seed, note, device, made_from) -> dict:
     "Train in `folder`, which the caller moves into place"
     start = time.perf_counter()
@@ -270,6 +284,7 @@ def _fit(rows, folder, base, settings, seed, note, device, made_from) -> dict:
     return found["summary"]
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #64d6b2b8
+
 def learn(
     folder: Path, rows: list[dict], base: str, settings: dict, seed: int, note: str, device: str
 ) -> dict:  # summary, and curve: [step, loss] each
@@ -300,6 +315,7 @@ def _save(trained, tokenizer, folder: Path, base: str, settings: Train):
         tokenizer.save_pretrained(folder)
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #27146b36
+
 def learn_job(path: str):
     "Do the part of one process in a training that `launching` started; the first one writes the result."
     folder = Path(path).parent
@@ -311,6 +327,7 @@ def learn_job(path: str):
     raise SystemExit(1)
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #4c827f01
+
 def model_card(note: str, base: str, settings: Train, seed: int, summary: dict) -> str:
     "Say in a model card what a checkpoint is and what it was made from"
     return (

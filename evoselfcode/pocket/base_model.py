@@ -4,21 +4,24 @@
 
 # %% auto #0
 __all__ = ['DOCSTRING_SHARE', 'COMMENT_SHARE', 'EOS', 'PREFIX', 'SUFFIX', 'MIDDLE', 'SPECIAL', 'PIECES', 'corpus',
-           'build_tokenizer', 'fill_in_the_middle', 'new_model', 'turned', 'pretrain', 'model_card']
+           'build_tokenizer', 'fill_in_the_middle', 'new_model', 'turned', 'training_arguments', 'pretrain',
+           'model_card']
 
 # %% ../../nbs/pocket/62_base_model.ipynb #d79ac1b3
+
 import random
 from pathlib import Path
 from .world import describe, splits, weight_table, write
 
 # %% ../../nbs/pocket/62_base_model.ipynb #589b8838
+
 DOCSTRING_SHARE, COMMENT_SHARE = .10, .30
 
 def corpus(
     n: int = 80_000,  # functions
     seed: int = 2026,
 ) -> list[str]:  # source texts
-    "Write the functions that the base model is pre-trained on"
+    "Write the functions that the base model is pre-trained on."
     rng, specs = random.Random(seed), splits()["pretraining"]
     texts = []
     for spec in rng.choices(specs, weights=weight_table(specs), k=n):
@@ -30,12 +33,15 @@ def corpus(
     return texts
 
 # %% ../../nbs/pocket/62_base_model.ipynb #097081f4
+
 EOS, PREFIX, SUFFIX, MIDDLE = SPECIAL = ("<|endoftext|>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
 
 PIECES = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
+# %% ../../nbs/pocket/62_base_model.ipynb #9d58d553
+
 def build_tokenizer(texts: list[str], vocabulary: int = 1024):
-    "Train a byte-level BPE on `texts`"
+    "Train a byte-level BPE on `texts`."
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
     bpe = Tokenizer(models.BPE())
@@ -55,16 +61,18 @@ def build_tokenizer(texts: list[str], vocabulary: int = 1024):
     )
 
 # %% ../../nbs/pocket/62_base_model.ipynb #080c9162
+
 def fill_in_the_middle(text: str, rng: random.Random) -> str:
-    "Turn a text into prefix, suffix and middle; the hole is a name, or any span"
+    "Turn a text into prefix, suffix and middle; the hole is a name, or any span."
     at = text.find("def ")
     if rng.random() < .3 and at >= 0: a, b = at + 4, text.index("(", at)
     else: a, b = sorted(rng.randrange(len(text) + 1) for _ in range(2))
     return f"{PREFIX}{text[:a]}{SUFFIX}{text[b:]}{MIDDLE}{text[a:b]}"
 
 # %% ../../nbs/pocket/62_base_model.ipynb #ee266160
+
 def new_model(tokenizer, hidden: int):
-    "Make a Llama of 4 layers and 4 heads with random weights"
+    "Make a Llama of 4 layers and 4 heads with random weights."
     from transformers import LlamaConfig, LlamaForCausalLM
     return LlamaForCausalLM(LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=hidden * 7 // 2, num_hidden_layers=4,
@@ -72,36 +80,46 @@ def new_model(tokenizer, hidden: int):
         bos_token_id=None, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
     ))
 
+# %% ../../nbs/pocket/62_base_model.ipynb #f2466429
+
 def turned(text: str, rng: random.Random) -> str:
-    "Turn a text without documentation around as often as makes it half of all texts"
+    "Turn a text without documentation around as often as makes it half of all texts."
     share = .5 / (1 - DOCSTRING_SHARE - COMMENT_SHARE)
     if '"""' in text or rng.random() >= share or "\n# " in text: return text
     return fill_in_the_middle(text, rng)
 
 # %% ../../nbs/pocket/62_base_model.ipynb #346b57b6
+
+def training_arguments(folder: str, learning_rate: float, seed: int):
+    "Say how the base model is trained: many small batches of texts of similar length."
+    from transformers import TrainingArguments
+    return TrainingArguments(
+        output_dir=str(folder), num_train_epochs=1, train_sampling_strategy="group_by_length",
+        dataloader_pin_memory=False, per_device_train_batch_size=32, learning_rate=learning_rate,
+        lr_scheduler_type="cosine", warmup_steps=200, weight_decay=0.01, logging_steps=200, save_strategy="no",
+        report_to=[], seed=seed, disable_tqdm=True,
+    )
+
+# %% ../../nbs/pocket/62_base_model.ipynb #9ba7210b
+
 def pretrain(
-    folder: str,  # where the model goes
+    folder: str,              # where the model goes
     functions: int = 80_000,  # size of the corpus
     epochs: int = 4,
     seed: int = 2026,
-    hidden: int = 128,  # width; 4 layers, 4 heads
+    hidden: int = 128,        # width; 4 layers, 4 heads
     learning_rate: float = 3e-3,
 ) -> Path:
-    "Pre-train the pocket model from nothing and save it as a Hugging Face folder"
-    from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments, set_seed
+    "Pre-train the pocket model from nothing and save it as a Hugging Face folder."
+    from transformers import DataCollatorForSeq2Seq, Trainer, set_seed
     set_seed(seed)
     rng, texts = random.Random(seed), corpus(functions, seed)
     tokenizer = build_tokenizer(texts)
     rows = [tokenizer(turned(t, rng) + EOS).input_ids for _ in range(epochs) for t in rng.sample(texts, len(texts))]
     examples = [dict(input_ids=ids, labels=ids) for ids in rows]
     model = new_model(tokenizer, hidden)
-    arguments = TrainingArguments(
-        output_dir=str(folder), num_train_epochs=1, train_sampling_strategy="group_by_length",
-        dataloader_pin_memory=False, per_device_train_batch_size=32, learning_rate=learning_rate,
-        lr_scheduler_type="cosine", warmup_steps=200, weight_decay=0.01, logging_steps=200, save_strategy="no",
-        report_to=[], seed=seed, disable_tqdm=True,
-    )
     collator = DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-100)
+    arguments = training_arguments(folder, learning_rate, seed)
     Trainer(model, arguments, train_dataset=examples, data_collator=collator).train()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -109,8 +127,9 @@ def pretrain(
     return Path(folder)
 
 # %% ../../nbs/pocket/62_base_model.ipynb #166c42cb
+
 def model_card(parameters: int, functions: int, epochs: int, seed: int) -> str:
-    "Describe the pocket model in the form that Hugging Face folders use"
+    "Describe the pocket model in the form that Hugging Face folders use."
     return f"""---
 license: apache-2.0
 library_name: transformers

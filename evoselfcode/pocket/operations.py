@@ -6,14 +6,16 @@
 __all__ = ['TYPES', 'OPERATIONS', 'PARAMETERS', 'PAIRS', 'Operation']
 
 # %% ../../nbs/pocket/60_operations.ipynb #c7ab47ba
+
 from dataclasses import dataclass
 
 # %% ../../nbs/pocket/60_operations.ipynb #1eb40862
+
 TYPES = {"L": "list[int]", "W": "list[str]", "S": "str", "D": "dict[str, int]", "I": "int", "B": "bool"}
 
 @dataclass(frozen=True)
 class Operation:
-    "One step of a function: how it is said and how it is written"
+    "One step of a function: how it is said and how it is written."
     key: str  # unique name; also the word used in function names
     source: str  # type letter of the value it takes
     target: str  # type letter of the value it gives
@@ -26,14 +28,16 @@ class Operation:
     argument: str = ""  # name of a second parameter (an integer) that the operation uses
 
 # %% ../../nbs/pocket/60_operations.ipynb #35c572a3
+
 OPERATIONS: list[Operation] = []
 
 def _add(key, types, kind, forms, nouns, clauses, **extra):
-    "Append one operation; alternatives are separated by ` | `"
+    "Append one operation; alternatives are separated by ` | `."
     split = lambda text: tuple(part.strip() for part in text.split(" | "))
     OPERATIONS.append(Operation(key, types[0], types[-1], kind, split(forms), split(nouns), split(clauses), **extra))
 
 # %% ../../nbs/pocket/60_operations.ipynb #f147668b
+
 for row in [
     ("evens", "{v} % 2 == 0", "the even numbers in | the even elements of | the even values of",
      "keep the even numbers | drop the odd numbers | select the even values"),
@@ -48,12 +52,16 @@ for row in [
     ("large", "{v} > 10", "the numbers greater than ten in | the elements above 10 of",
      "keep the numbers greater than ten | keep what is above 10"),
 ]: _add(row[0], "LL", "filter", *row[1:])
+
+# %% ../../nbs/pocket/60_operations.ipynb #3cae144e
+
 _add(
     "above", "LL", "filter", "{v} > n", "the numbers greater than n in | the elements above n of",
     "keep the numbers greater than n | keep what is above n", argument="n",
 )
 
 # %% ../../nbs/pocket/60_operations.ipynb #27e97cc0
+
 for row in [
     ("squares", "{v} * {v} | {v} ** 2", "the squares of | the squared values of | the second powers of",
      "square every number | square each of them | multiply each number by itself"),
@@ -70,6 +78,7 @@ _add(
 )
 
 # %% ../../nbs/pocket/60_operations.ipynb #33caefe9
+
 for letter, many in (("L", "numbers"), ("W", "words")):
     tag = "" if letter == "L" else "_words"
     for row in [
@@ -101,6 +110,7 @@ for letter, many in (("L", "numbers"), ("W", "words")):
     )
 
 # %% ../../nbs/pocket/60_operations.ipynb #96b26e9e
+
 _add(
     "running_totals", "LL", "whole", "list(accumulate({x}))", "the running totals of | the cumulative sums of",
     "take the running totals | replace the numbers by their cumulative sums",
@@ -109,6 +119,7 @@ _add(
 )
 
 # %% ../../nbs/pocket/60_operations.ipynb #509b7284
+
 for row in [
     ("sum", "LI", "sum({x})", "the sum of | the total of",
      "add everything up | return the sum", dict(loop=("total = 0", "total += {e}", "total"))),
@@ -126,6 +137,7 @@ for row in [
 ]: _add(row[0], row[1], "whole", *row[2:5], **row[5])
 
 # %% ../../nbs/pocket/60_operations.ipynb #d0d283a1
+
 for row in [
     ("vowels", '{v} in "aeiou"', "the lowercase vowels of | the small vowels in",
      "keep the lowercase vowels | keep only small vowels"),
@@ -142,6 +154,7 @@ for row in [
 ]: _add(row[0], "SS", "filter", *row[1:])
 
 # %% ../../nbs/pocket/60_operations.ipynb #5b84bc01
+
 for row in [
     ("uppercase", "SS", "{x}.upper()",
      "the uppercase form of | the upper case version of",
@@ -164,6 +177,7 @@ for row in [
 ]: _add(row[0], row[1], "whole", *row[2:], argument="n" if " n " in row[4] else "")
 
 # %% ../../nbs/pocket/60_operations.ipynb #4c7cb552
+
 for row in [
     ("length", "SI", "len({x})",
      "the length of | the number of characters in",
@@ -182,6 +196,7 @@ for row in [
 ]: _add(row[0], row[1], "whole", *row[2:5], **row[5])
 
 # %% ../../nbs/pocket/60_operations.ipynb #e09baf82
+
 for row in [
     ("long_words", "filter", "len({v}) > 3",
      "the words longer than three letters in | the words with more than 3 characters in",
@@ -199,6 +214,9 @@ for row in [
      "the initials of | the first letters of",
      "take the initial of every word | keep each first letter"),
 ]: _add(row[0], "WW", *row[1:])
+
+# %% ../../nbs/pocket/60_operations.ipynb #b8cd3cb9
+
 _add(
     "by_length", "WW", "whole", "sorted({x}, key=len)",
     "the words ordered by length of | the words from short to long of",
@@ -210,6 +228,7 @@ _add(
 )
 
 # %% ../../nbs/pocket/60_operations.ipynb #df5050f5
+
 for row in [
     ("spaced", "WS", '" ".join({x})', "the text with spaces between | the space joined text of",
      "join the words with spaces | put spaces between the words", {}),
@@ -224,6 +243,7 @@ for row in [
 ]: _add(row[0], row[1], "whole", *row[2:5], **row[5])
 
 # %% ../../nbs/pocket/60_operations.ipynb #46e57318
+
 for row in [
     ("even_entries", "DD", "{key: value for key, value in {x}.items() if value % 2 == 0}",
      "the entries with even value of | the items whose value is even in",
@@ -246,12 +266,16 @@ for row in [
 ]: _add(row[0], row[1], "whole", *row[2:], argument="n" if " n " in row[4] else "")
 
 # %% ../../nbs/pocket/60_operations.ipynb #0413670e
+
 PARAMETERS = {  # type letter: (parameter names, how a description calls the value)
     "L": (("xs", "numbers", "values", "nums"), ("the list", "a list of numbers", "the given numbers", "the input")),
     "W": (("words", "items", "names"), ("the word list", "a list of words", "the given words", "the input")),
     "S": (("text", "s", "line"), ("the string", "a string", "the given text", "the input")),
     "D": (("table", "scores", "mapping"), ("the dictionary", "a dictionary", "the given table", "the input")),
 }
+
+# %% ../../nbs/pocket/60_operations.ipynb #0f10a113
+
 PAIRS = [  # key, type letter, parameters, templates, phrases
     ("pair_sums", "L", ("xs", "ys"), ("[a + b for a, b in zip(xs, ys)]",),
      ("the pairwise sums of xs and ys", "the sums of matching elements of xs and ys")),

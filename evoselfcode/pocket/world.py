@@ -4,24 +4,28 @@
 
 # %% auto #0
 __all__ = ['FRAMES', 'STYLES', 'PLAIN_NAMES', 'N_INPUTS', 'HELD_OUT', 'TRAINING', 'Spec', 'describe', 'is_atomic', 'Writer',
-           'function_name', 'parameters', 'write', 'parse', 'outputs', 'spec_types', 'chains', 'all_specs',
-           'true_descriptions', 'weight_table', 'draw', 'splits', 'problem', 'raw_files', 'write_raw_files']
+           'loop_names', 'takes_iterator', 'function_name', 'parameters', 'result_of', 'write', 'parse', 'outputs',
+           'spec_types', 'chains', 'all_specs', 'true_descriptions', 'weight_table', 'draw', 'splits', 'problem',
+           'raw_files', 'write_raw_files']
 
 # %% ../../nbs/pocket/61_world.ipynb #69c8eb8d
+
 import ast, builtins, math, random, re
 from dataclasses import dataclass
 from functools import lru_cache
 from zlib import crc32
+from fastcore.basics import patch
 from ..execution.behaviour import behaviours, inputs_for
 from .operations import OPERATIONS, PAIRS, PARAMETERS, TYPES
 
 # %% ../../nbs/pocket/61_world.ipynb #9cd98e3e
+
 _BY_KEY = {o.key: o for o in OPERATIONS}
 _PAIRS = {p[0]: p for p in PAIRS}
 
 @dataclass(frozen=True)
 class Spec:
-    "What a function does: a start and a chain of operations"
+    "What a function does: a start and a chain of operations."
     start: str  # type letter, or the key of a pair
     keys: tuple  # operation keys, in the order in which they are applied
 
@@ -35,13 +39,14 @@ class Spec:
     def argument(self): return next((o.argument for o in self.operations if o.argument), "")
 
 # %% ../../nbs/pocket/61_world.ipynb #7e629958
+
 FRAMES = ("Return {}.", "Compute {}.", "Find {}.", "Give back {}.")
 
 def describe(
     spec: Spec,
     rng: random.Random,  # picks the wording
 ) -> str:  # one sentence
-    "Say in English what `spec` does"
+    "Say in English what `spec` does."
     start = rng.choice(_PAIRS[spec.start][4] if spec.start in _PAIRS else PARAMETERS[spec.start][1])
     if not spec.keys or rng.random() < .55:
         for o in spec.operations: start = f"{rng.choice(o.nouns)} {start}"
@@ -50,8 +55,9 @@ def describe(
     return f"Given {start}, {', then '.join(clauses)}."
 
 # %% ../../nbs/pocket/61_world.ipynb #b06918d4
+
 def is_atomic(expression: str) -> bool:
-    "Say whether an expression can stand inside another one without brackets"
+    "Say whether an expression can stand inside another one without brackets."
     kinds = (ast.Name, ast.Call, ast.Subscript, ast.List, ast.ListComp, ast.DictComp)
     return isinstance(ast.parse(expression, mode="eval").body, kinds)
 
@@ -59,8 +65,9 @@ STYLES = ("comprehension", "comprehension", "builtins", "steps", "loop")
 _ELEMENT = {"L": ("x", "v", "num"), "S": ("c", "ch"), "W": ("w", "word")}
 
 # %% ../../nbs/pocket/61_world.ipynb #9263dfcd
+
 class Writer:
-    "Write the body of one function, operation by operation"
+    "Write the body of one function, operation by operation."
     def __init__(self, style: str, rng: random.Random, taken: tuple):
         self.style, self.rng = style, rng
         self.lines, self.imports = [], []
@@ -68,22 +75,24 @@ class Writer:
         self.pending = None  # (iterable, variable, element, conditions, type letter of the result)
 
     def name(self, wanted):
-        "Give a variable name that is still free"
+        "Give a variable name that is still free."
         names = (wanted, "result", "out", "final", wanted + "_2", wanted + "_3")
         name = next(n for n in names if n not in self.taken and not hasattr(builtins, n))
         self.taken.add(name)
         return name
 
     def bind(self, expression, wanted="part"):
-        "Give the value a name, unless it has one"
+        "Give the value a name, unless it has one."
         if expression.isidentifier(): return expression
         name = self.name(wanted)
         self.lines.append(f"{name} = {expression}")
         return name
 
 # %% ../../nbs/pocket/61_world.ipynb #c4250b76
-def _elementwise(self, o, x):
-    "Let the filter or map `o` join the pending part, or begin a new one over `x`"
+
+@patch
+def elementwise(self: Writer, o, x):
+    "Let the filter or map `o` join the pending part, or begin a new one over `x`."
     form = self.rng.choice(o.forms)
     if self.pending and (o.kind == "filter" and self.pending[1] != self.pending[2] or self.pending[4] != o.source):
         x = self.bind(self.settle(), self.rng.choice(("kept", "found", "picked")))
@@ -98,11 +107,11 @@ def _elementwise(self, o, x):
         element = form.replace("{v}", inner)
     self.pending = (it, v, element, conditions, o.target)
 
-Writer.elementwise = _elementwise
-
 # %% ../../nbs/pocket/61_world.ipynb #74306046
-def _settle(self, brackets=True):
-    "Turn the pending part into an expression: a list, or a string when it was one"
+
+@patch
+def settle(self: Writer, brackets=True):
+    "Turn the pending part into an expression: a list, or a string when it was one."
     it, v, element, conditions, kind = self.pending
     self.pending = None
     if self.style == "loop" and brackets: return self.loop((it, v, element, conditions, kind))
@@ -113,11 +122,11 @@ def _settle(self, brackets=True):
     inside = f"{element} for {v} in {it}" + (f" if {' and '.join(conditions)}" if conditions else "")
     return f'"".join({inside})' if kind == "S" else f"[{inside}]" if brackets else inside
 
-Writer.settle = _settle
-
 # %% ../../nbs/pocket/61_world.ipynb #e4656961
-def _loop(self, pending, start=None, step=None, result=None):
-    "Write the pending part as a loop; by default it collects its elements"
+
+@patch
+def loop(self: Writer, pending, start=None, step=None, result=None):
+    "Write the pending part as a loop; by default it collects its elements."
     it, v, element, conditions, kind = pending
     if start is None:
         result = self.name("text" if kind == "S" else "result")
@@ -130,28 +139,43 @@ def _loop(self, pending, start=None, step=None, result=None):
     self.lines += lines + [indent + line for line in step.replace("{e}", element).split("\n")]
     return result
 
-Writer.loop = _loop
-
 # %% ../../nbs/pocket/61_world.ipynb #b09a1d2a
+
+def loop_names(o) -> set[str]:
+    "Name the variables with which the loop of a reduction begins."
+    return set(re.findall(r"^(\w+) =", o.loop[0], re.M))
+
+@patch
+def reduction(self: Writer, o, x):
+    "Write the reduction `o` as a loop over the pending part or over `x`; return the name of its result."
+    v = self.rng.choice([n for n in _ELEMENT[o.source] if n not in self.taken])
+    # an element may be several characters
+    if self.pending and o.source == "S" and self.pending[1] != self.pending[2]: x = self.settle()
+    if not self.pending and not is_atomic(x): x = self.bind(x)
+    pending, self.pending = self.pending or (x, v, v, [], o.source), None
+    self.taken |= loop_names(o)
+    return self.loop(pending, *o.loop)
+
+# %% ../../nbs/pocket/61_world.ipynb #59e5d7e2
+
 _TAKES_ITERATOR = (
     "sum(", "max(", "min(", "sorted(", "set(", "prod(", "dict(Counter(", "list(accumulate(", "list(dict.fromkeys(",
 )
 
-def _whole(self, o, x):
-    "Apply the whole-value operation `o` to the pending part or to `x`; return the new expression"
-    if self.style == "loop" and o.loop and not set(re.findall(r"^(\w+) =", o.loop[0], re.M)) & self.taken:
-        v = self.rng.choice([n for n in _ELEMENT[o.source] if n not in self.taken])
-        # an element may be several characters
-        if self.pending and o.source == "S" and self.pending[1] != self.pending[2]: x = self.settle()
-        if not self.pending and not is_atomic(x): x = self.bind(x)
-        pending, self.pending = self.pending or (x, v, v, [], o.source), None
-        self.taken |= set(re.findall(r"^(\w+) =", o.loop[0], re.M))
-        return self.loop(pending, *o.loop)
+def takes_iterator(form: str) -> bool:
+    "Say whether the value in a template is walked through once, and nothing else."
+    return form.startswith(_TAKES_ITERATOR) and form.count("{x}") == 1 and "]" not in form
+
+# %% ../../nbs/pocket/61_world.ipynb #b067245e
+
+@patch
+def whole(self: Writer, o, x):
+    "Apply the whole-value operation `o` to the pending part or to `x`; return the new expression."
+    if self.style == "loop" and o.loop and not loop_names(o) & self.taken: return self.reduction(o, x)
     form = self.rng.choice(o.forms)
     if o.imports and form == o.forms[0]: self.imports.append(o.imports)
     if self.pending:
-        iterates = form.startswith(_TAKES_ITERATOR) and form.count("{x}") == 1 and "]" not in form
-        bare = iterates and self.style != "loop" and self.pending[4] != "S"
+        bare = takes_iterator(form) and self.style != "loop" and self.pending[4] != "S"
         # a generator may stand without brackets only as a sole argument
         alone = form.endswith("({x})") and self.style != "builtins"
         x = self.settle(brackets=not bare or not (alone or self.style == "builtins"))
@@ -159,51 +183,60 @@ def _whole(self, o, x):
     if form.count("{x}") > 1: x = self.bind(x, self.rng.choice(("values", "items", "part")))
     return form.replace("{x}", x)
 
-Writer.whole = _whole
-
 # %% ../../nbs/pocket/61_world.ipynb #3606f110
+
 PLAIN_NAMES = ("solve", "process", "compute", "transform", "apply", "run", "f", "convert")
 
 def function_name(spec: Spec, rng: random.Random) -> str:
-    "Name a function after its operations, or give it a colourless name"
+    "Name a function after its operations, or give it a colourless name."
     if rng.random() < .25: return rng.choice(PLAIN_NAMES)
     words = ([spec.start] if spec.start in _PAIRS else []) + list(spec.keys)
     name = "_of_".join(reversed(words)) if rng.random() < .4 else "_".join(words)
     return f"{name}_of_all" if hasattr(builtins, name) else name  # `def sum(xs): return sum(xs)` would never end
 
+# %% ../../nbs/pocket/61_world.ipynb #07832d48
+
 def parameters(spec: Spec, rng: random.Random) -> dict:  # name: type hint
-    "Choose the parameters of a function for `spec`"
+    "Choose the parameters of a function for `spec`."
     names = _PAIRS[spec.start][2] if spec.start in _PAIRS else (rng.choice(PARAMETERS[spec.start][0]),)
     return {name: TYPES[spec.source] for name in names} | ({spec.argument: "int"} if spec.argument else {})
 
 # %% ../../nbs/pocket/61_world.ipynb #1646787e
-def write(
-    spec: Spec,
-    rng: random.Random,  # picks style, names and forms
-    name: str = "",  # function name; chosen when empty
-    style: str = "",  # one of STYLES; chosen when empty
-    docstring: str = "",  # put inside the function when given
-    local_imports: bool | None = None,  # imports inside the function, or above it; chosen when None
-) -> str:  # source text
-    "Write a Python function that does what `spec` says"
-    params = parameters(spec, rng)
-    writer = Writer(style or rng.choice(STYLES), rng, (*params, "n"))
-    x = next(iter(params)) if spec.start not in _PAIRS else rng.choice(_PAIRS[spec.start][3])
+
+def result_of(spec: Spec, writer: Writer, x: str) -> str:  # an expression
+    "Have a writer apply the operations of `spec` to `x`, one after the other."
     for i, o in enumerate(spec.operations):
         if writer.style == "steps" and i:
             x = writer.bind(writer.settle() if writer.pending else x, spec.operations[i - 1].key)
         if o.kind == "whole": x = writer.whole(o, x)
         else: writer.elementwise(o, x)
-    if writer.pending: x = writer.settle()
+    return writer.settle() if writer.pending else x
+
+# %% ../../nbs/pocket/61_world.ipynb #65ed8b3f
+
+def write(
+    spec: Spec,
+    rng: random.Random,  # picks style, names and forms
+    name: str = "",      # function name; chosen when empty
+    style: str = "",     # one of STYLES; chosen when empty
+    docstring: str = "",  # put inside the function when given
+    local_imports: bool | None = None,  # imports inside the function, or above it; chosen when None
+) -> str:                # source text
+    "Write a Python function that does what `spec` says."
+    params = parameters(spec, rng)
+    writer = Writer(style or rng.choice(STYLES), rng, (*params, "n"))
+    x = next(iter(params)) if spec.start not in _PAIRS else rng.choice(_PAIRS[spec.start][3])
+    x = result_of(spec, writer, x)
     hints = ", ".join(f"{k}: {v}" for k, v in params.items())
     needed = list(dict.fromkeys(writer.imports))
     if local_imports is None: local_imports = rng.random() < .3
-    head = "" if local_imports or not needed else "\n".join(needed) + "\n\n\n"
+    above = "" if local_imports or not needed else "\n".join(needed) + "\n\n\n"
     lines = ([f'"""{docstring}"""'] if docstring else []) + (needed if local_imports else []) + writer.lines
     body = "".join(f"    {line}\n" for line in lines + [f"return {x}"])
-    return f"{head}def {name or function_name(spec, rng)}({hints}) -> {TYPES[spec.target]}:\n{body}"
+    return f"{above}def {name or function_name(spec, rng)}({hints}) -> {TYPES[spec.target]}:\n{body}"
 
 # %% ../../nbs/pocket/61_world.ipynb #57ad0a09
+
 _STARTS = [(k, said) for k, (_, saids) in PARAMETERS.items() for said in saids]
 _STARTS += [(p[0], said) for p in PAIRS for said in p[4]]
 _NOUNS = [(noun, o) for o in OPERATIONS for noun in o.nouns]
@@ -211,21 +244,24 @@ _CLAUSES = {}
 for o in OPERATIONS:
     for clause in o.clauses: _CLAUSES.setdefault(clause, []).append(o)
 
+# %% ../../nbs/pocket/61_world.ipynb #964b4999
+
 def _extended(readings, operations):
-    "Append each operation to each reading, a (start, operation keys), whose value it takes"
+    "Append each operation to each reading, a (start, operation keys), whose value it takes."
     return [(start, keys + (o.key,)) for start, keys in readings for o in operations
             if Spec(start, keys).target == o.source]
 
 def _phrases(text):
-    "All (start, operation keys) that a noun phrase could mean, as a list"
+    "List all (start, operation keys) that a noun phrase could mean."
     found = [(start, ()) for start, said in _STARTS if said == text]
     for noun, o in _NOUNS:
         if text.startswith(noun + " "): found += _extended(_phrases(text[len(noun) + 1:]), [o])
     return found
 
 # %% ../../nbs/pocket/61_world.ipynb #8b51d0ee
+
 def parse(description: str) -> list[Spec]:  # every reading; empty when it is not a sentence of the world
-    "Read a description back into specifications"
+    "Read a description back into specifications."
     for frame in FRAMES:
         before = frame.split("{}")[0]
         if description.startswith(before) and description.endswith("."):
@@ -237,43 +273,48 @@ def parse(description: str) -> list[Spec]:  # every reading; empty when it is no
     return [Spec(*reading) for reading in readings]
 
 # %% ../../nbs/pocket/61_world.ipynb #5315a2d3
+
 N_INPUTS = 24
 _inputs = lru_cache(inputs_for)  # functions of this grammar never change their arguments
 
 def outputs(
-    code: str,  # a function of this grammar, ours and trusted: model-written code runs in execution only
+    code: str,     # a function of this grammar, ours and trusted: model-written code runs in execution only
     types: tuple,  # of its arguments
 ) -> tuple[str, ...]:
-    "Run a function written by this grammar on the fixed inputs of its types"
-    scope = {}
+    "Run a function written by this grammar on the fixed inputs of its types."
+    scope, results = {}, []
     exec(code, scope)
     function = next(v for k, v in reversed(scope.items()) if callable(v) and k != "__builtins__")
-    results = []
     for args in _inputs(types, N_INPUTS):
         try: value = function(*args)
         except Exception as e: value = f"!{type(e).__name__}"
         results.append(repr(sorted(value.items()) if isinstance(value, dict) else value))
     return tuple(results)
 
+# %% ../../nbs/pocket/61_world.ipynb #dfad07b5
+
 def spec_types(spec: Spec) -> tuple[str, ...]:
-    "Give the argument types of functions for `spec`"
+    "Give the argument types of functions for `spec`."
     return tuple(hint.replace(" ", "") for hint in parameters(spec, random.Random(0)).values())
 
 # %% ../../nbs/pocket/61_world.ipynb #c173427a
+
 def chains(start: str, depth: int) -> list[Spec]:
-    "List chains of up to `depth` operations, with at most one second parameter; of the longest, every second"
+    "List chains of up to `depth` operations, with at most one second parameter; of the longest, every second."
     def may_follow(s, o):
         if o.source != s.target or o.key in s.keys: return False
         return not (o.argument and (s.argument or start in _PAIRS))
-    found, layer = [], [Spec(start, ())]
+    found, longest = [], [Spec(start, ())]
     for _ in range(depth):
-        layer = [Spec(start, s.keys + (o.key,)) for s in layer for o in OPERATIONS if may_follow(s, o)]
-        found += layer
+        longest = [Spec(start, s.keys + (o.key,)) for s in longest for o in OPERATIONS if may_follow(s, o)]
+        found += longest
     return [s for s in found if len(s.keys) < 3 or crc32(" ".join(s.keys).encode()) % 2 == 0]
+
+# %% ../../nbs/pocket/61_world.ipynb #dfbc41fc
 
 @lru_cache
 def all_specs() -> tuple[Spec, ...]:
-    "List one specification per behaviour: every pair and chain of up to three operations, shortest first"
+    "List one specification per behaviour: every pair and chain of up to three operations, shortest first."
     specs = [s for start in PARAMETERS for s in chains(start, 3)]
     for p in PAIRS: specs += [Spec(p[0], ()), *chains(p[0], 2)]
     seen = {}
@@ -285,10 +326,11 @@ def all_specs() -> tuple[Spec, ...]:
     return tuple(seen.values())
 
 # %% ../../nbs/pocket/61_world.ipynb #fb28ca6f
+
 def true_descriptions(
     pairs: list[dict],  # description, code, entry_point
 ) -> list[bool]:
-    "Say of each pair whether its description, read by the grammar, behaves like its code"
+    "Say of each pair whether its description, read by the grammar, behaves like its code."
     read = [[write(s, random.Random(0), name="f") for s in parse(p["description"])] for p in pairs]
     programs = [(p["code"], p["entry_point"]) for p in pairs] + [(code, "f") for codes in read for code in codes]
     programs = list(dict.fromkeys(programs))
@@ -299,27 +341,33 @@ def true_descriptions(
     return [is_true(p, codes) for p, codes in zip(pairs, read)]
 
 # %% ../../nbs/pocket/61_world.ipynb #f32a1efc
-HELD_OUT = dict(test=240, validation=160)  # problems, all of two or three operations
-# records; pre-training draws from the whole training pool
-TRAINING = dict(seed=200, descriptions=1200, unlabelled=1400)
+
 _SHARE = {"L": .30, "S": .18, "W": .20, "D": .14, "pair": .18}
 _DEPTH = {0: .02, 1: .30, 2: .53, 3: .15}
 
 def weight_table(specs: list[Spec]) -> list[float]:
-    "Weigh each specification so that types and depths are drawn in the world's proportions"
+    "Weigh each specification so that types and depths are drawn in the world's proportions."
     cell = lambda s: ("pair" if s.start in _PAIRS else s.start, len(s.keys))
     sizes = {}
     for s in specs: sizes[cell(s)] = sizes.get(cell(s), 0) + 1
     return [_SHARE[cell(s)[0]] * _DEPTH[cell(s)[1]] / sizes[cell(s)] for s in specs]
 
+# %% ../../nbs/pocket/61_world.ipynb #1ffc1db2
+
 def draw(specs: list[Spec], size: int, rng: random.Random) -> list[Spec]:
-    "Draw specifications by weight, none twice (Efraimidis and Spirakis)"
+    "Draw specifications by weight, none twice (Efraimidis and Spirakis)."
     order = sorted(zip((math.log(rng.random()) / w for w in weight_table(specs)), range(len(specs))), reverse=True)
     return [specs[i] for _, i in order[:size]]
 
+# %% ../../nbs/pocket/61_world.ipynb #e26ac2f7
+
+HELD_OUT = dict(test=240, validation=160)  # problems, all of two or three operations
+# records; pre-training draws from the whole training pool
+TRAINING = dict(seed=200, descriptions=1200, unlabelled=1400)
+
 @lru_cache
 def splits(seed: int = 2026) -> dict[str, list[Spec]]:
-    "Hold out the behaviours of the benchmarks, and draw the training files from the others"
+    "Hold out the behaviours of the benchmarks, and draw the training files from the others."
     rng, pool = random.Random(seed), list(all_specs())
     dealt = {}
     for name, size in HELD_OUT.items():
@@ -328,29 +376,31 @@ def splits(seed: int = 2026) -> dict[str, list[Spec]]:
     return dealt | {name: draw(pool, size, rng) for name, size in TRAINING.items()} | {"pretraining": pool}
 
 # %% ../../nbs/pocket/61_world.ipynb #8bb5f456
+
 def problem(
     spec: Spec,
     task_id: str,
     rng: random.Random,
     n_tests: int = N_INPUTS,  # assertions; as many as tell the behaviours of the world apart
 ) -> dict:  # task_id, prompt, entry_point, canonical_solution, test
-    "Make one evaluation problem"
+    "Make one evaluation problem."
     name = rng.choice(PLAIN_NAMES)
     code = write(spec, rng, name=name, local_imports=True)
-    head, body = re.fullmatch(r"(def .*?:\n)(.*)", code, re.S).groups()
+    signature, body = re.fullmatch(r"(def .*?:\n)(.*)", code, re.S).groups()
     scope = {}
     exec(code, scope)
     def line(args): return f"    assert candidate({', '.join(map(repr, args))}) == {scope[name](*args)!r}\n"
     tests = [line(args) for args in inputs_for(spec_types(spec), n_tests)]
-    prompt = f'{head}    """{describe(spec, rng)}"""\n'
+    prompt = f'{signature}    """{describe(spec, rng)}"""\n'
     return dict(
         task_id=task_id, prompt=prompt, entry_point=name, canonical_solution=body,
         test="def check(candidate):\n" + "".join(tests),
     )
 
 # %% ../../nbs/pocket/61_world.ipynb #6553d769
+
 def raw_files(seed: int = 2026) -> dict[str, list[dict]]:  # path below the project root: records
-    "Make the raw files of the pocket study and PocketEval"
+    "Make the raw files of the pocket study and PocketEval."
     parts, files = splits(seed), {}
     def each(name): return ((i, s, random.Random(f"{seed} {name} {i}")) for i, s in enumerate(parts[name]))
     files["data/eval/pocket_eval.jsonl"] = [problem(s, f"PocketEval/{i}", r) for i, s, r in each("test")]
@@ -363,10 +413,12 @@ def raw_files(seed: int = 2026) -> dict[str, list[dict]]:  # path below the proj
     files["data/raw/unlabelled_code.jsonl"] = [dict(code=write(s, r)) for _, s, r in each("unlabelled")]
     return files
 
+# %% ../../nbs/pocket/61_world.ipynb #bd41d9b9
+
 def write_raw_files(
     root: str = ".",  # project root
 ) -> dict[str, int]:  # path: number of records
-    "Write the raw files of the pocket study below `root`"
+    "Write the raw files of the pocket study below `root`."
     from pathlib import Path
     from evoselfcode.io_utils import write_jsonl
     files = raw_files()

@@ -6,12 +6,14 @@
 __all__ = ['record_index', 'find', 'history', 'story', 'why']
 
 # %% ../../nbs/reporting/70_lineage.ipynb #d5ce294d
+
 from pathlib import Path
 from ..errors import UserError
 from ..io_utils import read_jsonl
 from ..syntax import lines_of
 
 # %% ../../nbs/reporting/70_lineage.ipynb #65d2a4a6
+
 def _record_files(run_folder: Path) -> list[Path]:
     "List a run's files of records, in the order of the rounds, and in each as they were written."
     if not run_folder.is_dir(): raise UserError(f"{run_folder}: no such run")
@@ -19,6 +21,7 @@ def _record_files(run_folder: Path) -> list[Path]:
     return sorted(places, key=lambda p: (p.parent, p.stat().st_mtime_ns, p.name))
 
 # %% ../../nbs/reporting/70_lineage.ipynb #2be20dc7
+
 def record_index(
     run_folder: str | Path,  # data/generated/RUN
 ) -> dict[str, dict]:        # id -> the record, all fields together, with `files`: where it stands
@@ -33,6 +36,7 @@ def record_index(
     return index
 
 # %% ../../nbs/reporting/70_lineage.ipynb #d96b3294
+
 def find(
     index: dict[str, dict],  # from `record_index`
     id: str,                 # an id, or its beginning
@@ -49,6 +53,7 @@ def find(
     )
 
 # %% ../../nbs/reporting/70_lineage.ipynb #be62bbe3
+
 def _row(id: str, record: dict, depth: int) -> dict:
     "Write one step of a walk; the record is empty where the run does not have it."
     return dict(
@@ -58,6 +63,7 @@ def _row(id: str, record: dict, depth: int) -> dict:
     )
 
 # %% ../../nbs/reporting/70_lineage.ipynb #36cfa95b
+
 def history(
     run_folder: str | Path,  # data/generated/RUN
     id: str,                 # an id, or its beginning
@@ -73,6 +79,7 @@ def history(
     return rows
 
 # %% ../../nbs/reporting/70_lineage.ipynb #33f4fba1
+
 def _verdict(r: dict) -> str:
     "Say whether a record was kept, or by what it was dropped, and why; nothing where that is not decided."
     if r.get("kept") is None: return ""
@@ -81,6 +88,7 @@ def _verdict(r: dict) -> str:
     return f"{verdict}: {r['reason']}" if r.get("reason") else verdict
 
 # %% ../../nbs/reporting/70_lineage.ipynb #76f1a457
+
 def _facts(r: dict) -> dict:
     "Gather what was noted of a record; empty what was not."
     number = lambda x: f"{x:.4g}" if isinstance(x, float) else str(x)
@@ -94,6 +102,7 @@ def _facts(r: dict) -> dict:
     )
 
 # %% ../../nbs/reporting/70_lineage.ipynb #1c223245
+
 def story(
     r: dict,  # one record of the index
 ) -> list[str]:
@@ -104,6 +113,7 @@ def story(
             *(f"  {name:8} {fact}" for name, fact in _facts(r).items() if str(fact))]
 
 # %% ../../nbs/reporting/70_lineage.ipynb #ceb10fd8
+
 def why(
     run_folder: str | Path,  # data/generated/RUN
     id: str,                 # an id, or its beginning

@@ -9,6 +9,7 @@ __all__ = ['ELSEWHERE', 'VERSIONS', 'COMMAND', 'overview', 'decisions', 'trained
            'masthead', 'facts']
 
 # %% ../../nbs/reporting/73_report.ipynb #f93048fe
+
 import os
 import platform
 import subprocess
@@ -31,6 +32,7 @@ from .run_folder import separation, true_share, unknown, written_descriptions
 from .scoreboard import LINES, draw_curves
 
 # %% ../../nbs/reporting/73_report.ipynb #76513420
+
 def overview(
     run: Run,
     split: str = "test",  # or `validation`
@@ -46,12 +48,14 @@ def overview(
     return table[[column for column in table if column != "kept"] + ["kept"]]
 
 # %% ../../nbs/reporting/73_report.ipynb #17fb85ff
+
 def _scores(found: dict) -> dict[str, str]:
     "Write each pass@k of an evaluation with its interval."
     write = lambda score: "{:.1f} ({:.1f} to {:.1f})".format(*(100 * score[key] for key in ("mean", "low", "high")))
     return {f"{name}, %": write(score) for name, score in found.items() if name.startswith("pass@")}
 
 # %% ../../nbs/reporting/73_report.ipynb #5521257f
+
 def decisions(run: Run):  # DataFrame, one row per model: its score on validation, the change, the decision
     "Tell what the validation problems decided."
     import pandas as pd
@@ -70,6 +74,7 @@ def _change(difference: dict | None) -> str:
     return "{:+z.1f} ({:+z.1f} to {:+z.1f})".format(*(100 * difference[key] for key in ("mean", "low", "high")))
 
 # %% ../../nbs/reporting/73_report.ipynb #33d4c595
+
 def trained_on(run: Run):  # DataFrame, one row per iteration
     "Tell how many pairs each iteration was trained on, by where they came from, and how long it took."
     import pandas as pd
@@ -78,6 +83,7 @@ def trained_on(run: Run):  # DataFrame, one row per iteration
     return pd.DataFrame.from_dict(rows, orient="index").round(1)
 
 # %% ../../nbs/reporting/73_report.ipynb #6a18a9aa
+
 def gains(
     run: Run,
     k: int | None = None,  # the `k` of pass@k; default: the smallest that was measured
@@ -94,12 +100,14 @@ def gains(
     return pd.DataFrame.from_dict(rows, orient="index").round(1)
 
 # %% ../../nbs/reporting/73_report.ipynb #e38ad604
+
 def _points(found) -> dict:
     "Turn a difference of shares into percentage points."
     points = {name: 100 * value for name, value in zip(("difference", "low", "high"), found)}
     return points | {"problems up": found.gained, "problems down": found.lost}
 
 # %% ../../nbs/reporting/73_report.ipynb #0d8b2ea2
+
 def verdict(
     run: Run,
     k: int | None = None,  # the `k` of pass@k; default: the smallest that was measured
@@ -111,6 +119,7 @@ def verdict(
     return " ".join([_effect(run, k, split), *beside]).strip()
 
 # %% ../../nbs/reporting/73_report.ipynb #6abeeb66
+
 def _effect(run: Run, k: int, split: str) -> str:
     "Say whether the kept round beats Model0."
     best, table = round_name(run.best["iteration"]), gains(run, k, split)
@@ -127,6 +136,7 @@ def _effect(run: Run, k: int, split: str) -> str:
     return f"{effect}: pass@{k} of {best}, which the validation problems chose, {_lies(row, 'Model0')}."
 
 # %% ../../nbs/reporting/73_report.ipynb #55acdd7d
+
 def _lies(row, other: str) -> str:
     "Write a paired difference."
     place = f"lies {abs(row.difference):.1f} points {'above' if row.difference > 0 else 'below'}"
@@ -135,6 +145,7 @@ def _lies(row, other: str) -> str:
             f"{row['problems up']:.0f} problems went up, {row['problems down']:.0f} down)")
 
 # %% ../../nbs/reporting/73_report.ipynb #72290d66
+
 def _highest(table, k: int) -> str:
     "Say how high the rounds came that were not kept; that may differ from what validation decided."
     top = table.difference.idxmax()
@@ -143,6 +154,7 @@ def _highest(table, k: int) -> str:
     return words + (": the two sets of problems disagree." if table.low[top] > 0 else ".")
 
 # %% ../../nbs/reporting/73_report.ipynb #8ca39452
+
 def _beside_base(run: Run, it: dict, k: int, split: str) -> str:
     "Say how a model stands beside the base model; where results are missing, by the two intervals alone."
     name, table = round_name(it["iteration"]), gains(run, k, split, over="base")
@@ -159,11 +171,13 @@ def _beside_base(run: Run, it: dict, k: int, split: str) -> str:
     return f"{name[0].upper()}{name[1:]} is {'better' if side > 0 else 'worse'} than the base model: {words}."
 
 # %% ../../nbs/reporting/73_report.ipynb #d764c4f8
+
 def _percent(score: dict) -> str:
     "Write a score with its interval."
     return "{:.1f} % (95 % interval {:.1f} to {:.1f})".format(*(100 * score[key] for key in ("mean", "low", "high")))
 
 # %% ../../nbs/reporting/73_report.ipynb #5563cf76
+
 def ending(run: Run) -> list[str]:  # lines
     "Say how a run ended: the verdict, the kept model with its score, its checkpoint."
     metric, name = f"pass@{run.ks[0]}", round_name(run.best["iteration"])
@@ -172,6 +186,7 @@ def ending(run: Run) -> list[str]:  # lines
     return [verdict(run), f"kept: {kept}", f"checkpoint: {models_of(run) / run.best['folder'].name / 'd2c'}"]
 
 # %% ../../nbs/reporting/73_report.ipynb #ece032bd
+
 def measures(run: Run) -> str:  # some sentences
     "Explain each pass@k that the run measured."
     def words(k):
@@ -184,6 +199,7 @@ def measures(run: Run) -> str:  # some sentences
             f"Watch for pass@{first} rising while pass@{others[-1]} falls: the model then repeats itself.")
 
 # %% ../../nbs/reporting/73_report.ipynb #7b113fd8
+
 def reach(run: Run) -> str:  # some sentences
     "Say how far the numbers reach."
     own = "The numbers are about this model, these problems and this seed."
@@ -195,6 +211,7 @@ def reach(run: Run) -> str:  # some sentences
             "which only cover the choice of problems, do not show.")
 
 # %% ../../nbs/reporting/73_report.ipynb #f7328ce0
+
 def curve(
     run: Run,
     split: str = "test",  # or `validation`
@@ -212,6 +229,7 @@ def curve(
     return pd.DataFrame(rows, columns=["x", "step", "metric", "mean", "low", "high"])
 
 # %% ../../nbs/reporting/73_report.ipynb #d987dba2
+
 def plot_curve(
     run: Run,
     arms: dict[str, Run] | None = None,  # control arms to draw beside it
@@ -230,6 +248,7 @@ def plot_curve(
     return plot(draw, 3.5 * len(metrics) + 0.2, 2.9, len(metrics))
 
 # %% ../../nbs/reporting/73_report.ipynb #cc2ef21a
+
 def against_arms(
     run: Run,
     arms: dict[str, Run],  # the control arms
@@ -247,6 +266,7 @@ def against_arms(
     return pd.DataFrame.from_dict(rows, orient="index").round(1)
 
 # %% ../../nbs/reporting/73_report.ipynb #796fd8d3
+
 def arm_changes(
     run: Run,
     arms: dict[str, Run],  # the control arms
@@ -263,6 +283,7 @@ def arm_changes(
     return pd.DataFrame.from_dict(rows, orient="index")
 
 # %% ../../nbs/reporting/73_report.ipynb #8d57301d
+
 ELSEWHERE = ("run:", "paths.", "threads:", "device:", "execution.workers:", "server.")  # settings that change no result
 
 
@@ -274,6 +295,7 @@ def _changed(own: dict, other: dict) -> str:
     return "; ".join(line for line in lines if not line.startswith(ELSEWHERE)) or "nothing"
 
 # %% ../../nbs/reporting/73_report.ipynb #73a6af7a
+
 def funnel(run: Run):  # DataFrame: a row per step, a column per round, number of candidates
     "Count the candidates left after each step."
     import pandas as pd
@@ -286,6 +308,7 @@ def funnel(run: Run):  # DataFrame: a row per step, a column per round, number o
     return pd.DataFrame(columns, index=steps).astype("Int64")
 
 # %% ../../nbs/reporting/73_report.ipynb #1ee7af61
+
 def plot_funnel(run: Run):  # Plot, or None where no round has a funnel
     "Draw the funnel of the last round."
     table = funnel(run)
@@ -303,6 +326,7 @@ def plot_funnel(run: Run):  # Plot, or None where no round has a funnel
     return plot(draw, 5.2, 0.55 + 0.33 * (len(left) + 1))
 
 # %% ../../nbs/reporting/73_report.ipynb #d0961451
+
 def contamination(run: Run):  # Checks; None for a run that says nothing about it
     "Tell against which benchmarks the training data were checked."
     states = {}
@@ -316,6 +340,7 @@ def contamination(run: Run):  # Checks; None for a run that says nothing about i
     return Checks(states) if states else None
 
 # %% ../../nbs/reporting/73_report.ipynb #98111989
+
 def plot_scores(
     run: Run,
     score: str = "perplexity",  # a key of `scores`
@@ -332,6 +357,7 @@ def plot_scores(
     return plot(draw, 5.2, 3.1)
 
 # %% ../../nbs/reporting/73_report.ipynb #5e17395e
+
 def _edges(values, score: str) -> tuple:  # the edges of 30 bars, and whether they grow
     "Choose the bars of a score; one that far outlies does not stretch them."
     low, high = np.quantile(values, [0.002, 0.99])
@@ -348,6 +374,7 @@ def _two_groups(axis, table, score: str, edges):
     axis.legend(frameon=False, labelcolor="linecolor")  # where it hides least
 
 # %% ../../nbs/reporting/73_report.ipynb #b86f5be6
+
 def _title(table, score: str) -> str:
     "Say in a picture's title how often the right one of two has the better score."
     word, signed = ("higher", -table[score]) if score in HIGH else ("lower", table[score])
@@ -357,6 +384,7 @@ def _title(table, score: str) -> str:
     return f"The right one of two scores {word} in {pooled:.0f} % of all pairs"
 
 # %% ../../nbs/reporting/73_report.ipynb #d1449f6a
+
 def _plain_ticks(axis, edges):
     "Write the ticks of a short logarithmic axis as plain numbers."
     from matplotlib.ticker import FixedLocator, NullLocator
@@ -367,6 +395,7 @@ def _plain_ticks(axis, edges):
     axis.set_xticks(marks, [f"{m:g}" for m in marks])
 
 # %% ../../nbs/reporting/73_report.ipynb #8e1327f6
+
 def plot_losses(
     run: Run,
     model: str = "d2c",  # or `c2d`
@@ -384,6 +413,7 @@ def plot_losses(
     return plot(draw, 3.7, 2.7)
 
 # %% ../../nbs/reporting/73_report.ipynb #707b22e7
+
 def losses_note(run: Run) -> str:  # some sentences
     "Say with which loss each model's training ended."
     parts = []
@@ -394,6 +424,7 @@ def losses_note(run: Run) -> str:  # some sentences
     return " ".join(parts) or "No model of this run lies beside it with the record of its training."
 
 # %% ../../nbs/reporting/73_report.ipynb #2842f49d
+
 def seconds(run: Run):  # DataFrame: a row per stage, a column per round, seconds
     "Tell how long each stage took."
     import pandas as pd
@@ -404,6 +435,7 @@ def seconds(run: Run):  # DataFrame: a row per stage, a column per round, second
     return table.assign(total=table.sum(axis=1)).round(1)
 
 # %% ../../nbs/reporting/73_report.ipynb #66961f2b
+
 VERSIONS = ("evoselfcode", "torch", "transformers", "peft", "numpy")
 
 
@@ -418,6 +450,7 @@ def versions() -> dict[str, str]:  # package to version, with Python's own
     return found
 
 # %% ../../nbs/reporting/73_report.ipynb #0daab1bb
+
 COMMAND = "EVOSELFCODE_COMMAND"  # the environment variable that holds what was typed
 
 
@@ -429,6 +462,7 @@ def circumstances() -> dict[str, str]:  # date, commit, hardware, command; empty
     )
 
 # %% ../../nbs/reporting/73_report.ipynb #b60bfc59
+
 def commit(
     folder: str | Path,  # of a package
 ) -> str:                # short, with what is to be said of it; empty where the package is in no checkout of its own
@@ -441,6 +475,7 @@ def commit(
     return named.replace("-dirty", ", with changes")
 
 # %% ../../nbs/reporting/73_report.ipynb #2da62439
+
 def _processor() -> str:
     "Name the processor."
     try: lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -449,6 +484,7 @@ def _processor() -> str:
     return next(names, platform.processor() or platform.machine())
 
 # %% ../../nbs/reporting/73_report.ipynb #67a3e2e1
+
 def _gpus() -> str:
     "Name NVIDIA's GPUs; the driver is asked, since a context of this process on the GPU would take memory there."
     ask = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
@@ -458,12 +494,14 @@ def _gpus() -> str:
     return ", ".join(f"{n} × {name}" for name, n in names.items() if name)
 
 # %% ../../nbs/reporting/73_report.ipynb #01bd83b1
+
 def hardware() -> str:
     "Name this machine's processor and GPUs."
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{cores} cores of {_processor()}, {_gpus() or 'no NVIDIA GPU'}"
 
 # %% ../../nbs/reporting/73_report.ipynb #2bd6c090
+
 def masthead(*runs: Run) -> Facts:
     "Name runs and how they were made: what stands above a report."
     notes = [it["state"].get("made") or {} for run in runs for it in run.iterations]
@@ -475,6 +513,7 @@ def masthead(*runs: Run) -> Facts:
     return Facts(names | (said or {"made": "not written down by this run"}))
 
 # %% ../../nbs/reporting/73_report.ipynb #9956d0bf
+
 def facts(run: Run):  # DataFrame: one row per fact
     "Tell how a run was made: model, seed, settings, versions."
     import pandas as pd

@@ -8,6 +8,7 @@ __all__ = ['ARMS', 'FACTS', 'HIGH', 'Run', 'load_run', 'round_name', 'load_arms'
            'written_descriptions', 'true_share']
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #2b5bee63
+
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from ..pipeline.filtering import ASK
 from ..project import project_root
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #13cddc52
+
 @dataclass
 class Run:
     "A run folder as it was read."
@@ -34,6 +36,7 @@ class Run:
     unfinished: list[str]   # iterations without metrics, and why
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #a9a0da67
+
 def _iterations(folder: Path) -> tuple[list[dict], list[str]]:  # the finished ones; the others with their reasons
     "Read the iterations of a run."
     iterations, unfinished = [], []
@@ -50,6 +53,7 @@ def _iterations(folder: Path) -> tuple[list[dict], list[str]]:  # the finished o
     return iterations, unfinished
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #af48fc80
+
 def _settings(config: Path) -> dict:
     "Read the settings that a run wrote down; none where it wrote none."
     import yaml
@@ -62,6 +66,7 @@ def _settings(config: Path) -> dict:
     return settings
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #7f81793d
+
 def load_run(
     folder: str | Path,  # data/generated/RUN
 ) -> Run:                # what is there; unfinished iterations named apart
@@ -77,6 +82,7 @@ def load_run(
     return Run(folder.name, folder, settings, iterations, unfinished)
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #58a2f784
+
 @patch
 def records(self: Run, iteration: dict, stage: str) -> list[dict]:
     "Read one of an iteration's files, or nothing where it has none."
@@ -84,6 +90,7 @@ def records(self: Run, iteration: dict, stage: str) -> list[dict]:
     return read_jsonl(path, empty_ok=True) if path.is_file() else []
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #343eaea8
+
 @patch(as_prop=True)
 def rounds(self: Run) -> list[dict]:
     "The iterations after Model0."
@@ -96,6 +103,7 @@ def best(self: Run) -> dict:
     return next((it for it in reversed(self.iterations) if it.get("best")), self.iterations[0])
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #41acfcd9
+
 def round_name(
     iteration: int,  # 0 is the model trained on the seed pairs alone
 ) -> str:
@@ -103,6 +111,7 @@ def round_name(
     return "Model0" if iteration == 0 else f"round {iteration}"
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #b2e70ee3
+
 @patch(as_prop=True)
 def ks(self: Run) -> list[int]:
     "The k of each pass@k that was measured, the smallest first."
@@ -110,6 +119,7 @@ def ks(self: Run) -> list[int]:
     return sorted(int(m.removeprefix("pass@")) for m in metrics if m.startswith("pass@"))
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #a9a1713d
+
 ARMS = {"random": "random choice", "agreement": "agreement only", "perplexity": "perplexity only",
         "forward": "forward only", "backward": "backward only"}
 
@@ -123,6 +133,7 @@ def load_arms(
     return {label: arm for label, arm in found.items() if arm.rounds}
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #8a96d1cf
+
 def models_of(run: Run) -> Path:
     "Find the folder of a run's models, in the project that its records lie in."
     paths = with_defaults(run.settings)["paths"]
@@ -134,6 +145,7 @@ def models_of(run: Run) -> Path:
     return root / models / run.name
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #cbea847d
+
 def losses(run: Run):  # DataFrame: model (d2c, c2d), round, step, loss; a row per step that was noted
     "List the training losses of a run's models."
     import pandas as pd
@@ -146,6 +158,7 @@ def losses(run: Run):  # DataFrame: model (d2c, c2d), round, step, loss; a row p
     return pd.DataFrame(rows, columns=["model", "round", "step", "loss"])
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #5853ef75
+
 def nothing(
     run: Run,
     cycle: str,  # forward | backward
@@ -159,12 +172,14 @@ def nothing(
     return f"This run had no {cycle} cycle: {why}."
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #3f856622
+
 def unknown(run: Run) -> str:  # a sentence
     "Say why it cannot be said which candidates are right."
     if not any(run.records(it, "filtered") for it in run.rounds): return nothing(run, "forward")
     return "Nobody knows which candidates are right: `data.truth` has no reference solution for their descriptions."
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #6baa585e
+
 FACTS = ("round", "id", "description", "right", "gated", "agreed", "kept")
 
 
@@ -175,6 +190,7 @@ def _how_far(iteration: dict, record: dict, right: bool) -> dict:
     return dict(zip(FACTS, (name, record["id"], record["description"], bool(right), gated, agreed, kept)))
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #4e2e3f9a
+
 def candidates(run: Run):  # DataFrame: a row per candidate whose truth is known, with its scores
     "List the candidates of which it is known whether they are right, and how far each came."
     import pandas as pd
@@ -186,6 +202,7 @@ def candidates(run: Run):  # DataFrame: a row per candidate whose truth is known
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=FACTS)
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #a15e343d
+
 def scores(
     run: Run,
     score: str = "perplexity",  # a key of `scores`
@@ -196,6 +213,7 @@ def scores(
     return table[np.isfinite(table[score].astype(float))].astype({score: float})
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #534c334a
+
 HIGH = ("judge", "agreement")  # scores of which high is good
 
 
@@ -211,6 +229,7 @@ def separation(
     return f"All {len(table):,} candidates with a {score} and a known truth are {kind}."
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #0abd1a11
+
 def precision(run: Run):  # DataFrame: a row per round and step, percent
     "Tell the share of right samples at each step, in %, with intervals and numbers."
     return precision_table(candidates(run))
@@ -222,6 +241,7 @@ def selection(run: Run) -> str:  # some sentences, or why nothing can be said
     return selection_verdict(table) if len(table) else unknown(run)
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #a49f87fb
+
 def _records(run: Run, stage: str, iteration: int | None) -> tuple[dict | None, list[dict]]:
     "Read a stage's records, of one iteration or of the last one that has any."
     for it in reversed(run.iterations):
@@ -229,6 +249,7 @@ def _records(run: Run, stage: str, iteration: int | None) -> tuple[dict | None, 
     return None, []
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #3fe25a79
+
 def examples(
     run: Run,
     kept: bool,                    # the kept ones, or the dropped ones
@@ -246,6 +267,7 @@ def examples(
     return pd.DataFrame(rows, columns=["description", "code", "perplexity", "dropped_by", "reason", "right"])
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #7a31f853
+
 def _right_of(run: Run, iteration: dict, records: list[dict]) -> str:
     "Say how many of some candidates are right, where it is known of any."
     truth = {record["id"]: record["right"] for record in run.records(iteration, "truth")}
@@ -253,6 +275,7 @@ def _right_of(run: Run, iteration: dict, records: list[dict]) -> str:
     return f"; {sum(known):,} of the {len(known):,} whose truth is known are right" if known else ""
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #81bd63d0
+
 def examples_note(
     run: Run,
     kept: bool,   # the kept ones, or the dropped ones
@@ -268,6 +291,7 @@ def examples_note(
     return f"{where}{_right_of(run, chosen, wanted)}. {'All of them' if len(wanted) <= n else by_chance}:"
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #bf8682de
+
 def written_descriptions(
     run: Run,
     n: int = 6,                    # how many; half of them dropped ones, where there are
@@ -285,6 +309,7 @@ def written_descriptions(
     return pd.DataFrame(rows, columns=["code", "description", "round_trip", "kept"])
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #ce349183
+
 def _true_of(table) -> dict:  # percent, and of how many
     "Measure the share of true descriptions, with an interval over pieces of code."
     true = table.groupby("code").true
@@ -293,6 +318,7 @@ def _true_of(table) -> dict:  # percent, and of how many
     return numbers | {"n": share.n, "pieces of code": share.groups}
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #27efe5a9
+
 def true_share(run: Run):  # DataFrame: a row per round, percent; None where nobody can say
     "Tell how many descriptions of real code are true, of all and of the kept ones; intervals over pieces of code."
     import pandas as pd

@@ -6,6 +6,7 @@
 __all__ = ['LINES', 'KINDS', 'plot_pass_at_k', 'plot_problems', 'plot_statuses', 'draw_curves', 'plot_differences']
 
 # %% ../../nbs/reporting/72_scoreboard.ipynb #d5cbeb40
+
 from collections import Counter
 from itertools import cycle, product
 import numpy as np
@@ -15,6 +16,7 @@ from ..evaluation.passk import bootstrap
 from .page import BLUE, COLORS, GREEN, GREY, ORANGE, PURPLE, RED, Plot, apart, plot
 
 # %% ../../nbs/reporting/72_scoreboard.ipynb #55f15738
+
 def _along_k(rows: list[dict]) -> tuple:  # ks, and for each of them mean, low, high in percent
     "Measure pass@k for some k from 1 to the number of samples that every problem has."
     most = min(Counter(r["task_id"] for r in rows).values())
@@ -22,6 +24,7 @@ def _along_k(rows: list[dict]) -> tuple:  # ks, and for each of them mean, low, 
     return ks, *100 * np.array([bootstrap(list(per_problem(rows, int(k)).values()), 500) for k in ks]).T
 
 # %% ../../nbs/reporting/72_scoreboard.ipynb #9a0271e2
+
 LINES = [(color, line) for line, color in product(("-", "--", ":"), COLORS)]  # told apart by colour, then by dashes
 
 def plot_pass_at_k(
@@ -40,6 +43,7 @@ def plot_pass_at_k(
     return plot(draw, 5.2, 3.1)
 
 # %% ../../nbs/reporting/72_scoreboard.ipynb #712bb2cc
+
 def plot_problems(
     results: dict[str, list[dict]],  # model: its results, all on the same problems
     title: str = "",
@@ -57,9 +61,11 @@ def plot_problems(
     return plot(draw, 6.4, 0.9 + 0.34 * len(shares))
 
 # %% ../../nbs/reporting/72_scoreboard.ipynb #74c67b44
+
 KINDS = dict(zip(STATUSES, (GREEN, ORANGE, PURPLE, GREY, "#B8860B", RED, "#0A7E8C")))
 
 # %% ../../nbs/reporting/72_scoreboard.ipynb #584ba80a
+
 def plot_statuses(
     results: dict[str, list[dict]],  # model: its results
     title: str = "",
@@ -79,6 +85,7 @@ def plot_statuses(
     return plot(draw, 5.2, 0.9 + 0.34 * len(counts))
 
 # %% ../../nbs/reporting/72_scoreboard.ipynb #ec377302
+
 def _one_curve(axis, curve, place: int, color: str, line: str):
     "Draw one curve with its intervals: the first one bold, the others thinner and a little to the side."
     x, mean = curve.x + 0.07 * place, 100 * curve["mean"]
@@ -96,6 +103,7 @@ def _names_at_ends(axis, curves: dict, x: float):
                       annotation_clip=False)
 
 # %% ../../nbs/reporting/72_scoreboard.ipynb #a7653052
+
 def draw_curves(
     axis,          # matplotlib's, to draw in
     curves: dict,  # name to DataFrame: x (-1 = base), mean, low, high in 0..1; the first is the run itself
@@ -117,6 +125,7 @@ def draw_curves(
     axis.set_xlim(steps.x.min() - 0.3, last + 0.3 + 0.07 * (len(curves) - 2))
 
 # %% ../../nbs/reporting/72_scoreboard.ipynb #f491e579
+
 def plot_differences(
     table,       # DataFrame, one row per comparison: mean, low, high
     title: str,  # what is compared
