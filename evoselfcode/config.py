@@ -223,7 +223,7 @@ class Execution:
     backend: str = key("local", choices=("local", "ray"))  # where they run: this machine, or a Ray cluster
     recheck: str = key(  # kept verdicts that an evaluation asks again: timeout = those that ran out of time
         "", choices=("timeout", ""))
-    allow_unsandboxed: bool = False            # run programs even where a wall is missing that cannot be done without
+    allow_unsandboxed: bool = False            # run programs even where a layer is missing that cannot be done without
 
 # %% ../nbs/03_config.ipynb #a2f00c4c
 @dataclass

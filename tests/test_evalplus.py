@@ -200,7 +200,7 @@ def case(reference, *inputs, **more):
 
 
 def test_a_program_that_is_slow_in_all_is_a_timeout(monkeypatch):
-    monkeypatch.setattr(harness, "WHOLE", 0.2), monkeypatch.setattr(harness, "GRACE", 0.2)
+    monkeypatch.setattr(harness, "ALL_SECONDS", 0.2), monkeypatch.setattr(harness, "GRACE_SECONDS", 0.2)
     slow, asked = Child(lambda x: x + 1, slow=0.3), case("def f(x): return x + 1", [1], [2], [3])
     with pytest.raises(KeyboardInterrupt): harness.judge_outputs(slow, asked)
     assert slow.ended == [("timeout", "no end within 0.4 s for all inputs")]
@@ -208,14 +208,14 @@ def test_a_program_that_is_slow_in_all_is_a_timeout(monkeypatch):
     slowly = "import time\ndef f(x): time.sleep(.3); return x + 1"
     text = (
         f"import sys; sys.path.insert(0, {folder!r}); from harnesses import evalplus; "
-        f"evalplus.WHOLE = evalplus.GRACE = 0.2; print(evalplus.run({slowly!r}, [], {asked!r}))"
+        f"evalplus.ALL_SECONDS = evalplus.GRACE_SECONDS = 0.2; print(evalplus.run({slowly!r}, [], {asked!r}))"
     )
     ran = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert "['timeout', 'no end within 0.4 s for all inputs']" in ran.stdout
 
 
 def test_comparing_large_outputs_is_no_part_of_a_programs_time(monkeypatch):
-    monkeypatch.setattr(harness, "WHOLE", 0.2), monkeypatch.setattr(harness, "GRACE", 0.2)
+    monkeypatch.setattr(harness, "ALL_SECONDS", 0.2), monkeypatch.setattr(harness, "GRACE_SECONDS", 0.2)
     # equal, but not the same
     harness.judge_outputs(Child(lambda n: [1] * n), case("def f(n): return [1.0] * n", [100_000]))
 

@@ -397,12 +397,12 @@ def test_a_child_that_answers_in_place_of_the_harness_passes_nothing(answer):
 
 def test_the_lean_prelude_gives_what_the_full_one_does():
     full, names = {}, sorted(harness.origins())
-    exec(harness.FULL, full)
+    exec(harness.FULL_PRELUDE, full)
     for name in names:
         lean = {}
         exec(harness.lean_prelude(frozenset([name])), lean)
         assert lean[name] is full[name] or name in ("open",), name
-    assert harness.prelude("x = globals()") == harness.FULL
+    assert harness.prelude("x = globals()") == harness.FULL_PRELUDE
     assert harness.prelude("ｍｅａｎ([1])") == harness.prelude("mean")
 
 
