@@ -198,25 +198,27 @@ class _Worker:
         self.jobs.append((key, job))
         self.line.send(job.text)
 
-    def read(self) -> list | None:  # (key, job, answer) of the jobs that ended
-        "Receive what has come; None when the worker is gone or broken, and has nothing more to say."
-        if (messages := self.line.read()) is None: return None
-        ended = []
-        for said in messages:
-            if "layers" in said:
-                self.layers = _first_message(said)
-                self.sandbox = sandbox_name(self.layers)
-            elif said["status"] == INFRA_ERROR:
-                self.fault = said["detail"]
-                break
-            else: ended.append((*self.jobs.popleft(), said | dict(sandbox=self.sandbox)))
-        return ended if ended or not self.fault else None
-
     def end(self) -> str:  # what went wrong, as far as it was said
         "Hang up, wait for the processes, remove their folder."
         words = self.process.end()
         self.fault = self.fault or words
         return self.fault
+
+# %% ../../nbs/execution/23_workers.ipynb #3cf549be
+@patch
+def read(self: _Worker) -> list | None:  # (key, job, answer) of the jobs that ended
+    "Receive what has come; None when the worker is gone or broken, and has nothing more to say."
+    if (messages := self.line.read()) is None: return None
+    ended = []
+    for said in messages:
+        if "layers" in said:
+            self.layers = _first_message(said)
+            self.sandbox = sandbox_name(self.layers)
+        elif said["status"] == INFRA_ERROR:
+            self.fault = said["detail"]
+            break
+        else: ended.append((*self.jobs.popleft(), said | dict(sandbox=self.sandbox)))
+    return ended if ended or not self.fault else None
 
 # %% ../../nbs/execution/23_workers.ipynb #a3308972
 def layers(
