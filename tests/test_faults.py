@@ -25,7 +25,8 @@ import evoselfcode.execution.workers as execution_workers
 from evoselfcode.constants import CRASHED, FAILED, MEMORY, PASSED, TIMEOUT
 from evoselfcode.errors import UserError
 from evoselfcode.project import package_folder
-from evoselfcode.execution.execution import ExecutionFault, Limits, Program, VerdictStore, call_of, layers, run_programs
+from evoselfcode.execution.execution import ExecutionFault, Limits, Program, Runner, VerdictStore, call_of, layers
+from evoselfcode.execution.execution import run_programs
 
 pytestmark = pytest.mark.timeout(300)
 ROOT = os.geteuid() == 0
@@ -279,9 +280,10 @@ def test_what_python_cannot_start_is_told_in_one_line(monkeypatch, tmp_path):
 @pytest.mark.parametrize("limits", [Limits(profile="bare"), Limits(backend="cloud")])
 def test_limits_are_checked_whoever_asks(limits):
     from evoselfcode.execution.behaviour import behaviours
-    for work in behaviours, layers, lambda **given: list(run_programs([Program(RIGHT)], **given)):
-        given = dict(functions=[("def f(x): return x", "f")]) if work is behaviours else {}
-        with pytest.raises(UserError, match="'(bare|cloud)': must be one of"): work(limits=limits, **given)
+    def observe(limits): return behaviours([("def f(x): return x", "f")], runner=Runner(limits))
+    def run(limits): return list(run_programs([Program(RIGHT)], limits))
+    for work in observe, layers, run:
+        with pytest.raises(UserError, match="'(bare|cloud)': must be one of"): work(limits)
 
 
 # ---------------------------------------------------------------- one program, and the next
@@ -570,7 +572,8 @@ def test_a_row_that_is_no_answer_is_asked_again(row, tmp_path):
 
 def test_a_row_that_describes_no_behaviour_is_asked_again(tmp_path):
     from evoselfcode.execution.behaviour import behaviours
-    ask = lambda: behaviours([("def f(x: int): return x + 1", "f")], workers=1, store=tmp_path/"kept.sqlite")
+    runner = Runner(workers=1, store=tmp_path/"kept.sqlite")
+    ask = lambda: behaviours([("def f(x: int): return x + 1", "f")], runner=runner)
     first = ask()
     for odd in ({}, dict(observed=0), dict(observed="0", outputs=[]), dict(observed=0, outputs=3)):
         change(tmp_path/"kept.sqlite", json.dumps(dict(status=PASSED, detail="", output="", sandbox="") | odd))

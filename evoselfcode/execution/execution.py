@@ -11,6 +11,7 @@ __all__ = ['RECENT_BYTES', 'JOBS_AHEAD', 'BYTES_AHEAD', 'Runner', 'runner_of', '
 import hashlib, json
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -144,7 +145,7 @@ class Runner:
     ) -> Iterator[Verdict]:           # one for each program, in order
         "Run each program in a locked process of its own, its tests in another, and yield what became of it."
         jobs = ((0, _job_of(self.limits, program)) for program in _counted(programs, progress))
-        return map(_verdict, _answers(jobs, self))
+        with closing(_answers(jobs, self)) as answers: yield from map(_verdict, answers)
 
 # %% ../../nbs/execution/25_execution.ipynb #44f5821d
 JOBS_AHEAD = 512         # per worker that are taken before their turn: while one takes long, others must not run dry
