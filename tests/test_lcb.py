@@ -379,8 +379,8 @@ def test_what_is_equal_to_everything_passes_officially_only():
     [True, "3\n3", 0], [], {}, None,
 ])
 def test_only_the_right_text_is_an_answer(reply):
-    assert harness.judged([True, "3\n3"], "3\n3\n", functional=False)[0] is True
-    assert harness.judged(reply, "3\n3\n", functional=False)[0] is not True
+    assert harness.checked([True, "3\n3"], "3\n3\n", functional=False)[0] is True
+    assert harness.checked(reply, "3\n3\n", functional=False)[0] is not True
 
 
 @pytest.mark.parametrize("answer", ["{}", "[True, True]", "[True, '']", "[1, 1]", "given", "exec"])
