@@ -109,7 +109,7 @@ def test_every_signal_is_one_programs_end():
 DEAF = """
 import ctypes, json, os, signal, sys
 from evoselfcode.execution.execution import Limits, Program, run_programs
-from evoselfcode.execution.sandbox.isolation import UNTOUCHED_SIGNALS, SIGACTION, system
+from evoselfcode.execution.sandbox.isolation import SIGACTION, UNTOUCHED_SIGNALS, system
 ignore = ctypes.create_string_buffer((1).to_bytes(8, "little"), 32)
 for number in {*range(1, 65)} - {signal.SIGCHLD, *UNTOUCHED_SIGNALS}:
     system(SIGACTION[os.uname().machine], number, ctypes.addressof(ignore), 0, 8)

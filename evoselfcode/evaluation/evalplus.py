@@ -17,7 +17,7 @@ from .benchmark import LISTS, NUMBER, OFFICIAL, SPLIT, TEXT, Benchmark, Profile,
 from .benchmark import locate, md5_of, named, parse_records, read_bytes
 from .extraction import cut, sanitize
 from ..execution.execution import Limits, Program, Runner, Verdict, call_of, library_folders
-from ..execution.sandbox.harnesses.evalplus import FAIL, GRACE_SECONDS, LATE, PASS, ALL_SECONDS
+from ..execution.sandbox.harnesses.evalplus import ALL_SECONDS, FAIL, GRACE_SECONDS, LATE, PASS
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #84e717dd
 @dataclass(frozen=True)

@@ -49,7 +49,9 @@ class Far:
     def __init__(self, name: str): object.__setattr__(self, 'name', name)
 
 
-def far_name(thing: Far) -> str: return object.__getattribute__(thing, 'name')
+def far_name(thing: Far) -> str:
+    "By which name the other side knows a thing."
+    return object.__getattribute__(thing, 'name')
 
 
 def missing(what: str):

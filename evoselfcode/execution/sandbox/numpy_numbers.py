@@ -12,7 +12,9 @@ BINARY = 'add sub mul truediv floordiv mod pow and or xor lshift rshift divmod'.
 PYTHONS = {'and': operator.and_, 'or': operator.or_, 'divmod': divmod}
 
 
-def plain(value: object) -> object: return value.value if isinstance(value, Number) else value
+def plain(value: object) -> object:
+    "A number of Python's that is worth the same."
+    return value.value if isinstance(value, Number) else value
 
 
 class Number:
@@ -32,6 +34,7 @@ class Number:
 
 
 class Integer(Number):
+    "An integer of numpy's, with bounds."
     def __index__(self): return self.value
     def __neg__(self): return self.result(-self.value)
     def __pos__(self): return self
@@ -50,6 +53,7 @@ class Integer(Number):
 
 
 class Bool(Number):
+    "A bool of numpy's."
     def __invert__(self): return Bool('bool', not self.value)
 
 
@@ -77,7 +81,9 @@ def _comparison(name: str):
     return method
 
 
-def fits(name: str, value: int) -> bool: return INTEGERS[name][0] <= value < INTEGERS[name][1]
+def fits(name: str, value: int) -> bool:
+    "Whether a type of numpy's has this integer."
+    return INTEGERS[name][0] <= value < INTEGERS[name][1]
 
 
 def _of_integer(name: str, swapped: bool):

@@ -14,7 +14,9 @@ class Slow(BaseException):
     "One call used up its share of processor time."
 
 
-def slow(*_): raise Slow
+def slow(*_):
+    "What the signal does when a call has used up its time."
+    raise Slow
 
 
 @contextmanager

@@ -57,7 +57,9 @@ class Opaque(Asked):
     def __call__(self, /, *args, **kwargs): return inside(self, 'questions').ask(far_name(self), args, kwargs)
 
 
-def refuse(thing: Asked, *_): inside(thing, 'questions').fail('unsupported', inside(thing, 'what'))
+def refuse(thing: Asked, *_):
+    "End the tests: a use that does not cross."
+    inside(thing, 'questions').fail('unsupported', inside(thing, 'what'))
 
 
 for name in SPECIAL: setattr(Opaque, f'__{name}__', refuse)
@@ -108,7 +110,9 @@ class Names(dict):
         return self.find(name)
 
 
-def leave(code: object = None) -> None: raise SystemExit(code)
+def leave(code: object = None) -> None:
+    "`exit` and `quit`, to tests."
+    raise SystemExit(code)
 
 
 def look(work):
@@ -359,16 +363,22 @@ class _Probe:
     def __call__(self, *args): return references(args)
 
 
-def references(values: list | tuple) -> list: return [sys.getrefcount(value) for value in values]
+def references(values: list | tuple) -> list:
+    "How many hold each of these."
+    return [sys.getrefcount(value) for value in values]
 
 
 PASSED_ON, = _Probe()(iter(()))  # references to an argument that nobody else holds
 
 
-def goes_on(value: object, held: int) -> bool: return held > PASSED_ON and iterates(value)
+def goes_on(value: object, held: int) -> bool:
+    "Whether a value is an iterator that somebody else holds, too."
+    return held > PASSED_ON and iterates(value)
 
 
-def iterates(value: object) -> bool: return hasattr(type(value), '__next__') and type(value) not in STAND_INS
+def iterates(value: object) -> bool:
+    "Whether a value is an iterator, and no stand-in."
+    return hasattr(type(value), '__next__') and type(value) not in STAND_INS
 
 
 def is_ours(job: dict) -> bool:

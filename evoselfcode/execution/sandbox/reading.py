@@ -17,6 +17,7 @@ else:
 
 
 def fill(found: set, items: list) -> None:
+    "Put items into a set, one by one."
     for item in items: found.add(item)  # a loop, which an alarm can end: items may be chosen to collide
 
 
@@ -156,6 +157,7 @@ def flat_class(name: str, base: type) -> type:
 
 
 def _moment(name: str):
+    "A reader of dates or times."
     def read(shelf, content):
         text, fold = content
         return moment(getattr(__import__('datetime'), name), text_of(text), number_of(fold))
@@ -163,6 +165,7 @@ def _moment(name: str):
 
 
 def _library(module: str, name: str):
+    "A reader of numbers and spans of time of the standard library."
     def read(shelf, content):
         made = getattr(__import__(module), name)
         return made(*map(shelf.decode, content)) if type(content) is list else made(text_of(content))

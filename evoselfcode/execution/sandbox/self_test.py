@@ -11,12 +11,14 @@ def read_outside(canary: str) -> None:
 
 
 def connect() -> None:
+    "Open a socket to nobody."
     import _socket
     with_address = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
     with_address.connect(('192.0.2.1', 9))  # an address reserved for documentation; nothing is sent
 
 
 def trace(caller: int) -> None:
+    "Trace the caller, or signal it."
     import ctypes
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.ptrace(16, caller, None, None) < 0: raise OSError(ctypes.get_errno(), 'ptrace')
@@ -24,12 +26,14 @@ def trace(caller: int) -> None:
 
 
 def own_users() -> None:
+    "Make a user namespace."
     import ctypes
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(0x10000000) < 0: raise OSError(ctypes.get_errno(), 'unshare')
 
 
 def process() -> None:
+    "Start a process."
     if os.fork() == 0: os._exit(0)
 
 

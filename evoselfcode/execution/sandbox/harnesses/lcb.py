@@ -180,6 +180,7 @@ def take_away() -> None:
 
 
 def leave(code: object = None) -> None:
+    "The harness's `exit`."
     try: sys.stdin.close()
     except Exception: pass
     raise SystemExit(code)
