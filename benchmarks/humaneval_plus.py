@@ -1,4 +1,4 @@
-"""HumanEval+ or MBPP+ samples per second, all walls up, against evalplus's own check, in one run on the same samples.
+"""HumanEval+ or MBPP+ samples per second, all layers up, against evalplus's own check, in one run on the same samples.
 
     pip install evalplus
     python benchmarks/humaneval_plus.py --problems HumanEvalPlus-v0.1.10.jsonl.gz [--samples samples.jsonl] [--every 1]

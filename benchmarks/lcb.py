@@ -1,4 +1,4 @@
-"""Samples of LiveCodeBench judged per second, all walls up, against the way its own harness runs the same check.
+"""Samples of LiveCodeBench judged per second, all layers up, against the way its own harness runs the same check.
 
     python benchmarks/lcb.py --file problems.jsonl --samples samples.json [--limit 200]
 
@@ -8,8 +8,8 @@ from baselines here: the same semantics (`harnesses/lcb.run`, every import of th
 for each sample a server for the results and a process of its own, in a pool of as many workers.
 `bare` has loaded what the checker's own modules import, `loaded` also torch, which its command imports, too, and whose
 memory each fork copies the tables of.
-The baselines are UNSAFE: the programs run without walls, as you. Give this only samples that you trust; --safe leaves
-the baselines out.
+The baselines are UNSAFE: the programs run without the sandbox, as you. Give this only samples that you trust; --safe
+leaves the baselines out.
 Samples that run out of time are left out: they take 6 s, whoever judges. Each way has a process of its own; rounds are
 interleaved, so that a busy machine is busy for all, and ratios are those of the medians. Processor time hardly depends
 on who else is busy.
@@ -39,7 +39,7 @@ def read(options):
 def in_process(code, function, seconds, data, results, reasons):
     from evoselfcode.execution.sandbox.harnesses import lcb
     sys.stdin = open(os.devnull)
-    lcb.prelude = lambda code: lcb.FULL
+    lcb.prelude = lambda code: lcb.FULL_PRELUDE
     found, reason = lcb.run(lcb.text_of(code, bool(function)), function, seconds, True, [], data)
     results.append(found)
     reasons.append(reason)
@@ -89,7 +89,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--file", required=True, help="records of code_generation_lite")
     parser.add_argument(
-        "--samples", required=True, help="samples in the harness's form; the baselines run them without walls"
+        "--samples", required=True, help="samples in the harness's form; the baselines run them without the sandbox"
     )
     parser.add_argument("--limit", type=int, default=200, help="samples that are judged")
     parser.add_argument("--workers", type=int, default=2)

@@ -350,9 +350,9 @@ def init(folder: Workspace = Path(".")):
 @app.command()
 def doctor(profile: Annotated[str, typer.Option(help="pure, files or libs.")] = "pure"):
     "Try the layers around model-written code, and tell what stands on this machine."
-    from evoselfcode.execution.execution import PROFILES, Limits, walls
+    from evoselfcode.execution.execution import PROFILES, Limits, layers
     if profile not in PROFILES: raise UserError(f"--profile {profile}: must be one of {', '.join(PROFILES)}")
-    found = walls(Limits(profile=profile, allow_unsandboxed=True))
+    found = layers(Limits(profile=profile, allow_unsandboxed=True))
     for name, how in found["standing"].items(): typer.echo(f"layer   {name:24} {'stands' if how is True else how}")
     for name, why in found["missing"].items(): typer.echo(f"layer   {name:24} MISSING: {why}")
     for name, (held, said, by) in found["trials"].items():

@@ -194,7 +194,7 @@ def run_all(engine, attacks, world, workers=2):
     for attack in attacks: groups.setdefault((attack.profile, attack.seconds), []).append(attack)
     for (profile, seconds), group in groups.items():
         # refused here; who asks finds no row
-        if engine.walls(engine.Limits(profile=profile, allow_unsandboxed=True))["weak"]: continue
+        if engine.layers(engine.Limits(profile=profile, allow_unsandboxed=True))["weak"]: continue
         names, programs = [], []
         for attack in group:
             code, tests, context = map(world.fill, (attack.code, attack.tests, attack.context))

@@ -54,7 +54,7 @@ def test_attacks_fail_and_leave_nothing_and_harmless_programs_pass(environment):
         return rows[name]["status"] in expected[name] and detail.get(name, "") in rows[name]["detail"]
     assert [(name, expected[name], rows[name]) for name in expected if name in rows and not as_expected(name)] == []
     assert found["traces"] == []
-    known = ("warning: wall missing: ", "warning: UNSAFE: without a private root")
+    known = ("warning: layer missing: ", "warning: UNSAFE: without a private root")
     assert all(line.startswith(known) for line in words.splitlines())
 
 

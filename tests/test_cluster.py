@@ -8,8 +8,8 @@ import ray
 
 from evoselfcode.errors import UserError
 from evoselfcode.execution.behaviour import behaviours
-from evoselfcode.execution.cluster import Cluster
-from evoselfcode.execution.execution import FAR, ExecutionFault, Limits, Program, Runner, _job, run_programs
+from evoselfcode.execution.cluster import Cluster, _Actors
+from evoselfcode.execution.execution import JOBS_AHEAD, ExecutionFault, Limits, Program, Runner, _job, run_programs
 
 pytestmark = pytest.mark.timeout(600)
 LOCAL, RAY = Limits(seconds=1), Limits(seconds=1, backend="ray")
@@ -62,48 +62,50 @@ def test_programs_are_taken_a_bounded_way_ahead(cluster):
     found = run_programs(endless(), RAY, 2)
     for _ in range(5): assert next(found).passed
     found.close()
-    assert len(taken) <= 5 + 2 * FAR
+    assert len(taken) <= 5 + 2 * JOBS_AHEAD
 
 
-def test_a_runner_that_dies_is_started_again(cluster):
+def test_an_actor_that_dies_is_started_again(cluster):
     pool = Cluster(LOCAL, 2, lanes=1)
     pool.waiting[0].extend((i, _job(LOCAL, f"x = {i}")) for i in range(200))
     ended = pool.step()
-    ray.kill(pool.runners[0], no_restart=False)
+    ray.kill(pool.actors.all[0], no_restart=False)
     while len(ended) < 200: ended += pool.step()
     pool.end()
     assert {key for key, answer in ended if answer["status"] == "passed"} == set(range(200))
 
 
 def breaking(monkeypatch, word):
-    "Runners that end at jobs with this word."
+    "Actors that end at jobs with this word."
     from evoselfcode.execution import cluster as module
-    class Runner(module._Runner):
+    class Actor(module._Actor):
         def run(self, batch):
             if any(word in job.text for _, job in batch): __import__("os")._exit(1)
             return super().run(batch)
-    monkeypatch.setattr(module, "_Runner", Runner)
+    monkeypatch.setattr(module, "_Actor", Actor)
     monkeypatch.setattr(module, "TRIES", 1)
 
 
-def test_a_job_that_ends_its_runners_is_the_one_that_crashed(cluster, monkeypatch):
+def test_a_job_that_ends_its_actors_is_the_one_that_crashed(cluster, monkeypatch):
     breaking(monkeypatch, b"BREAK")
     found = list(run_programs((Program(f"x = {i}  # {'BREAK' if i == 7 else ''}") for i in range(40)), RAY, 2))
     assert [v.status for v in found] == ["crashed" if i == 7 else "passed" for i in range(40)]
     assert "runners ended" in found[7].detail
 
 
-def test_runners_that_end_at_everything_end_all(monkeypatch):
+def test_actors_that_end_at_everything_end_all(monkeypatch):
     class Gone:
         exceptions = ray.exceptions
         @staticmethod
         def get(_): raise ray.exceptions.RayError("no node is left")
-    runner = SimpleNamespace(run=SimpleNamespace(remote=lambda batch: None))
-    cluster = SimpleNamespace(ray=Gone, single=deque(), trial=None)
+    actor = SimpleNamespace(run=SimpleNamespace(remote=lambda batch: None))
+    actors = SimpleNamespace(ray=Gone, trial=None)
+    actors.can_run = lambda actor: _Actors.can_run(actors, actor)
+    cluster = SimpleNamespace(actors=actors, single=deque())
     monkeypatch.setattr("evoselfcode.execution.cluster.time.sleep", lambda _: None)
     jobs = [(0, (key, None)) for key in "ab"]
-    assert Cluster.lost(cluster, runner, jobs, "gone") == [] and list(cluster.single) == jobs
-    with pytest.raises(ExecutionFault, match="Ray: gone"): Cluster.lost(cluster, runner, jobs[:1], "gone")
+    assert Cluster.lost(cluster, actor, jobs, "gone") == [] and list(cluster.single) == jobs
+    with pytest.raises(ExecutionFault, match="Ray: gone"): Cluster.lost(cluster, actor, jobs[:1], "gone")
 
 
 def test_what_a_user_has_to_mend_is_one_line(monkeypatch):
@@ -113,7 +115,7 @@ def test_what_a_user_has_to_mend_is_one_line(monkeypatch):
         next(run_programs(programs(), Limits(backend="spark")))
 
 
-def test_a_node_without_walls_refuses_in_the_same_words(monkeypatch):
+def test_a_node_without_layers_refuses_in_the_same_words(monkeypatch):
     monkeypatch.setenv("EVOSELFCODE_WITHOUT", "seccomp")
     ray.shutdown()
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)

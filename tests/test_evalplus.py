@@ -200,24 +200,24 @@ def case(reference, *inputs, **more):
 
 
 def test_a_program_that_is_slow_in_all_is_a_timeout(monkeypatch):
-    monkeypatch.setattr(harness, "WHOLE", 0.2), monkeypatch.setattr(harness, "GRACE", 0.2)
+    monkeypatch.setattr(harness, "ALL_SECONDS", 0.2), monkeypatch.setattr(harness, "GRACE_SECONDS", 0.2)
     slow, asked = Child(lambda x: x + 1, slow=0.3), case("def f(x): return x + 1", [1], [2], [3])
-    with pytest.raises(KeyboardInterrupt): harness.judge_outputs(slow, asked)
+    with pytest.raises(KeyboardInterrupt): harness.check_outputs(slow, asked)
     assert slow.ended == [("timeout", "no end within 0.4 s for all inputs")]
     folder = str(package_folder() / "execution" / "sandbox")
     slowly = "import time\ndef f(x): time.sleep(.3); return x + 1"
     text = (
         f"import sys; sys.path.insert(0, {folder!r}); from harnesses import evalplus; "
-        f"evalplus.WHOLE = evalplus.GRACE = 0.2; print(evalplus.run({slowly!r}, [], {asked!r}))"
+        f"evalplus.ALL_SECONDS = evalplus.GRACE_SECONDS = 0.2; print(evalplus.run({slowly!r}, [], {asked!r}))"
     )
     ran = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert "['timeout', 'no end within 0.4 s for all inputs']" in ran.stdout
 
 
 def test_comparing_large_outputs_is_no_part_of_a_programs_time(monkeypatch):
-    monkeypatch.setattr(harness, "WHOLE", 0.2), monkeypatch.setattr(harness, "GRACE", 0.2)
+    monkeypatch.setattr(harness, "ALL_SECONDS", 0.2), monkeypatch.setattr(harness, "GRACE_SECONDS", 0.2)
     # equal, but not the same
-    harness.judge_outputs(Child(lambda n: [1] * n), case("def f(n): return [1.0] * n", [100_000]))
+    harness.check_outputs(Child(lambda n: [1] * n), case("def f(n): return [1.0] * n", [100_000]))
 
 
 def test_what_programs_change_stays_theirs():
@@ -289,9 +289,9 @@ def test_what_was_worked_out_before_is_not_worked_out_again():
     known = Reference(json.loads(case("raise ValueError", [5], [7], known=rows)))
     assert [Expected(known)[i] for i in range(2)] == [Known(*row) for row in rows]
     assert [row[1] for row in rows] == [True] * 2
-    harness.judge_outputs(Child(lambda n: n / 2), case("raise ValueError", [5], [7], known=rows))
+    harness.check_outputs(Child(lambda n: n / 2), case("raise ValueError", [5], [7], known=rows))
     with pytest.raises(ValueError):
-        harness.judge_outputs(Child(lambda n: n), case("raise ValueError", [5], [7], known=rows))
+        harness.check_outputs(Child(lambda n: n), case("raise ValueError", [5], [7], known=rows))
 
 
 def test_expected_outputs_are_kept_with_the_verdicts(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ from evoselfcode.errors import UserError
 from evoselfcode.project import package_folder
 from evoselfcode.execution import execution, workers as execution_workers
 from evoselfcode.execution.behaviour import behaviours
-from evoselfcode.execution.execution import ExecutionFault, Limits, Program, Runner, call_of, run_programs, walls
+from evoselfcode.execution.execution import ExecutionFault, Limits, Program, Runner, call_of, layers, run_programs
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="programs are executed on Linux only")
 SHORT = Limits(seconds=1.5)
@@ -209,7 +209,8 @@ def test_source_is_read_lazily_and_an_abandoned_run_leaves_nothing():
             taken.append(0)
             yield Program(f"print({len(taken)})")
     verdicts = run_programs(source(), workers=2)
-    assert [v.output for v in islice(verdicts, 3)] == ["1\n", "2\n", "3\n"] and len(taken) <= 3 + 2 * execution.FAR
+    assert [v.output for v in islice(verdicts, 3)] == ["1\n", "2\n", "3\n"]
+    assert len(taken) <= 3 + 2 * execution.JOBS_AHEAD
     pids = servers_of(os.getpid())
     assert pids
     verdicts.close()
@@ -243,7 +244,7 @@ def test_nothing_survives_the_caller(signum):
     caller = subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert caller.stdout.readline() == "started\n"
     end = time.monotonic() + 20
-    # 2 x (watcher, judge, server, program)
+    # 2 x (watcher, verifier, server, program)
     while len(pids := servers_of(caller.pid)) < 8 and time.monotonic() < end: time.sleep(0.05)
     assert len(pids) >= 8
     homes = {h for p in pids for h in re.findall(r"[^\"]*/evoselfcode-[^/\"]*", Path(f"/proc/{p}/cmdline").read_text())}
@@ -254,7 +255,7 @@ def test_nothing_survives_the_caller(signum):
     assert homes and not any(Path(h).exists() for h in homes)
 
 
-@pytest.mark.parametrize("which", [0, 1])  # the judge, the fork server
+@pytest.mark.parametrize("which", [0, 1])  # the verifier, the fork server
 def test_a_process_that_dies_is_replaced_and_its_programs_run_again(which):
     programs = (Program(f"import time\ntime.sleep(0.05)\nprint({i})") for i in range(80))
     verdicts = run_programs(programs, Limits(), workers=2)
@@ -329,13 +330,13 @@ def test_soak_of_mixed_programs_gives_the_right_verdicts_and_uses_nothing_up():
             lasting = before & servers_of(os.getpid())
             sizes.append(owned(lasting))
         if i == 4900: sizes.append(owned(lasting))
-    assert not wrong and len(lasting) == 6                     # 2 x (watcher, judge, server)
+    assert not wrong and len(lasting) == 6                     # 2 x (watcher, verifier, server)
     assert sizes[1][0] < sizes[0][0] + 12 and sizes[1][1] < sizes[0][1] + 8  # what the jobs at hand hold may differ
 
 
 # the tests' side
 
-OURS = "from harnesses.lcb import judge\n"  # a harness of ours does more with a function than tests may
+OURS = "from harnesses.lcb import check_answers\n"  # a harness of ours does more with a function than tests may
 
 
 @pytest.mark.parametrize("tests, status, detail", [
@@ -472,7 +473,7 @@ def test_libraries_processes_and_a_network_of_its_own():
         Program(server, "assert f() == 200"), Program(child, "assert f() == 'hi\\n'"), Program(strays),
         Program("import socket\nsocket.create_connection(('192.0.2.1', 53), 1)"), Program(f"open({__file__!r})"),
     ]
-    found = walls(Limits(profile="libs", allow_unsandboxed=True))
+    found = layers(Limits(profile="libs", allow_unsandboxed=True))
     if found["weak"]: pytest.skip("the kernel grants no namespaces here")
     verdicts = list(run_programs(programs, Limits(seconds=20, memory_mb=2048, profile="libs"), workers=1))
     assert [v.status for v in verdicts] == [PASSED] * 4 + [FAILED] * 2, verdicts
@@ -514,13 +515,13 @@ def test_tests_of_a_model_can_report_no_more_than_a_verdict(status):
     ("seccomp", "filter of system calls"),
     ("landlock,namespaces", "could read whatever"),
 ])
-def test_without_a_wall_that_is_needed_nothing_is_run(monkeypatch, capsys, without, words):
+def test_without_a_layer_that_is_needed_nothing_is_run(monkeypatch, capsys, without, words):
     monkeypatch.setenv("EVOSELFCODE_WITHOUT", without)
     with pytest.raises(UserError, match=words): list(run_programs([Program("x = 1")], workers=1))
     monkeypatch.setattr(execution_workers, "_warned", set())
     assert next(run_programs([Program("x = 1")], Limits(allow_unsandboxed=True), workers=1)).passed
     said = capsys.readouterr().out
-    assert "UNSAFE: " in said and words in said and all(f"wall missing: {name}" in said for name in without.split(","))
+    assert "UNSAFE: " in said and words in said and all(f"layer missing: {name}" in said for name in without.split(","))
 
 
 def test_the_doctor_names_what_stands_and_what_is_missing(monkeypatch):
@@ -556,7 +557,7 @@ def test_a_file_that_keeps_no_verdicts_is_named(tmp_path):
 # as the far side does: its modules know each other by their plain names
 sys.path.insert(0, str(Path(execution.__file__).parent/"sandbox"))
 from codec import decode, encode  # noqa: E402
-from kinds import Broken, Unsupported  # noqa: E402
+from kinds import Malformed, Unsupported  # noqa: E402
 del sys.path[0]
 import json  # noqa: E402
 from hypothesis import given, settings, strategies as st  # noqa: E402
@@ -592,7 +593,7 @@ messages = st.recursive(
 @given(messages)
 def test_whatever_arrives_is_data_or_broken(message):
     try: decode(message)
-    except Broken: pass
+    except Malformed: pass
 
 
 def test_what_is_no_data_does_not_cross():

@@ -25,11 +25,12 @@ import evoselfcode.execution.workers as execution_workers
 from evoselfcode.constants import CRASHED, FAILED, MEMORY, PASSED, TIMEOUT
 from evoselfcode.errors import UserError
 from evoselfcode.project import package_folder
-from evoselfcode.execution.execution import ExecutionFault, Limits, Program, VerdictStore, call_of, run_programs, walls
+from evoselfcode.execution.execution import ExecutionFault, Limits, Program, Runner, VerdictStore, call_of, layers
+from evoselfcode.execution.execution import run_programs
 
 pytestmark = pytest.mark.timeout(300)
 ROOT = os.geteuid() == 0
-SPACES = "namespaces" in walls(Limits(allow_unsandboxed=True))["standing"]
+SPACES = "namespaces" in layers(Limits(allow_unsandboxed=True))["standing"]
 needs_spaces = pytest.mark.skipif(not SPACES, reason="the kernel grants no namespaces here")
 RIGHT = "def f(x): return x * x\n"
 TESTS = "assert f(3) == 9"
@@ -58,7 +59,7 @@ def children_of(*parents):
 
 
 def processes(kind):
-    "Our workers' judges or servers; `kind`: judge | server | child."
+    "Our workers' verifiers or servers; `kind`: verifier | server | child."
     def ours(pid):
         try: return parent(pid) == os.getpid() and b"zygote" in Path(f"/proc/{pid}/cmdline").read_bytes()
         except (FileNotFoundError, ProcessLookupError): return False
@@ -108,9 +109,9 @@ def test_every_signal_is_one_programs_end():
 DEAF = """
 import ctypes, json, os, signal, sys
 from evoselfcode.execution.execution import Limits, Program, run_programs
-from evoselfcode.execution.sandbox.isolation import OTHERWISE, SIGACTION, system
+from evoselfcode.execution.sandbox.isolation import SIGACTION, UNTOUCHED_SIGNALS, system
 ignore = ctypes.create_string_buffer((1).to_bytes(8, "little"), 32)
-for number in {*range(1, 65)} - {signal.SIGCHLD, *OTHERWISE}:
+for number in {*range(1, 65)} - {signal.SIGCHLD, *UNTOUCHED_SIGNALS}:
     system(SIGACTION[os.uname().machine], number, ctypes.addressof(ignore), 0, 8)
 signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
 codes, tests, profiles = json.loads(sys.argv[1])
@@ -130,7 +131,7 @@ def test_who_starts_us_may_ignore_and_hold_back_signals():
     assert found == ["failed crashed crashed timeout crashed crashed crashed crashed timeout"] * len(profiles), ran
 
 
-@pytest.mark.parametrize("which", ["judge", "server"])
+@pytest.mark.parametrize("which", ["verifier", "server"])
 @pytest.mark.parametrize("number", [9, 40])
 def test_a_process_of_a_worker_that_a_signal_ends_is_replaced(which, number):
     found = run_programs((Program(f"import time\ntime.sleep(0.03)\nprint({i})") for i in range(30)), Limits(), 1)
@@ -193,7 +194,7 @@ def breaking(tmp_path, monkeypatch):
     "A machinery that breaks at every program with the word BREAK in it."
     shutil.copytree(package_folder()/"execution", tmp_path/"execution", ignore=shutil.ignore_patterns("__pycache__"))
     with (tmp_path/"execution"/"sandbox"/"verifier.py").open("a") as f:
-        f.write("\n\nreal = judge_once\ndef judge_once(job, *others):\n"
+        f.write("\n\nreal = answer_job\ndef answer_job(job, *others):\n"
                 "    if 'BREAK' in job['code']: raise SystemError(f'broken by a program')\n"
                 "    return real(job, *others)\n")
     monkeypatch.setattr(execution_workers, "package_folder", lambda: tmp_path)
@@ -235,7 +236,7 @@ def under(limit, profile="pure", before=""):
     ran = subprocess.run(
         ["bash", "-c", script, sys.executable, ASK], capture_output=True, text=True, timeout=120, env=os.environ | env,
     )
-    return [line for line in ran.stdout.splitlines() if not line.startswith("warning: wall missing")], ran.stderr
+    return [line for line in ran.stdout.splitlines() if not line.startswith("warning: layer missing")], ran.stderr
 
 
 @pytest.mark.parametrize("limit, told", [
@@ -279,9 +280,10 @@ def test_what_python_cannot_start_is_told_in_one_line(monkeypatch, tmp_path):
 @pytest.mark.parametrize("limits", [Limits(profile="bare"), Limits(backend="cloud")])
 def test_limits_are_checked_whoever_asks(limits):
     from evoselfcode.execution.behaviour import behaviours
-    for work in behaviours, walls, lambda **given: list(run_programs([Program(RIGHT)], **given)):
-        given = dict(functions=[("def f(x): return x", "f")]) if work is behaviours else {}
-        with pytest.raises(UserError, match="'(bare|cloud)': must be one of"): work(limits=limits, **given)
+    def observe(limits): return behaviours([("def f(x): return x", "f")], runner=Runner(limits))
+    def run(limits): return list(run_programs([Program(RIGHT)], limits))
+    for work in observe, layers, run:
+        with pytest.raises(UserError, match="'(bare|cloud)': must be one of"): work(limits)
 
 
 # ---------------------------------------------------------------- one program, and the next
@@ -570,7 +572,8 @@ def test_a_row_that_is_no_answer_is_asked_again(row, tmp_path):
 
 def test_a_row_that_describes_no_behaviour_is_asked_again(tmp_path):
     from evoselfcode.execution.behaviour import behaviours
-    ask = lambda: behaviours([("def f(x: int): return x + 1", "f")], workers=1, store=tmp_path/"kept.sqlite")
+    runner = Runner(workers=1, store=tmp_path/"kept.sqlite")
+    ask = lambda: behaviours([("def f(x: int): return x + 1", "f")], runner=runner)
     first = ask()
     for odd in ({}, dict(observed=0), dict(observed="0", outputs=[]), dict(observed=0, outputs=3)):
         change(tmp_path/"kept.sqlite", json.dumps(dict(status=PASSED, detail="", output="", sandbox="") | odd))
@@ -587,11 +590,11 @@ def test_a_timeout_is_kept_with_what_it_was_measured_under(tmp_path, monkeypatch
     (_, text), = rows(store)
     load, cores = pytest.approx(19 / os.cpu_count()), len(os.sched_getaffinity(0))
     assert json.loads(text)["under"] == dict(seconds=0.3, load=load, cores=cores)
-    ran, real = [], execution_workers._Worker.start
+    ran, real = [], execution_workers._Process.start
     def start(self, *args):
         ran.append(1)
         return real(self, *args)
-    monkeypatch.setattr(execution_workers._Worker, "start", start)
+    monkeypatch.setattr(execution_workers._Process, "start", start)
     assert statuses([SLOW], store=store) == [TIMEOUT] and not ran                        # as busy as then
     monkeypatch.setattr(execution_workers.os, "getloadavg", lambda: (0.1, 9.0, 9.0))
     assert statuses([SLOW], store=store) == [TIMEOUT] and len(ran) == 1                  # quieter
@@ -603,7 +606,7 @@ def test_a_timeout_is_kept_with_what_it_was_measured_under(tmp_path, monkeypatch
         assert statuses([SLOW], store=store) == [TIMEOUT] and len(ran) == 1, odd
 
 
-def test_a_judge_that_computes_for_ever_was_out_of_time(tmp_path):
+def test_a_verifier_that_computes_for_ever_was_out_of_time(tmp_path):
     store, endless = tmp_path/"kept.sqlite", Program("def f(): return 10 ** 9", "assert 7 ** f()", seconds=0.2)
     assert statuses([endless, RIGHT], store=store) == [TIMEOUT, PASSED]
     late = [answer for _, text in rows(store) if (answer := json.loads(text))["status"] == TIMEOUT]
@@ -677,8 +680,7 @@ def test_harnesses_say_that_time_ran_out(value, late):
 def test_an_answer_that_comes_with_a_fault_is_not_lost():
     worker = execution_workers._Worker.__new__(execution_workers._Worker)
     ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    worker.sock, worker.inbox = ours, bytearray()
+    worker.line = execution_workers._Line(ours)
     worker.sandbox = worker.fault = ""
     worker.jobs = deque([("key", None), ("other", None)])
     for answer in (dict(status="passed"), dict(status="infra-error", detail="no child")):
@@ -698,7 +700,7 @@ def test_many_open_files_are_no_obstacle():
     opened = []
     try:
         opened += [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
-        assert execution.walls()["standing"]
+        assert execution.layers()["standing"]
     finally:
         for fd in opened: os.close(fd)
         resource.setrlimit(resource.RLIMIT_NOFILE, kept)

@@ -203,7 +203,7 @@ def test_without_a_private_folder_programs_run_and_it_is_told(monkeypatch, caplo
     def refuse(limits):
         raise UserError("no namespaces")
 
-    monkeypatch.setattr(benchmark, "walls", refuse)
+    monkeypatch.setattr(benchmark, "layers", refuse)
     with caplog.at_level("WARNING"):
         rows = judged("humaneval", dict(right=body("return x + 1"), writing=SURROUNDINGS["a file"][0]), OFFICIAL)
     assert [row["result"] for row in rows.values()] == ["passed", "failed: [Errno 1] Operation not permitted: 'a.txt'"]

@@ -379,8 +379,8 @@ def test_what_is_equal_to_everything_passes_officially_only():
     [True, "3\n3", 0], [], {}, None,
 ])
 def test_only_the_right_text_is_an_answer(reply):
-    assert harness.judged([True, "3\n3"], "3\n3\n", functional=False)[0] is True
-    assert harness.judged(reply, "3\n3\n", functional=False)[0] is not True
+    assert harness.checked([True, "3\n3"], "3\n3\n", functional=False)[0] is True
+    assert harness.checked(reply, "3\n3\n", functional=False)[0] is not True
 
 
 @pytest.mark.parametrize("answer", ["{}", "[True, True]", "[True, '']", "[1, 1]", "given", "exec"])
@@ -397,12 +397,12 @@ def test_a_child_that_answers_in_place_of_the_harness_passes_nothing(answer):
 
 def test_the_lean_prelude_gives_what_the_full_one_does():
     full, names = {}, sorted(harness.origins())
-    exec(harness.FULL, full)
+    exec(harness.FULL_PRELUDE, full)
     for name in names:
         lean = {}
         exec(harness.lean_prelude(frozenset([name])), lean)
         assert lean[name] is full[name] or name in ("open",), name
-    assert harness.prelude("x = globals()") == harness.FULL
+    assert harness.prelude("x = globals()") == harness.FULL_PRELUDE
     assert harness.prelude("ｍｅａｎ([1])") == harness.prelude("mean")
 
 

@@ -2,7 +2,7 @@
 import errno, os, re, struct, sys
 from pathlib import Path
 import pytest
-if not sys.platform.startswith("linux"): pytest.skip("walls are built on Linux only", allow_module_level=True)
+if not sys.platform.startswith("linux"): pytest.skip("the layers are built on Linux only", allow_module_level=True)
 from evoselfcode.execution.sandbox import seccomp
 
 MACHINE = os.uname().machine
@@ -50,7 +50,7 @@ def verdict(program, number, *arguments, machine=MACHINE, pid=77):
     given = [a & 0xFFFFFFFFFFFFFFFF for a in arguments] + [0] * (6 - len(arguments))
     kind = seccomp.MACHINES[machine][1] if isinstance(machine, str) else machine
     data = struct.pack("IIQ6Q", number, kind, 0, *given)
-    steps = [(*step, pid if k == seccomp.OWN else k) for *step, k in struct.iter_unpack("HBBI", program)]
+    steps = [(*step, pid if k == seccomp.OWN_PID else k) for *step, k in struct.iter_unpack("HBBI", program)]
     at = held = 0
     while True:
         op, yes, no, k = steps[at]
@@ -221,7 +221,7 @@ def test_the_filter_answers_as_written(machine, profile, granted):
             amiss.append((name, arguments, got, expected))
     for name in NEVER:
         number = number_of(name, machine)
-        expected = "ENOSYS" if number is not None and number >= seccomp.NEWEST else "EPERM"
+        expected = "ENOSYS" if number is not None and number >= seccomp.FIRST_COMMON else "EPERM"
         if number is not None and (got := verdict(program, number, machine=machine)) != expected:
             amiss.append((name, got))
     for name, number in NEWER.items():
@@ -237,8 +237,8 @@ def test_the_two_parts_are_the_whole(machine, profile):
         seccomp.filter_program(profile, True, True, True, machine, part)
         for part in (seccomp.WHOLE, seccomp.SERVER, seccomp.CHILD)
     )
-    assert len(child) < len(whole) / 3 and struct.pack("I", seccomp.OWN) not in server
-    mine = set(seccomp.numbers(seccomp.SERVERS, seccomp.MACHINES[machine][0]).values())
+    assert len(child) < len(whole) / 3 and struct.pack("I", seccomp.OWN_PID) not in server
+    mine = set(seccomp.numbers(seccomp.SERVER_CALLS, seccomp.MACHINES[machine][0]).values())
     calls = {(number, ()) for number in (*range(480), 1000, seccomp.X32 + 1)}
     calls |= {(number_of(name, machine), arguments) for name, arguments, _ in ASKED}
     calls |= {(number, arguments) for number in mine for _, arguments, _ in ASKED}

@@ -586,7 +586,7 @@ RIGHT = {  # kind: (program, tests) that Python itself passes
     ],
 }
 
-UNKNOWN = {  # kind: (program, tests) that cannot be judged from outside; what stands in the detail
+UNKNOWN = {  # kind: (program, tests) that cannot be verified from outside; what stands in the detail
     "what an iterator is, and more than its items": [
         (program, tests, "iterator")
         for program, tests in [
@@ -865,7 +865,7 @@ UNKNOWN = {  # kind: (program, tests) that cannot be judged from outside; what s
             "from unittest.mock import patch\nwith patch('time.time', return_value=5): assert f() == 5",
             "the tests change",
         ),
-        ("def f(p): return open(p).read()", "open('note.txt', 'w').write('x')\nassert f('note.txt') == 'x'", "walls"),
+        ("def f(p): return open(p).read()", "open('note.txt', 'w').write('x')\nassert f('note.txt') == 'x'", "layers"),
         (
             "def f(): print('x' * 100_000)",
             "import io, contextlib\n"
@@ -900,7 +900,7 @@ UNKNOWN = {  # kind: (program, tests) that cannot be judged from outside; what s
         ),
         (
             "def f(x): return x",
-            "import tempfile\nwith tempfile.NamedTemporaryFile('w') as t: t.write('x')\nassert f(1) == 1", "walls",
+            "import tempfile\nwith tempfile.NamedTemporaryFile('w') as t: t.write('x')\nassert f(1) == 1", "layers",
         ),
         ("def f(x): return x", "import nowhere_to_be_found\nassert f(1) == 1", "library"),
     ],
@@ -913,7 +913,7 @@ def rows(table):
 
 @pytest.fixture(scope="module")
 def verdicts():
-    "All rows judged, once: {(program, tests): verdict}."
+    "All rows verified, once: {(program, tests): verdict}."
     tables = WRONG, FORGED, RIGHT, UNKNOWN
     cases = dict.fromkeys(row[:2] for table in tables for rows in table.values() for row in rows)
     return dict(zip(cases, run_programs([Program(*case) for case in cases], Limits(seconds=10), workers=2)))
@@ -978,12 +978,12 @@ def f(x):
 
 
 def test_a_deadline_is_not_renewed_by_bytes_that_trickle_in():
-    tests = "from harnesses.lcb import judge\nassert list(f.each([[1]], 0.5))"
+    tests = "from harnesses.lcb import check_answers\nassert list(f.each([[1]], 0.5))"
     verdict = next(run_programs([Program(DRIP, tests)], Limits(seconds=10), workers=1))
     assert (verdict.status, verdict.detail) == (TIMEOUT, "no answer within 0.5 s")
 
 
-def test_no_message_makes_the_judge_swell():
+def test_no_message_makes_the_verifier_swell():
     flood = (
         "import os, struct\n"
         "def f(x):\n"
@@ -995,9 +995,9 @@ def test_no_message_makes_the_judge_swell():
     pool.waiting[0].append((0, execution_workers._job(Limits(seconds=10), flood, "assert f(1) == 1")))
     try:
         while not (ended := pool.step()): pass
-        judge = max(int(line.split()[1]) for line in peaks_of(pool.workers[0].process.pid))
+        verifier = max(int(line.split()[1]) for line in peaks_of(pool.workers[0].process.watcher.pid))
     finally: pool.end()
-    assert ended[0][1]["status"] == FAILED and "parts" in ended[0][1]["detail"] and judge < 400 << 10  # kB
+    assert ended[0][1]["status"] == FAILED and "parts" in ended[0][1]["detail"] and verifier < 400 << 10  # kB
 
 
 def peaks_of(pid):
@@ -1033,7 +1033,7 @@ def test_tests_leave_nothing_to_the_next(tests, then):
     assert found[0].status in (PASSED, UNSUPPORTED) and [v.status for v in found[1:]] == [FAILED, PASSED], found
 
 
-def test_the_judge_lets_go_of_what_it_judged():
+def test_the_verifier_lets_go_of_what_it_made():
     pool = execution_workers._Pool(Limits(seconds=10, memory_mb=1024), 1, 1)
     tests = "x = f(1)\nassert len(x) == 40 << 20"
     for i in range(12):
@@ -1042,9 +1042,9 @@ def test_the_judge_lets_go_of_what_it_judged():
     ended = []
     try:
         while len(ended) < 12: ended += pool.step()
-        judge = max(int(line.split()[1]) for line in peaks_of(pool.workers[0].process.pid))
+        verifier = max(int(line.split()[1]) for line in peaks_of(pool.workers[0].process.watcher.pid))
     finally: pool.end()
-    assert {answer["status"] for _, answer in ended} == {PASSED} and judge < 600 << 10  # kB
+    assert {answer["status"] for _, answer in ended} == {PASSED} and verifier < 600 << 10  # kB
 
 
 @pytest.mark.parametrize("forge", [
@@ -1070,7 +1070,7 @@ def test_what_is_no_data_has_no_fingerprint():
     assert endless.fingerprint and endless.fingerprint != others.fingerprint
 
 
-def test_a_verdict_is_the_same_whatever_was_judged_before():
+def test_a_verdict_is_the_same_whatever_was_verified_before():
     "Tests are read once and kept, 16 texts of them: what is changed in one copy must not be missed in another."
     program = "class A: pass\nclass B: pass\ndef a(): return A()\ndef b(): return B()"
     context = "def same(a, b): return type(a) is type(b)\n"

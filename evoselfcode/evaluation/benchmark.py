@@ -22,7 +22,7 @@ from ..errors import UserError
 from .answers import defines, stands, without_future
 from .extraction import LARGEST
 from .sample_files import MARK, read_given
-from ..execution.execution import FILES, PURE, Limits, Program, Runner, Verdict, library_folders, walls
+from ..execution.execution import FILES, PURE, Limits, Program, Runner, Verdict, layers, library_folders
 from ..io_utils import dump_line, parse_json, parse_line, read_bytes, record_of
 from ..io_utils import write_bytes, write_json, write_jsonl
 from ..logging_utils import get_logger, progress as progress_bar
@@ -241,10 +241,10 @@ def with_libraries(
 @lru_cache
 def private_folder(
     allow_unsandboxed: bool,
-    without: str,  # walls that are left out on purpose
+    without: str,  # layers that are left out on purpose
 ) -> bool:
     "Whether this machine can give each program a folder of its own; where it cannot, that is told once."
-    try: walls(Limits(profile=FILES, allow_unsandboxed=allow_unsandboxed))
+    try: layers(Limits(profile=FILES, allow_unsandboxed=allow_unsandboxed))
     except UserError as error:
         told = "the official checker runs programs without a private folder, so that those which write files fail"
         get_logger("evaluation").warning(f"{told}: {error}")

@@ -18,7 +18,7 @@ from .benchmark import LISTS, NUMBER, OFFICIAL, SPLIT, TEXT, Benchmark, Profile,
 from .benchmark import locate, md5_of, named, parse_records, read_bytes
 from .extraction import cut, sanitize
 from ..execution.execution import Limits, Program, Runner, Verdict, call_of, library_folders
-from ..execution.sandbox.harnesses.evalplus import FAIL, GRACE, LATE, PASS, WHOLE
+from ..execution.sandbox.harnesses.evalplus import ALL_SECONDS, FAIL, GRACE_SECONDS, LATE, PASS
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #84e717dd
 
@@ -137,16 +137,17 @@ def programs(self: EvalPlus, problem: dict, sample: dict, checker: str) -> list[
     solution, entry = sample["solution"], problem["entry_point"]
     made = []
     for which in SETS:
-        least = min(WHOLE, self.profile.seconds * len(problem[f"{which}_input"]))
-        given = dict(data=self.packed_case(problem, which), seconds=least + GRACE + SLOW.get(problem["task_id"], SLACK))
+        least = min(ALL_SECONDS, self.profile.seconds * len(problem[f"{which}_input"]))
+        most = least + GRACE_SECONDS + SLOW.get(problem["task_id"], SLACK)
+        given = dict(data=self.packed_case(problem, which), seconds=most)
         if checker == OFFICIAL:
             call = call_of("run", solution, library_folders())
             made.append(Program("from harnesses.evalplus import run", call=call, **given))
             continue
         told = f"{solution!r}, {library_folders()!r}, globals(), {problem['task_id']!r}, {entry!r}"
         code = f"from harnesses.evalplus import load\n_ask = load({told})"
-        context = "from harnesses.evalplus import judge_outputs"
-        made.append(Program(code, "judge_outputs(_ask, DATA)", entry, context, **given))
+        context = "from harnesses.evalplus import check_outputs"
+        made.append(Program(code, "check_outputs(_ask, DATA)", entry, context, **given))
     return made
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #58d8d86b

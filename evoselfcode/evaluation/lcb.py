@@ -330,7 +330,7 @@ def _programs(self: LiveCodeBench, problem, sample, checker):
     given = text, function, seconds, self.profile.name != "lcb@051d813", library_folders()
     if checker == OFFICIAL: how = dict(code="from harnesses.lcb import run", call=call_of("run", *given))
     else:
-        tests = f"from harnesses.lcb import judge\njudge(answer, DATA, {bool(function)}, {seconds})"
+        tests = f"from harnesses.lcb import check_answers\ncheck_answers(answer, DATA, {bool(function)}, {seconds})"
         how = dict(code=f"from harnesses.lcb import prepared\nanswer = prepared{given!r}", tests=tests)
     slack = 5 + LOADING * any(name in text for name in LARGE_ONES)
     return [Program(**how, data=data, seconds=(seconds + 1) * number + slack) for data, number in self.last[1]]

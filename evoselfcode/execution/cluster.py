@@ -9,101 +9,129 @@ __all__ = ['BATCH', 'TRIES', 'Cluster']
 
 import logging, os, time
 from collections import deque
+from dataclasses import replace
 from itertools import count
+from fastcore.basics import patch
 from ..constants import CRASHED
 from ..errors import UserError
-from .program import ExecutionFault, Limits, _Job, _job
+from .program import LOCAL, ExecutionFault, Limits, _Job, _job
 from .workers import _Pool
 
 # %% ../../nbs/execution/24_cluster.ipynb #c57fe62d
 
-class _Runner:
+class _Actor:
     "Run batches of jobs in a worker that outlives them."
     def __init__(self, limits: Limits, lanes: int): self.pool, self.serial = _Pool(limits, 1, lanes), count()
 
     def run(self, batch: list[tuple[int, _Job]]) -> list[dict]:  # (lane, job) -> answers, in order
+        "Run the jobs of a batch."
         keys, answers = [next(self.serial) for _ in batch], {}
         for key, (lane, job) in zip(keys, batch): self.pool.waiting[lane].append((key, job))
         while len(answers) < len(batch): answers.update(self.pool.step())
         return [answers[key] for key in keys]
 
-    def end(self): self.pool.end()
+    def end(self):
+        "End its worker."
+        self.pool.end()
 
-# %% ../../nbs/execution/24_cluster.ipynb #9a08b9e1
+# %% ../../nbs/execution/24_cluster.ipynb #eab1c509
 
-BATCH = 32  # jobs in a message; a runner has two at a time, so that it never waits for the next
-TRIES = 3   # times that Ray runs a batch again whose runner was lost
-
-class Cluster:
-    "Hand jobs to the runners of a Ray cluster."
-    def __init__(self, limits: Limits, workers: int, lanes: int):
-        try:
-            import ray
-        except ImportError:
-            raise UserError('execution.backend=ray: Ray is not installed; pip install "evoselfcode[ray]"') from None
-        from dataclasses import replace
-        self.ray = ray
-        self.waiting = [deque() for _ in range(lanes)]
-        self.running = {}
-        self.single = deque()
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing about a study leaves the machine unasked
-        logging.getLogger("ray").setLevel(logging.ERROR)
-        if not ray.is_initialized(): ray.init(logging_level="error")
-        self.size = workers or int(ray.cluster_resources().get("CPU", 1))
-        runner = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=TRIES)(_Runner)
-        self.trial = 0, _job(limits, "x = 1")
-        self.runners = [runner.remote(replace(limits, backend="local"), lanes) for _ in range(self.size)]
-        self.load = dict.fromkeys(self.runners, 0)
-
-# %% ../../nbs/execution/24_cluster.ipynb #ae0239c7
-
-def _feed(self: Cluster):
-    "Give waiting jobs to the runners that have the least to do."
-    while any(self.waiting) and (runner := min(self.load, key=self.load.get)) and self.load[runner] < 2:
-        lanes = enumerate(self.waiting)
-        self.give(runner, [(lane, queue.popleft()) for lane, queue in lanes for _ in range(min(len(queue), BATCH))])
-    if self.single and not self.running:  # alone, so that no other is taken for the cause
-        self.give(self.runners[0], [self.single.popleft()])
-
-def _give(self: Cluster, runner, batch: list):
-    "Send a batch to a runner."
-    self.running[runner.run.remote([(lane, job) for lane, (_, job) in batch])] = runner, batch
-    self.load[runner] += 1
-
-def _step(self: Cluster) -> list:  # (key, answer) of the jobs that ended
-    "Wait until a batch ends."
-    self.feed()
-    ended, _ = self.ray.wait(list(self.running))
-    runner, batch = self.running.pop(ended[0])
-    self.load[runner] -= 1
-    try: return [(key, answer) for (_, (key, _)), answer in zip(batch, self.ray.get(ended[0]))]
-    except self.ray.exceptions.RayTaskError as error: raise error.cause from None
-    except self.ray.exceptions.RayError as error: return self.lost(runner, batch, " ".join(str(error).split())[:300])
-
-Cluster.feed, Cluster.give, Cluster.step = _feed, _give, _step
+def _connected():  # Ray's module
+    "Connect to the cluster, or start one on this machine; raises UserError where Ray is not installed."
+    try:
+        import ray
+    except ImportError:
+        raise UserError('execution.backend=ray: Ray is not installed; pip install "evoselfcode[ray]"') from None
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing about a study leaves the machine unasked
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    if not ray.is_initialized(): ray.init(logging_level="error")
+    return ray
 
 # %% ../../nbs/execution/24_cluster.ipynb #b6a04e92
 
-def _lost(self: Cluster, runner, batch: list, why: str) -> list:  # (key, answer) of the job that did it
-    "Find the job of a batch at which runners end; raise where they end without one."
+BATCH = 32  # jobs in a message
+TRIES = 3   # times that Ray runs a batch again whose actor was lost
+
+class _Actors:
+    "Start actors on a Ray cluster, and send them batches."
+    def __init__(self, limits: Limits, workers: int, lanes: int):
+        self.ray = _connected()
+        self.size = workers or int(self.ray.cluster_resources().get("CPU", 1))
+        actor = self.ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=TRIES)(_Actor)
+        self.all = [actor.remote(replace(limits, backend=LOCAL), lanes) for _ in range(self.size)]
+        self.load = dict.fromkeys(self.all, 0)  # batches that each has
+        self.trial = 0, _job(limits, "x = 1")
+
+    def free(self):  # an actor; None where all have enough to do
+        "Find the actor that has the least to do."
+        actor = min(self.load, key=self.load.get)
+        return actor if self.load[actor] < 2 else None
+
+    def can_run(self, actor) -> bool:
+        "Whether an actor does what is right beyond doubt; it takes a while to start again."
+        for pause in (0, 2, 8):
+            time.sleep(pause)
+            try: return bool(self.ray.get(actor.run.remote([self.trial])))
+            except self.ray.exceptions.RayError: pass
+        return False
+
+    def end(self):
+        "Let the actors end their workers, which Ray would only kill, folders and all left behind."
+        over = [actor.end.remote() for actor in self.all]
+        self.ray.wait(over, num_returns=len(over), timeout=2)
+        for actor in self.all: self.ray.kill(actor)
+
+# %% ../../nbs/execution/24_cluster.ipynb #9a08b9e1
+
+class Cluster:
+    "Hand jobs to the actors of a Ray cluster."
+    def __init__(self, limits: Limits, workers: int, lanes: int):
+        self.actors = _Actors(limits, workers, lanes)
+        self.size = self.actors.size
+        self.waiting = [deque() for _ in range(lanes)]
+        self.running = {}      # by what Ray has promised: (actor, batch)
+        self.single = deque()  # jobs that go alone
+
+    def feed(self):
+        "Give waiting jobs to the actors that have the least to do."
+        while any(self.waiting) and (actor := self.actors.free()):
+            lanes = enumerate(self.waiting)
+            self.give(actor, [(lane, queue.popleft()) for lane, queue in lanes for _ in range(min(len(queue), BATCH))])
+        if self.single and not self.running:  # alone, so that no other is taken for the cause
+            self.give(self.actors.all[0], [self.single.popleft()])
+
+    def give(self, actor, batch: list):
+        "Send a batch, (lane, (key, job)) each, to an actor."
+        self.running[actor.run.remote([(lane, job) for lane, (_, job) in batch])] = actor, batch
+        self.actors.load[actor] += 1
+
+# %% ../../nbs/execution/24_cluster.ipynb #ae0239c7
+
+@patch
+def lost(self: Cluster, actor, batch: list, why: str) -> list:  # (key, answer) of the job that did it
+    "Find the job of a batch at which actors end; raise where they end without one."
     if len(batch) > 1:
         self.single.extend(batch)
         return []
-    for pause in (0, 2, 8):  # a runner takes a while to start again
-        time.sleep(pause)
-        try:
-            self.ray.get(runner.run.remote([self.trial]))
-            break
-        except self.ray.exceptions.RayError:
-            pass
-    else: raise ExecutionFault(f"Ray: {why}")
+    if not self.actors.can_run(actor): raise ExecutionFault(f"Ray: {why}")
     (_, (key, _)), = batch
     return [(key, dict(status=CRASHED, detail=f"its runners ended: {why}", output="", sandbox="", transient=True))]
 
-def _end(self: Cluster):
-    "Let the runners end their workers, which Ray would only kill, folders and all left behind."
-    over = [runner.end.remote() for runner in self.runners]
-    self.ray.wait(over, num_returns=len(over), timeout=2)
-    for runner in self.runners: self.ray.kill(runner)
+# %% ../../nbs/execution/24_cluster.ipynb #b56f372a
 
-Cluster.lost, Cluster.end = _lost, _end
+@patch
+def step(self: Cluster) -> list:  # (key, answer) of the jobs that ended
+    "Wait until a batch ends."
+    self.feed()
+    ray = self.actors.ray
+    ended, _ = ray.wait(list(self.running))
+    actor, batch = self.running.pop(ended[0])
+    self.actors.load[actor] -= 1
+    try: return [(key, answer) for (_, (key, _)), answer in zip(batch, ray.get(ended[0]))]
+    except ray.exceptions.RayTaskError as error: raise error.cause from None
+    except ray.exceptions.RayError as error: return self.lost(actor, batch, " ".join(str(error).split())[:300])
+
+@patch
+def end(self: Cluster):
+    "End the actors."
+    self.actors.end()

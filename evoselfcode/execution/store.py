@@ -8,6 +8,7 @@ __all__ = ['QUIETER', 'mechanism', 'foreign_load', 'VerdictStore']
 # %% ../../nbs/execution/22_store.ipynb #dad7d6e9
 
 import hashlib, json, math, os, platform, sqlite3, sys
+from contextlib import contextmanager
 from pathlib import Path
 from ..constants import PASSED, STATUSES
 from ..errors import UserError
@@ -15,15 +16,15 @@ from ..project import package_folder
 from .sandbox.codec import decode
 from ..io_utils import file_errors
 
-# %% ../../nbs/execution/22_store.ipynb #a2bc6fc4
-
-QUIETER = 0.5  # less load for each core: from there on a time-out may come out differently
+# %% ../../nbs/execution/22_store.ipynb #48352fa7
 
 def mechanism() -> str:
     "Name what makes the verdicts: this machinery, its Python, the machine's kind."
     files = sorted((package_folder()/"execution"/"sandbox").rglob("*.py"))
     code = b"".join(file.read_bytes() for file in files)
     return hashlib.sha256(code + sys.version.encode() + platform.machine().encode()).hexdigest()
+
+# %% ../../nbs/execution/22_store.ipynb #89840ea8
 
 def _answer_in(row) -> dict | None:
     "An answer as it was kept; None for a row that holds anything else."
@@ -33,6 +34,10 @@ def _answer_in(row) -> dict | None:
         whole = all(type(answer[key]) is str for key in ("detail", "output", "sandbox"))
         return answer if whole and answer["status"] in STATUSES else None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError): return None
+
+# %% ../../nbs/execution/22_store.ipynb #bfb43724
+
+QUIETER = 0.5  # less load for each core: from there on a time-out may come out differently
 
 def _would_hold(under: dict, load: float) -> bool:
     "Whether a time-out would come out again: no quieter and no more cores than where it was measured."
@@ -47,6 +52,24 @@ def foreign_load(
     "Say how busy others keep this machine."
     return max(0.0, os.getloadavg()[0] - ours) / (os.cpu_count() or 1)
 
+# %% ../../nbs/execution/22_store.ipynb #bc87ce98
+
+@contextmanager
+def _store_errors(path: Path):
+    "Turn an error of SQLite's into a UserError that says what to do."
+    try: yield
+    except sqlite3.Error as error:
+        raise UserError(f"{path}: {error}; verdicts are kept there: make room, or remove the file") from None
+
+def _opened(path: str | Path) -> sqlite3.Connection:
+    "Open a file of answers, made where there is none."
+    connection = sqlite3.connect(path, isolation_level=None, timeout=60)
+    connection.text_factory = bytes  # a row may hold anything
+    connection.execute("pragma journal_mode = wal")
+    connection.execute("pragma synchronous = normal")  # no wait for the disk at every answer
+    connection.execute("create table if not exists answers (job blob primary key, answer text) without rowid")
+    return connection
+
 # %% ../../nbs/execution/22_store.ipynb #7be1d5a2
 
 class VerdictStore:
@@ -54,44 +77,30 @@ class VerdictStore:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         with file_errors(self.path): self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.connection = self._said(sqlite3.connect, path, isolation_level=None, timeout=60)
-        self.connection.text_factory = bytes  # a row may hold anything
-        orders = (
-            "pragma journal_mode = wal", "pragma synchronous = normal",  # no wait for the disk at every answer
-            "create table if not exists answers (job blob primary key, answer text) without rowid",
-        )
-        for order in orders: self._said(self.connection.execute, order)
-
-    def _said(self, work, *args, **options):
-        try:
-            return work(*args, **options)
-        except sqlite3.Error as error:
-            raise UserError(f"{self.path}: {error}; verdicts are kept there: make room, or remove the file") from None
+        with _store_errors(self.path): self.connection = _opened(path)
 
     def put(self, job: bytes, answer: dict):
         "Keep an answer, unless it is the machine's more than the program's."
         if "transient" in answer: return
-        self._said(self.connection.execute, "insert or replace into answers values (?, ?)", (job, json.dumps(answer)))
+        order, row = "insert or replace into answers values (?, ?)", (job, json.dumps(answer))
+        with _store_errors(self.path): self.connection.execute(order, row)
 
-# %% ../../nbs/execution/22_store.ipynb #40c6f83e
+    def get(
+        self, job: bytes,
+        load: float = math.inf,  # `foreign_load` now
+        seen: bool = False,      # it was asked what a function does
+    ) -> dict | None:            # None: it is to be asked
+        "Find what is kept and would come out again."
+        order = "select answer from answers where job = ?"
+        with _store_errors(self.path): row = self.connection.execute(order, (job,)).fetchone()
+        answer = _answer_in(row[0]) if row else None
+        if not answer or "under" in answer and not _would_hold(answer["under"], load): return None
+        lacking = type(answer.get("observed")) is not int or type(answer.get("outputs")) is not list
+        return None if seen and answer["status"] == PASSED and lacking else answer
 
-def _get(
-    self: VerdictStore,
-    job: bytes,
-    load: float = math.inf,  # `foreign_load` now
-    seen: bool = False,      # it was asked what a function does
-) -> dict | None:            # None: it is to be asked
-    "Find what is kept and would come out again."
-    row = self._said(lambda: self.connection.execute("select answer from answers where job = ?", (job,)).fetchone())
-    answer = _answer_in(row[0]) if row else None
-    if not answer or "under" in answer and not _would_hold(answer["under"], load): return None
-    lacking = type(answer.get("observed")) is not int or type(answer.get("outputs")) is not list
-    return None if seen and answer["status"] == PASSED and lacking else answer
-
-def _forget_timeouts(self: VerdictStore):
-    "Have every time-out asked again."
-    rows = self._said(lambda: self.connection.execute("select job, answer from answers").fetchall())
-    late = [(job,) for job, text in rows if "under" in (_answer_in(text) or ())]
-    self._said(self.connection.executemany, "delete from answers where job = ?", late)
-
-VerdictStore.get, VerdictStore.forget_timeouts = _get, _forget_timeouts
+    def forget_timeouts(self):
+        "Have every time-out asked again."
+        with _store_errors(self.path):
+            rows = self.connection.execute("select job, answer from answers").fetchall()
+            late = [(job,) for job, text in rows if "under" in (_answer_in(text) or ())]
+            self.connection.executemany("delete from answers where job = ?", late)

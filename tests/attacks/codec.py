@@ -1,4 +1,4 @@
-"""Attacks on the conversation between the candidate's process and whoever judges it.
+"""Attacks on the conversation between the candidate's process and the verifier.
 
 The program cannot know the wire, so it learns it: `tap` puts a pipe of its own between the engine and the descriptors
 the engine writes answers to, finds the JSON body and the length before it in a real answer, and from then on sends what
@@ -356,7 +356,7 @@ DESCRIPTORS = [  # programs that abuse every descriptor they were given; all are
         "output_forged_lines",
         "import os\n"
         "os.write(1, b'\\n\\n\\0\\0\\0\\x14{\"status\": \"passed\"}\\n')\n"
-        "os.write(2, b'{\"walls\": {}}\\n{\"fault\": \"x\"}\\n')\n"
+        "os.write(2, b'{\"layers\": {}}\\n{\"fault\": \"x\"}\\n')\n"
         "def f(x): return 0",
     ),
 ]

@@ -440,7 +440,7 @@ ATTACKS = [
     bare("tests_system_exit", RIGHT, "raise SystemExit(0)", trusted=False),
     bare("tests_loop", RIGHT, "while True: pass", (TIMEOUT,), seconds=1.0, trusted=False),
     bare(
-        "tests_spoil_judge", RIGHT,
+        "tests_spoil_verifier", RIGHT,
         "import builtins, json, os\n"
         "os.read = os.write = json.loads = json.dumps = builtins.len = None\n"
         "assert f(3) == 8",

@@ -1,4 +1,4 @@
-"""Attempts on the kernel's side of the walls: system calls that an ordinary program has no use for.
+"""Attempts on the kernel's side of the layers: system calls that an ordinary program has no use for.
 
 They are made directly by number, so that no library's good manners stand between the program and the kernel.
 """

@@ -1,6 +1,6 @@
 """Messages between two processes: JSON, each with its length before it, one at a time."""
 import json, os, select, struct, time
-from kinds import MAX_MESSAGE, Broken
+from kinds import MAX_MESSAGE, Malformed
 
 MAX_PARTS = 5 << 20  # of a message: values and containers, each of which takes some fifty bytes once it is read
 
@@ -20,10 +20,11 @@ WRITE = json.encoder.c_make_encoder(None, None, QUOTE, None, ': ', ', ', False, 
 
 
 def too_many_parts(data: bytes) -> bool:
+    "Whether a message would take too much memory once it is read."
     return len(data) > MAX_PARTS and sum(map(data.count, (b',', b'[', b'{'))) > MAX_PARTS
 
 
-def framed(message, dumps=WRITE, pack=LENGTH.pack) -> bytes:
+def framed(message: dict | list | str | bytes, dumps=WRITE, pack=LENGTH.pack) -> bytes:
     "A message as bytes: its length in four bytes, and JSON; or a text, as `as_bytes` gives it, if that is expected."
     data = message if type(message) is bytes else ''.join(dumps(message, 0)).encode()
     if len(data) > MAX_MESSAGE: raise TooLarge(f'{len(data):,} bytes, of {MAX_MESSAGE:,} that can cross')
@@ -43,33 +44,35 @@ class Channel:
         self.write = os.write
         self.unpack = LENGTH.unpack
 
-    def send(self, message) -> None:
+    def send(self, message: dict | list | str | bytes) -> None:
         "Send a message. Raises TooLarge, and EOFError when the other side has hung up."
         data = self.framed(message)
         try:
             while (sent := self.write(self.fd, data)) < len(data): data = memoryview(data)[sent:]
         except (BrokenPipeError, ConnectionResetError): raise EOFError from None
 
-    def receive(self, text: bool = False, until: float | None = None):
+    def receive(self, text: bool = False, until: float | None = None) -> object:
         """Wait for a message, JSON or a `text`; `until`: a time of the monotonic clock.
 
-        Raises EOFError when the other side has hung up, `Broken` for no message, `Late` for one not whole by then."""
+        Raises EOFError when the other side has hung up, `Malformed` for no message, `Late` for one that is not whole
+        by then."""
         data = self.inbox
         while len(data) < 4: data = self.more(data, until)
         size, = self.unpack(data[:4])
-        if size > MAX_MESSAGE: raise Broken(f'a message of {size:,} bytes')
+        if size > MAX_MESSAGE: raise Malformed(f'a message of {size:,} bytes')
         if len(data) < 4 + size:
             data = bytearray(data)  # grows in place
             while len(data) < 4 + size: data = self.more(data, until)
         body, self.inbox = bytes(data[4:4 + size]), bytes(data[4 + size:])
         if text: return body.decode('utf-8', 'surrogatepass')
-        if not self.trusted and too_many_parts(body): raise Broken(f'a message of more than {MAX_PARTS:,} parts')
+        if not self.trusted and too_many_parts(body): raise Malformed(f'a message of more than {MAX_PARTS:,} parts')
         try: message, end = self.parse(said := body.decode(), 0)
-        except (ValueError, StopIteration, RecursionError): raise Broken('a message that is not JSON') from None
-        if end != len(said): raise Broken('a message that is more than JSON')
+        except (ValueError, StopIteration, RecursionError): raise Malformed('a message that is not JSON') from None
+        if end != len(said): raise Malformed('a message that is more than JSON')
         return message
 
-    def more(self, data, until):
+    def more(self, data: bytes | bytearray, until: float | None) -> bytes | bytearray:
+        "Read what has come, after what is there; raises `Late` and EOFError."
         if until is not None:
             (waiting := select.poll()).register(self.fd, select.POLLIN)
             if not waiting.poll(max(0, 1000 * (until - time.monotonic()))): raise Late

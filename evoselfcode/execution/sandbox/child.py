@@ -1,23 +1,23 @@
-"""What runs inside a child of the server, behind all its walls: the candidate, and next to it the loop that answers.
+"""What runs inside a child of the server, behind all its layers: the candidate, and next to it the loop that answers.
 
 Foreign code may replace anything here. That is no harm: one question is asked at a time, and an answer can only say
 what a function may do in Python, too: give a value, raise an exception, change its arguments, print.
 """
 import _thread, builtins, io, os, re, sys, time, types
-from channel import TooLarge
+from channel import Channel, TooLarge
 from codec import Shelf
 from exceptions import LONGEST_NAME, MODULE, classes_of, described
-from kinds import LARGE, LEAST, SCALARS, Broken, Iterates, Unsupported
+from kinds import LARGE_INT, LEAST_INT, SCALARS, Malformed, Iterates, Unsupported
 from observe import Slow, timed
 
 RESERVE = [bytes(4 << 20)]  # given up to be able to say that memory has run out; never touched, it costs a fork nothing
-STEP = 'the next item of'  # as a name: no function of the program's can have it
+NEXT_ITEM = 'the next item of'  # as a name: no function of the program's can have it
 PUBLIC_BUILTINS = {name for name in vars(builtins) if name[0] != '_'}
-TRUE = re.Match, re.Pattern  # results that are no data, and true
-PATIENCE = 6  # times that a refused thread is asked for again, after 1, 2, 4 .. milliseconds
+TRUE_KINDS = re.Match, re.Pattern  # results that are no data, and true
+THREAD_TRIES = 6  # times that a refused thread is asked for again, after 1, 2, 4 .. milliseconds
 
 
-def capture():
+def capture() -> 'Captured':
     """Give a process an empty standard input and patience with threads, and have what it prints kept.
 
     In the server, for all its children."""
@@ -32,7 +32,7 @@ def capture():
     return captured
 
 
-def serving(channel, captured):
+def serving(channel: Channel, captured: 'Captured'):
     "What a child does, with all that it needs made in the server: a function that never returns."
     candidate = Candidate(captured)
     # before foreign code can replace them:
@@ -40,7 +40,7 @@ def serving(channel, captured):
     receive, send = channel.receive, channel.send
     answer = candidate.answer
     def serve():
-        "Load the program that the judge sends, then do what it asks for until it hangs up."
+        "Load the program that the verifier sends, then do what it asks for until it hangs up."
         try:
             send(candidate.loaded(receive(text=True)))
             while True:
@@ -53,8 +53,8 @@ def serving(channel, captured):
     return serve
 
 
-def serve_tests(report, candidate):
-    "Run tests that may not run in the judge against a candidate in another child, and report. Never returns."
+def serve_tests(report: Channel, candidate: Channel) -> None:
+    "Run tests that may not run in the verifier against a candidate in another child, and report. Never returns."
     import examiner
     try:
         order = report.receive()
@@ -65,14 +65,14 @@ def serve_tests(report, candidate):
 
 
 class Candidate:
-    "The program, and what of it the judge has been given."
-    def __init__(self, captured):
+    "The program, and what of it the verifier has been given."
+    def __init__(self, captured: 'Captured'):
         self.module = types.ModuleType(MODULE)  # not `__main__`: what is only for a script stays quiet
         self.space, self.captured = self.module.__dict__, captured
         self.shelf = Shelf(far=self.called)
         self.kept, self.told_of = {}, {}  # results that are no data, and what was said of them, by their names
 
-    def loaded(self, text):
+    def loaded(self, text: str) -> dict:
         "Load a program; its text comes after the name that its tests are about, which may be empty."
         sys.modules[MODULE] = self.module
         entry, code = text.split('\n', 1)
@@ -82,13 +82,13 @@ class Candidate:
         shadowed = [name for name in self.space if name in PUBLIC_BUILTINS]
         return self.told(dict(loaded=self.kind(entry)) | (dict(shadowed=shadowed) if shadowed else {}))
 
-    def answer(self, name, arguments=None):
+    def answer(self, name: str | dict, arguments: list | None = None) -> object:
         "A call whose arguments stand for themselves, as in most; without arguments, an order that says what is wanted."
         if arguments is None: return getattr(self, name.pop('do'))(**name)
         try:
             result = self.called(name)(*arguments)
             kind = type(result)
-            small, plain = kind is not int or LEAST < result < LARGE, kind is not str or result.isascii()
+            small, plain = kind is not int or LEAST_INT < result < LARGE_INT, kind is not str or result.isascii()
             if kind in SCALARS and small and plain:
                 for number, given in enumerate(arguments):
                     if result is given and kind is not bool: return self.told(dict(argument=number))
@@ -98,11 +98,14 @@ class Candidate:
         result = None  # who else holds it?
         return self.told(reply | self.held())
 
-    def call(self, name, args, kwargs, back=True, forgotten=(), changed=(), seconds=0.0, most=0):
+    def call(
+        self, name: str, args: list, kwargs: dict, back: bool = True, forgotten: list | tuple = (),
+        changed: list | tuple = (), seconds: float = 0.0, most: int = 0,
+    ) -> dict:
         """A call with arguments that may be changed.
 
-        back: whether to say how they were changed. forgotten, changed: what the judge no longer holds, and has changed,
-        of what both know. seconds: of processor time. most: items of an iterator that are wanted."""
+        back: whether to say how they were changed. forgotten, changed: what the verifier no longer holds, and has
+        changed, of what both know. seconds: of processor time. most: items of an iterator that are wanted."""
         shelf, shelf.most = self.shelf, most
         shelf.keep(set(shelf.things).difference(forgotten))
         shelf.change(changed)
@@ -112,7 +115,7 @@ class Candidate:
             shelf.agree() if back else shelf.keep(())  # then a result that is an argument is written out
         except MemoryError as error: return self.told(self.described(error))
         except RecursionError: return self.told(dict(unsupported='its arguments are nested too deeply'))
-        except (Unsupported, Broken) as error: return self.told(dict(unsupported=f'its arguments: {error}'))
+        except (Unsupported, Malformed) as error: return self.told(dict(unsupported=f'its arguments: {error}'))
         try:
             with timed(seconds): reply = self.resulting(self.called(name)(*args, **kwargs), args)
         except Slow: reply = dict(slow=True)
@@ -123,14 +126,14 @@ class Candidate:
         args = kwargs = None  # who else holds them?
         return self.told(reply | self.held(back))
 
-    def held(self, back=True):
+    def held(self, back: bool = True) -> dict:
         "What the program still holds of what crossed: the shelf keeps that, and nothing else."
         numbers = self.shelf.held() if back else []
         self.shelf.keep(numbers)
         if not numbers: return {}
         return dict(held=numbers) | (dict(threads=True) if _thread._count() else {})  # `threading` acts in every fork
 
-    def kind(self, name):
+    def kind(self, name: str) -> str | dict | None:
         "What a name of the program stands for: nothing, a function, an exception's class, a module, or data."
         if name not in self.space: return None
         thing = self.space[name]
@@ -140,19 +143,20 @@ class Candidate:
         if isinstance(thing, types.ModuleType): return dict(module=str(thing.__name__)[:LONGEST_NAME])
         return 'function' if callable(thing) else 'data'
 
-    def tests(self, text):
+    def tests(self, text: str) -> dict:
         "Run tests in the program's own space."
         try: exec(compile(text, '<tests>', 'exec'), self.space)
         except BaseException as error: return self.told(self.described(error))
         return self.told(dict(ended=True))
 
-    def called(self, name):
+    def called(self, name: str) -> object:
+        "What a call's name stands for."
         if name in self.space: return self.space[name]
         if name in self.kept: return self.kept[name]
-        if name == STEP: return step
+        if name == NEXT_ITEM: return step
         raise NameError(f"name '{name}' is not defined")
 
-    def resulting(self, result, args=()):
+    def resulting(self, result: object, args: list | tuple = ()) -> dict:
         "What a call gave; a result that is no data is kept, and gets a name by which the tests may pass it on."
         if type(result) in (str, float, int):
             for number, given in enumerate(args):
@@ -163,34 +167,36 @@ class Candidate:
             name = f'result {len(self.kept)}'
             self.kept[name], self.shelf.fars[id(result)] = result, (name, result)
             how = 'iterator' if isinstance(why, Iterates) and hasattr(type(result), '__next__') else ''
-            how = 'true' if type(result) in TRUE else 'callable' if callable(result) else how
+            how = 'true' if type(result) in TRUE_KINDS else 'callable' if callable(result) else how
             self.told_of[name] = dict(kept=name, why=str(why), kind=why.kind, how=how)
         name, _ = self.shelf.fars[id(result)]
         return self.told_of.get(name) or dict(kept=name)
 
-    def told(self, reply):
+    def told(self, reply: dict) -> dict:
+        "Add to a reply what was printed, and whether the order of a set was lost."
         if self.captured.news: reply['printed'] = self.captured.taken()
         if self.shelf.unordered: reply['unordered'] = True
         return reply
 
-    def described(self, error):
+    def described(self, error: BaseException) -> dict:
+        "Say what exception ended a call."
         if isinstance(error, MemoryError): RESERVE.clear()
         return dict(error=described(error, self.shelf.whole))
 
 
-def step(iterator):
+def step(iterator: object) -> list | tuple:
     "The next item, in a list; in a tuple what the iterator returns when there is none."
     try: return [next(iterator)]
     except StopIteration as end: return (end.value,)
 
 
-def smaller(reply, error):
+def smaller(reply: object, error: TooLarge) -> dict:
     "What is said in place of a reply that is too large."
     if type(reply) is not dict or 'error' not in reply: return dict(unsupported=f'it takes {error}')
     return dict(error=dict(classes=reply['error']['classes'], text=None, vars={}))
 
 
-def load(code, space):
+def load(code: str, space: dict) -> None:
     "Execute the program's text in a namespace."
     exec(compile(code, '<program>', 'exec'), space)
 
@@ -200,7 +206,7 @@ def patient(start):
 
     One that is refused is asked for again: the program before may not be taken down yet."""
     def start_new_thread(*args, **kwargs):
-        for attempt in range(PATIENCE):
+        for attempt in range(THREAD_TRIES):
             try: return start(*args, **kwargs)
             except RuntimeError: time.sleep(.001 * 2 ** attempt)
         return start(*args, **kwargs)
@@ -215,7 +221,8 @@ class Captured:
         self.size = 0
         self.news = False
 
-    def keep(self, name, data):
+    def keep(self, name: str, data: bytes) -> None:
+        "Take in what a stream was given."
         part = data[:self.limit - self.size]
         if part:
             if self.kept and self.kept[-1][0] == name: self.kept[-1][1] += part
@@ -224,7 +231,8 @@ class Captured:
         self.size += len(part)
         self.news = True
 
-    def taken(self):
+    def taken(self) -> list:
+        "Hand over what was printed: [stream, text] each."
         kept, self.kept = self.kept, []
         self.news = False
         return [[name, bytes(data).decode('utf-8', 'replace')] for name, data in kept]
@@ -232,8 +240,8 @@ class Captured:
 
 class Stream(io.RawIOBase):
     "One of the two streams that are captured."
-    def __init__(self, captured, name): self.captured, self.name = captured, name
-    def writable(self): return True
-    def write(self, data):
+    def __init__(self, captured: Captured, name: str): self.captured, self.name = captured, name
+    def writable(self) -> bool: return True
+    def write(self, data: bytes) -> int:
         self.captured.keep(self.name, bytes(data))
         return len(data)

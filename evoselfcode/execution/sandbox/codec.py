@@ -1,7 +1,7 @@
-"""What crosses between candidate and judge: data written as JSON, and nothing that could act when it is read.
+"""What crosses between candidate and verifier: data written as JSON, and nothing that could act when it is read.
 
 Plain values stand for themselves; every other value is an object with one key, its tag. Instances of subclasses are
-written as the builtin they extend, so that no method of the candidate's ever runs in the judge.
+written as the builtin they extend, so that no method of the candidate's ever runs in the verifier.
 
 A shelf on either side holds what can be changed, under numbers that both sides give in the same order. So a list that
 crosses twice stays one list, a result can be an argument, and what one side changes, the other changes in place.
@@ -13,16 +13,16 @@ from itertools import islice
 
 if __package__:  # the caller's; beside hostile code all modules of this folder have plain names
     from .kinds import (
-        BY_IDENTITY, Broken, CHANGEABLE, DICTS, Far, ITERATORS, Iterates, LARGE, LIBRARY, MANY, MAX_DEPTH, MAX_MESSAGE,
-        PAIR, PLAIN, SCALARS, LEAST, TYPES, Unsupported, VIEWS, as_bytes, far_name, flattened, is_named, moment,
-        number_of, numpy_number, overridden, text_of,
+        BY_IDENTITY, CHANGEABLE, DICTS, ITERATORS, LARGE_INT, LEAST_INT, LIBRARY, MANY_SHARED, MAX_DEPTH, MAX_MESSAGE,
+        PLAIN, SCALARS, SURROGATES, TYPES, VIEWS, Far, Iterates, Malformed, Unsupported, as_bytes, far_name, flattened,
+        is_named, moment, number_of, numpy_number, overridden, text_of,
     )
     from .reading import READERS, dict_of, fill
 else:
     from kinds import (
-        BY_IDENTITY, Broken, CHANGEABLE, DICTS, Far, ITERATORS, Iterates, LARGE, LIBRARY, MANY, MAX_DEPTH, MAX_MESSAGE,
-        PAIR, PLAIN, SCALARS, LEAST, TYPES, Unsupported, VIEWS, as_bytes, far_name, flattened, is_named, moment,
-        number_of, numpy_number, overridden, text_of,
+        BY_IDENTITY, CHANGEABLE, DICTS, ITERATORS, LARGE_INT, LEAST_INT, LIBRARY, MANY_SHARED, MAX_DEPTH, MAX_MESSAGE,
+        PLAIN, SCALARS, SURROGATES, TYPES, VIEWS, Far, Iterates, Malformed, Unsupported, as_bytes, far_name, flattened,
+        is_named, moment, number_of, numpy_number, overridden, text_of,
     )
     from reading import READERS, dict_of, fill
 
@@ -44,16 +44,17 @@ class Shelf:
         self.ordered = ordered  # sets that are read shall have their items in the order that is written
         self.in_order = in_order  # sets are written in an order that is the same in every process, not in their own
 
-    def put(self, thing) -> None:
+    def put(self, thing: object) -> None:
+        "Give a thing the next number."
         self.things[self.count] = thing
         self.numbers[id(thing)] = self.count
         self.count += 1
 
-    def whole(self, value):
+    def whole(self, value: object) -> object:
         "`encode`, which gives no numbers away where it fails."
         return self.undone(self.encode, value)
 
-    def undone(self, work, *given):
+    def undone(self, work, *given: object) -> object:
         "Do what gives numbers away; take them back where it fails."
         before = self.count
         try: return work(*given)
@@ -62,12 +63,14 @@ class Shelf:
             self.count = before
             raise
 
-    def encode(self, value, depth: int = MAX_DEPTH):
+    def encode(self, value: object, depth: int = MAX_DEPTH) -> object:
         "Turn a value into what JSON can hold."
         kind = type(value)
         if kind in PLAIN: return value
-        if kind is int: return value if LEAST < value < LARGE else {'int': hex(value)}
-        if kind is str: return value if value.isascii() or not PAIR.search(value) else {'text': as_bytes(value).hex()}
+        if kind is int: return value if LEAST_INT < value < LARGE_INT else {'int': hex(value)}
+        if kind is str:
+            halved = not value.isascii() and SURROGATES.search(value)
+            return {'text': as_bytes(value).hex()} if halved else value
         if (number := self.numbers.get(id(value))) is not None: return {'same': number}
         if not depth: raise Unsupported(f'data nested deeper than {MAX_DEPTH}')
         if kind is list:
@@ -85,11 +88,12 @@ class Shelf:
         "The items of a list or tuple; most are alike, and stand for themselves."
         kinds = set(map(type, values))
         if float in kinds and holds_nan(values): self.nans = True
-        if kinds <= PLAIN or kinds == {int} and LEAST < min(values) and max(values) < LARGE: return list(values)
+        if kinds <= PLAIN or kinds == {int} and LEAST_INT < min(values) and max(values) < LARGE_INT: return list(values)
         if kinds == {str} and all(map(str.isascii, values)): return list(values)
         return [self.encode(value, depth - 1) for value in values]
 
-    def encode_other(self, value, kind: type, depth: int):
+    def encode_other(self, value: object, kind: type, depth: int) -> object:
+        "Write what is neither a scalar nor a plain list, tuple or dict."
         if isinstance(value, Far): return {'far': far_name(value)}
         if id(value) in self.fars: return {'far': self.fars[id(value)][0]}
         if kind.__module__ == 'numpy' and (found := numpy_number(value, kind)): return found
@@ -120,7 +124,7 @@ class Shelf:
         if hasattr(kind, '__next__') and kind.__module__ in ITERATORS: return self.encode_iterator(value, depth)
         raise Unsupported(f'a value of type {str(kind.__name__)[:60]} is not plain data', str(kind.__name__)[:60])
 
-    def encode_flat(self, value, flat, depth: int):
+    def encode_flat(self, value: object, flat: object, depth: int) -> object:
         "Write an instance of a subclass as the builtin that it extends; the number is the instance's own."
         number = self.count
         written = self.encode(flat, depth)
@@ -136,7 +140,8 @@ class Shelf:
         if self.strict: raise Unsupported('a defaultdict with a default factory of its own')
         return '?'
 
-    def encode_library(self, value, name: str) -> dict:
+    def encode_library(self, value: object, name: str) -> dict:
+        "Write a number or a moment of the standard library."
         if name == 'Fraction': return {name: [self.encode(value.numerator), self.encode(value.denominator)]}
         if name == 'timedelta': return {name: [value.days, value.seconds, value.microseconds]}
         if name == 'Decimal': return {name: str(value)}
@@ -144,12 +149,12 @@ class Shelf:
         if repr(moment(type(value), *said)) == repr(value): return {name: said}
         raise Unsupported(f'a {name} with a name for its time zone', name)
 
-    def encode_iterator(self, value, depth: int) -> dict:
+    def encode_iterator(self, value: object, depth: int) -> dict:
         "Write out an iterator, which is then through; whoever reads it has one of its own."
         if not self.most: raise Iterates('an iterator is not plain data', type(value).__name__)
         return {'iterator': [self.encode(item, depth - 1) for item in islice(value, self.most)]}
 
-    def content(self, thing, depth: int = MAX_DEPTH) -> str | list:
+    def content(self, thing: object, depth: int = MAX_DEPTH) -> str | list:
         "What a changeable thing holds now, in its own order."
         if isinstance(thing, bytearray): return bytearray.hex(thing)
         if isinstance(thing, dict):
@@ -158,8 +163,8 @@ class Shelf:
         items = self.items(own_items(thing), depth)
         return sorted(items, key=repr) if self.in_order and isinstance(thing, (set, frozenset)) else items
 
-    def decode(self, value):
-        "Turn what `encode` made back into a value; `Broken` for anything else."
+    def decode(self, value: object) -> object:
+        "Turn what `encode` made back into a value; `Malformed` for anything else."
         kind = type(value)
         if kind in SCALARS: return value
         if kind is list:
@@ -170,7 +175,7 @@ class Shelf:
             (tag, content), = value.items()
             return READERS[tag](self, content)
         except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, IndexError):
-            raise Broken(f'no such value: {str(value)[:80]}') from None
+            raise Malformed(f'no such value: {str(value)[:80]}') from None
 
     def values(self, items: list) -> list:
         "Items, decoded; a loop, which an alarm can end."
@@ -191,6 +196,7 @@ class Shelf:
         return self.undone(self.changed)
 
     def changed(self) -> list:
+        "What `changes` finds, which may give numbers away."
         found = []
         for number, before in self.agreed.items():
             content = self.content(self.things[number])
@@ -234,15 +240,16 @@ class Shelf:
             if (number := waiting.pop()) in found: continue
             found.add(number)
             waiting += [self.numbers[id(part)] for part in parts_of(self.things[number]) if id(part) in self.numbers]
-        if len(found) > MANY: found = {number for number in found if isinstance(self.things[number], CHANGEABLE)}
+        if len(found) > MANY_SHARED: found = {number for number in found if isinstance(self.things[number], CHANGEABLE)}
         return sorted(found)
 
-    def forget(self, numbers) -> None:
+    def forget(self, numbers: list | set) -> None:
+        "Let go of the things with these numbers."
         for number in numbers:
             self.numbers.pop(id(self.things.pop(number)), None)
             self.agreed.pop(number, None)
 
-    def keep(self, numbers) -> None:
+    def keep(self, numbers: list | tuple | set) -> None:
         "Forget all but these."
         self.things = {number: self.things[number] for number in set(map(number_of, numbers))}
         self.numbers = {id(thing): number for number, thing in self.things.items()}
@@ -251,21 +258,23 @@ class Shelf:
 HOLDERS = (list, tuple, set, frozenset, deque)
 
 
-def stamp(content) -> bytes: return marshal.dumps(content, 2)  # tells True from 1, which are equal
+def stamp(content: object) -> bytes:
+    "Content as bytes that are equal only for equal content of equal types."
+    return marshal.dumps(content, 2)  # tells True from 1, which are equal
 
 
-def holds_nan(values) -> bool: return any(type(value) is float and value != value for value in values)
+def holds_nan(values: list | tuple) -> bool: return any(type(value) is float and value != value for value in values)
 
 
 def keys_of(thing: dict) -> list: return [*(OrderedDict if isinstance(thing, OrderedDict) else dict).__iter__(thing)]
 
 
-def own_items(thing) -> list:
+def own_items(thing: object) -> list:
     "What a container holds, whatever its class says of that."
     return [*next(kind for kind in HOLDERS if isinstance(thing, kind)).__iter__(thing)]
 
 
-def parts_of(thing):
+def parts_of(thing: object) -> list | tuple | set:
     "What a container holds that may be a container, too."
     if isinstance(thing, dict): thing = [*dict.keys(thing), *dict.values(thing)]  # in any order
     elif not isinstance(thing, HOLDERS): return ()
@@ -279,7 +288,11 @@ def references(things: dict) -> dict: return {number: sys.getrefcount(thing) for
 ALONE = references({0: []})[0]  # of a thing that nobody else holds
 
 
-def encode(value): return Shelf(in_order=True).encode(value)
+def encode(value: object) -> object:
+    "Turn plain data into what JSON can hold, the same text in every process; raises `Unsupported` for other values."
+    return Shelf(in_order=True).encode(value)
 
 
-def decode(value): return Shelf(ordered=False).decode(value)  # what `encode` wrote
+def decode(value: object) -> object:
+    "Turn back what `encode` wrote; raises `Malformed` for anything else."
+    return Shelf(ordered=False).decode(value)

@@ -6,16 +6,18 @@ import builtins, errno, re
 from types import ModuleType
 from harmless import names_used, patches
 from kinds import EXCEPTIONS
-from questions import STAND_INS, Interrupted, is_ours
+from questions import STAND_INS, Interrupted, Questions, is_ours
 
 REFUSALS = {errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOSYS, errno.ENOENT}
 LONG = 1_000_000  # characters of a program that are searched through
 
 
-def names_of_tests(job): return names_used(job['context']) | names_used(job['tests'])
+def names_of_tests(job: dict) -> set:
+    "Names that tests and their context use."
+    return names_used(job['context']) | names_used(job['tests'])
 
 
-def otherwise_in_one(questions):
+def otherwise_in_one(questions: Questions) -> str:
     "Why tests could come out otherwise, whether they passed or not: they change what the program uses."
     job, space = questions.job, questions.space
     code = job['code']
@@ -29,14 +31,14 @@ def otherwise_in_one(questions):
     return ''
 
 
-def uses(name, code):
+def uses(name: str, code: str) -> bool:
     "Whether a program's text does more with a name than to define it."
     if len(code) > LONG: return True
     defining = rf'\b(?:def|class)\s+{name}\b|^\s*{name}\s*=(?!=)|\bimport\b[^\n]*\b{name}\b'
     return len(re.findall(rf'\b{name}\b', code)) > len(re.findall(defining, code, re.MULTILINE))
 
 
-def same_import(thing, name, code):
+def same_import(thing: object, name: str, code: str) -> bool:
     "Whether a program imports the same thing by the same name, as its text says."
     if isinstance(thing, ModuleType):
         taken = re.search(rf'\bfrom\b[^\n]*\bimport\b[^\n]*\b{name}\b', code)
@@ -45,13 +47,13 @@ def same_import(thing, name, code):
     return home != 'tests' and re.search(rf'\bfrom +{re.escape(home)}(\.\w+)* +import\b', code) is not None
 
 
-def shared(name, questions):
+def shared(name: str, questions: Questions) -> bool:
     "Whether the program, too, has a name that the tests set: in one process these would be one."
     try: return questions.exchange(dict(do='kind', name=name)) is not None
     except Interrupted: return False
 
 
-def doubt_of(error, questions, locked):
+def doubt_of(error: BaseException, questions: Questions, locked: bool) -> str:
     "Why the failure of trusted tests may not be the program's; '' where it is."
     job, ours = questions.job, is_ours(questions.job)
     if not job['trusted']: return ''
@@ -66,18 +68,18 @@ def doubt_of(error, questions, locked):
         return f"{min(caught)} of the program, which is a name of Python's, too, does not cross"
     if error is questions.error: return ''
     refused = isinstance(error, OSError) and error.errno in REFUSALS
-    if locked and refused: return 'the tests want what walls keep from them'
+    if locked and refused: return 'the tests want what the layers keep from them'
     if locked and isinstance(error, ImportError): return 'the tests want a library that is not here'
     return questions.doubtful if isinstance(error, (TypeError, AttributeError)) else ''
 
 
-def missing_here(error, questions):
+def missing_here(error: BaseException, questions: Questions) -> str:
     "Why a program may lack a name: it uses one of the tests'."
     name = getattr(error, 'name', None) if isinstance(error, NameError) else None
     return f'it uses {name}, which the tests define' if name in questions.space else ''
 
 
-def changed_there(error, questions):
+def changed_there(error: BaseException, questions: Questions) -> str:
     "What a program changed, as its text says, that tests in its process would have found changed, too."
     tests, code = questions.job['context'] + questions.job['tests'], questions.job['code']
     if error is not questions.error:

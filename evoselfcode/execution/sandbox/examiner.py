@@ -1,23 +1,24 @@
 """Run tests against a candidate that lives in another process, and say what came of it.
 
-Runs in the judge for tests that are trusted and do nothing but compute, in a locked child of their own for all others.
+Runs in the verifier for tests that are trusted and do nothing but compute, in a locked child of their own for others.
 """
 import builtins, signal, sys
 from functools import lru_cache
+from channel import Channel
 from codec import decode, encode
 from doubts import doubt_of, names_of_tests, otherwise_in_one
-from harmless import LOOKS, with_looks
+from harmless import LOOK_NAMES, with_looks
 from kinds import EXCEPTIONS, Unsupported, as_bytes
-from observe import ITEMS, canonical, shortened
+from observe import WRITTEN_ITEMS, canonical, shortened
 from questions import STAND_INS, Interrupted, Items, Questions, inside, refuse
 
 
-def program_of(job):
+def program_of(job: dict) -> bytes:
     "A program as it is sent to its process: the name that its tests are about, and its text."
     return as_bytes(f"{job['entry'] if job['entry'].isidentifier() else ''}\n{job['code']}")
 
 
-def deliver(channel, work=None):
+def deliver(channel: Channel, work: bytes | dict | None = None) -> str:
     """Give a child what it shall work on, and wait until it is ready: '', or why it is not.
 
     Nothing foreign has run before, so that is the machinery's fault. The work is not held back until then: the child
@@ -29,7 +30,7 @@ def deliver(channel, work=None):
     return '' if said == 'ready' else f'a child could not be set up: {said}'
 
 
-def within(seconds, work):
+def within(seconds: float, work) -> tuple:
     "Do some work for at most so long: (its result or None, whether time ran out)."
     rung = []
     def ring(*_):
@@ -46,17 +47,17 @@ def within(seconds, work):
     return result, bool(rung)
 
 
-def silence():
+def silence() -> tuple:
     "Turn the alarm off, also when it rings meanwhile."
     while True:
         try: return signal.setitimer(signal.ITIMER_REAL, 0)
         except Interrupted: pass
 
 
-def examine(channel, job, locked=False):
+def examine(channel: Channel, job: dict, locked: bool = False) -> dict:
     """Do what the job asks with the candidate, which is being loaded: an answer with status, detail and output.
 
-    The status `gone` says that the candidate's process ended. locked: whether this is a child behind walls."""
+    The status `gone` says that the candidate's process ended. locked: whether this is a child behind the layers."""
     questions = Questions(channel, job)
     answer, late = within(job['seconds'], lambda: examined(questions, locked))
     questions.over()
@@ -66,7 +67,8 @@ def examine(channel, job, locked=False):
     return answer | dict(output=''.join(questions.output)) | more
 
 
-def examined(questions, locked):
+def examined(questions: Questions, locked: bool) -> dict:
+    "Do what the job asks, and say how it ended."
     job = questions.job
     try:
         questions.loaded()
@@ -84,13 +86,13 @@ def examined(questions, locked):
     return dict(status=status, detail=detail)
 
 
-def outcome_of(error, questions):
+def outcome_of(error: BaseException, questions: Questions) -> tuple:
     "What an exception that ended the tests means."
     if error is not questions.error: return 'failed', line_of(error, name_of(type(error)))
     return 'memory' if isinstance(error, MemoryError) else 'failed', line_of(error, questions.exceptions.name)
 
 
-def observed(questions, order):
+def observed(questions: Questions, order: dict) -> dict:
     """Call a function on every input of the first kind of arguments that suits it best.
 
     Which kind, the outputs as text, how many are exceptions, whether all are data."""
@@ -112,10 +114,11 @@ def observed(questions, order):
     return best
 
 
-def output(questions, name, given, seconds):
+def output(questions: Questions, name: str, given: dict | list, seconds: float) -> str:
     "The canonical text of one call's result; `!Name` for an exception, `!Timeout` for none, `<type>` for no data."
     shelf, arguments = questions.shelf, decode(given)
-    order = dict(do='call', name=name, args=[*map(shelf.encode, arguments)], kwargs={}, seconds=seconds, most=ITEMS + 1)
+    order = dict(do='call', name=name, args=[*map(shelf.encode, arguments)], kwargs={})
+    order.update(seconds=seconds, most=WRITTEN_ITEMS + 1)
     said = questions.exchange(order)
     try: result = questions.understood(said, arguments)
     except Interrupted: raise
@@ -127,7 +130,7 @@ def output(questions, name, given, seconds):
     return shortened(canonical(result))
 
 
-def called(questions):
+def called(questions: Questions) -> object:
     "What one call gives, as `encode` writes it."
     name, *arguments = questions.job['call'] + ([questions.job['data']] if 'data' in questions.job else [])
     value = questions.ask(name, [decode(value) for value in arguments], {})
@@ -137,10 +140,13 @@ def called(questions):
 
 
 @lru_cache(512)
-def compiled(text, name, own=frozenset()): return compile(with_looks(text, own), name, 'exec')
+def compiled(text: str, name: str, own: frozenset = frozenset()):
+    "Tests as code; candidates of a problem come one after the other."
+    return compile(with_looks(text, own), name, 'exec')
 
 
-def run(questions):
+def run(questions: Questions) -> None:
+    "Execute the context and the tests."
     job, space = questions.job, questions.space
     if 'data' in job: space['DATA'] = job['data']
     if 'random' in job['context'] + job['tests']: __import__('random').seed(job['seed'])  # the same draws every time
@@ -148,10 +154,10 @@ def run(questions):
     questions.own.update(space)
     if job['entry']: questions.enter(job['entry'])
     if questions.shadowed: enter_shadowed(questions)
-    exec(compiled(job['tests'], '<tests>', LOOKS.intersection(space)), space)
+    exec(compiled(job['tests'], '<tests>', LOOK_NAMES.intersection(space)), space)
 
 
-def enter_shadowed(questions):
+def enter_shadowed(questions: Questions) -> None:
     """Give tests the functions of the program that have a name of Python's, if they name no other function of it.
 
     Else these names are Python's."""
@@ -165,7 +171,7 @@ def enter_shadowed(questions):
 name_of = type.__dict__['__name__'].__get__  # whatever a metaclass of the tests says
 
 
-def line_of(error, name):
+def line_of(error: BaseException, name: str) -> str:
     "`Type: message` of the exception that ended the tests, on one line."
     try: text = ' '.join(str(error).split())[:300]
     except BaseException: text = ''

@@ -8,9 +8,9 @@ import builtins, sys
 import kinds
 from kinds import Unsupported, number_of, text_of
 
-NAMES = 20  # of the classes that an exception descends from
+MAX_CLASSES = 20  # of the classes that an exception descends from
 LONGEST_NAME, LONGEST_MESSAGE = 60, 100_000  # characters
-CAUSES = 3  # how far behind an exception others are told of
+MAX_CAUSES = 3  # how far behind an exception others are told of
 BEHIND = '__cause__', '__context__'
 # attributes that their arguments gave, or that are not among these
 SLOTS = '''filename filename2 name path obj errno strerror code value msg encoding object start end reason lineno offset
@@ -21,7 +21,7 @@ ENDINGS = StopIteration, StopAsyncIteration  # would end a loop of tests, as if 
 
 # ---------------------------------------------------------------- in the candidate's process
 
-def described(error, write, causes=CAUSES):
+def described(error: BaseException, write, causes: int = MAX_CAUSES) -> dict:
     "Reduce an exception to data; `write` encodes a value or raises Unsupported."
     said = dict(classes=classes_of(type(error)), text=message_of(error), vars={})
     try: said['args'] = write(error.args)
@@ -39,16 +39,16 @@ def described(error, write, causes=CAUSES):
 SEEN = {}  # classes by their ids: (number, class), which keeps an id from being given again
 
 
-def classes_of(kind):
+def classes_of(kind: type) -> list:
     "[module, name, number] of each class that a class descends from, from itself on; two may have one name."
     found = []
-    for c in kind.__mro__[:NAMES]:
+    for c in kind.__mro__[:MAX_CLASSES]:
         number, _ = SEEN.setdefault(id(c), (len(SEEN), c))
         found.append([str(c.__module__)[:LONGEST_NAME], str(c.__name__)[:LONGEST_NAME], number])
     return found
 
 
-def message_of(error):
+def message_of(error: BaseException) -> str | None:
     "The message of an exception; None for one that has none, or one that is too long."
     try: return text if len(text := str(error)) <= LONGEST_MESSAGE else None
     except BaseException: return None
@@ -58,14 +58,14 @@ def message_of(error):
 
 class Exceptions:
     "Make exceptions of what is said of the candidate's; raises what comes of reading where that has no sound form."
-    def __init__(self, own, text, read):
+    def __init__(self, own: dict, text: str, read):
         self.own = own  # names of the context
         self.text = text  # of the tests
         self.read = read  # what decodes
         self.made = {}  # classes
         self.name = ''  # what the class of the last exception is called
 
-    def raised(self, said, causes=CAUSES):
+    def raised(self, said: dict, causes: int = MAX_CAUSES) -> BaseException:
         "The exception that the candidate's became."
         kind, args = self.class_of(classes := classes_in(said['classes'])), ()
         if 'args' in said: args = tuple(self.read(said['args']))
@@ -84,15 +84,17 @@ class Exceptions:
         self.name = classes[0][1]
         return error
 
-    def without_arguments(self, kind):
+    def without_arguments(self, kind: type) -> type:
         "What stands for an exception whose arguments are no data; so does a group, unless tests look into it."
         if not issubclass(kind, BaseExceptionGroup): return carried(kind.__name__, [kind], Lost)
         if self.mentions('Group', 'except*'): kinds.missing('a group of exceptions')
         return carried(kind.__name__, [Exception if issubclass(kind, Exception) else BaseException], Lost)
 
-    def mentions(self, *words): return any(word in self.text for word in words)
+    def mentions(self, *words: str) -> bool:
+        "Whether the tests' text holds one of these."
+        return any(word in self.text for word in words)
 
-    def class_of(self, classes):
+    def class_of(self, classes: list) -> type:
         "The class here that stands for the first of these, each of which extends the next."
         (module, name, _), *above = classes
         if kind := self.known(module, name): return kind
@@ -104,7 +106,7 @@ class Exceptions:
             self.made[classes[0]] = carried(classes[0][1], nearest)
         return self.made[classes[0]]
 
-    def known(self, module, name):
+    def known(self, module: str, name: str) -> type | None:
         "An exception's class that tests know by the same name: of their own, or the standard library's."
         if module == 'builtins': kind = getattr(builtins, name, None)
         elif module == MODULE: kind = self.own.get(name)
@@ -135,7 +137,7 @@ class Lost(Carried):
     args = property(lambda self: kinds.missing('an argument of its exception'))
 
 
-def carried(name, bases, mine=Carried):
+def carried(name: str, bases: list, mine: type = Carried) -> type:
     "A class for one of the candidate's that extends these."
     name = name.encode('ascii', 'replace').decode()
     own = () if any(issubclass(base, mine) for base in bases) else (mine,)
@@ -143,10 +145,10 @@ def carried(name, bases, mine=Carried):
     except TypeError: return Made(name, (*own, bases[0]), {'__module__': MODULE})  # classes that cannot be combined
 
 
-def classes_in(said):
+def classes_in(said: list) -> list:
     "Names of classes as an answer gives them, checked."
     if type(said) is not list or not said: raise TypeError
     return [
         (text_of(module)[:LONGEST_NAME], text_of(name)[:LONGEST_NAME], number_of(number))
-        for module, name, number in said[:NAMES]
+        for module, name, number in said[:MAX_CLASSES]
     ]

@@ -8,12 +8,12 @@ Standard library only, and no other module of this package: a fork server import
 """
 import ctypes, os
 
-HUGE = 2 << 20  # bytes of a huge page
+HUGE_PAGE = 2 << 20  # bytes of a huge page
 READ, WRITE, EXECUTE = 1, 2, 4
 PRIVATE, ANONYMOUS = 2, 32
-FAILED = ctypes.c_void_p(-1).value
+MAP_FAILED = ctypes.c_void_p(-1).value
 MAY_MOVE, TO_HERE = 1, 2
-ADVICE = 14  # to use huge pages when this memory is filled
+MADV_HUGEPAGE = 14  # to use huge pages when this memory is filled
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
@@ -33,7 +33,7 @@ def mappings():
             yield start, end, permissions, int(offset, 16), path[0].strip() if path else ''
 
 
-def code_of_interpreter():
+def code_of_interpreter() -> tuple:
     """Where its code and constants begin and end.
 
     They are parts of one file that lie in memory side by side, as they lie in the file, and are never written."""
@@ -50,28 +50,29 @@ def code_of_interpreter():
     return start, end
 
 
-def move_code(start, end):
+def move_code(start: int, end: int) -> bool:
     """Put a copy of this memory in its place, filled into huge pages; False where that is refused.
 
     Also False on other machines than x86_64, where it was not tried yet."""
     if os.uname().machine != 'x86_64': return False
     size = end - start
-    room = libc.mmap(None, size + 2 * HUGE, READ | WRITE, PRIVATE | ANONYMOUS, -1, 0)
-    if room == FAILED: return False
-    copy = -(-room // HUGE) * HUGE + start % HUGE  # huge pages of the copy must be such in its place, too
-    libc.madvise(room, size + 2 * HUGE, ADVICE)
+    room = libc.mmap(None, size + 2 * HUGE_PAGE, READ | WRITE, PRIVATE | ANONYMOUS, -1, 0)
+    if room == MAP_FAILED: return False
+    # huge pages of the copy must be such in its place, too
+    copy = -(-room // HUGE_PAGE) * HUGE_PAGE + start % HUGE_PAGE
+    libc.madvise(room, size + 2 * HUGE_PAGE, MADV_HUGEPAGE)
     ctypes.memmove(copy, start, size)
     protected = not libc.mprotect(copy, size, READ | EXECUTE)
     moved = protected and libc.mremap(copy, size, size, MAY_MOVE | TO_HERE, start) == start
-    left = [(room, room + size + 2 * HUGE)]
-    if moved: left = [(room, copy), (copy + size, room + size + 2 * HUGE)]
+    left = [(room, room + size + 2 * HUGE_PAGE)]
+    if moved: left = [(room, copy), (copy + size, room + size + 2 * HUGE_PAGE)]
     for at, until in left: libc.munmap(at, until - at)
     return moved
 
 
 # ---------------------------------------------------------------- memory without a file
 
-def keep_private(shared):
+def keep_private(shared: bool) -> None:
     """Have `mmap.mmap` without a file give memory that is bounded: the filter of system calls refuses what it asks for.
 
     Private memory is as good where there are no other processes. shared: there may be, and a file without a name, in
@@ -82,7 +83,9 @@ def keep_private(shared):
             if fileno != -1 or not flags & mmap.MAP_SHARED or access == mmap.ACCESS_COPY:
                 return super().__new__(cls, fileno, length, flags, prot, access, **more)
             if access == mmap.ACCESS_READ: prot = mmap.PROT_READ
-            if not shared: return super().__new__(cls, -1, length, flags & ~SHARED | mmap.MAP_PRIVATE, prot, **more)
+            if not shared:
+                private = flags & ~SHARED_BITS | mmap.MAP_PRIVATE
+                return super().__new__(cls, -1, length, private, prot, **more)
             import tempfile
             with tempfile.TemporaryFile() as file:
                 file.truncate(length)
@@ -92,4 +95,4 @@ def keep_private(shared):
     mmap.mmap = Memory
 
 
-SHARED = 3  # MAP_SHARED and MAP_SHARED_VALIDATE
+SHARED_BITS = 3  # MAP_SHARED and MAP_SHARED_VALIDATE

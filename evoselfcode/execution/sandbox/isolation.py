@@ -1,4 +1,4 @@
-"""The kernel's walls around model-written code: namespaces, a root folder of its own, an empty-handed user, Landlock.
+"""The kernel's layers around model-written code: namespaces, a root folder of its own, an empty-handed user, Landlock.
 
 Each function does one thing to the calling process, for good, and raises OSError with the kernel's reason where the
 kernel refuses; what a machine may simply lack is answered instead (Landlock: version 0). Who calls decides what is
@@ -50,7 +50,7 @@ AMBIENT_CLEAR_ALL = 4
 DAC_READ_SEARCH, CAPABILITY_VERSION = 2, 0x20080522
 SIGKILL = 9
 # the first two cannot be changed, the others Python ignores
-OTHERWISE = signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ
+UNTOUCHED_SIGNALS = signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ
 
 
 def usual_signals() -> None:
@@ -61,7 +61,7 @@ def usual_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     usual, number = bytes(32), SIGACTION.get(os.uname().machine)
     for signum in range(1, 65) if number else ():
-        if signum not in OTHERWISE: system(number, signum, usual, 0, 8)
+        if signum not in UNTOUCHED_SIGNALS: system(number, signum, usual, 0, 8)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -78,7 +78,7 @@ def not_dumpable() -> None:
 
 
 def dumpable() -> None:
-    "Let others of this user see this process's memory, as far as their own walls do."
+    "Let others of this user see this process's memory, as far as their own layers do."
     prctl(DUMPABLE, 1)
 
 
@@ -231,7 +231,7 @@ def restrict(folder: str, flags: int, below: bool = True, modern: bool = True) -
         if not modern: raise OSError(errno.ENOSYS, '')
         attributes = struct.pack('4Q', flags, 0, PRIVATE, 0)
         system(MOUNT_SETATTR, HERE, os.fsencode(folder), RECURSIVE if below else 0, attributes, len(attributes))
-    except OSError as error:  # kernels before 5.12, gVisor, old container profiles
+    except OSError as error:  # kernels before 5.12, gVisor, old containers
         if error.errno not in (errno.ENOSYS, errno.EPERM): raise
         for point in mounts_below(folder) if below else [folder]:
             have = os.statvfs(point).f_flag  # a user namespace may not take away what was set before
@@ -249,7 +249,7 @@ def mounts_below(folder: str) -> list:
     return sorted(point for point in map(os.fsdecode, points) if inside(point, [folder]))
 
 
-def inside(path: str, folders) -> bool:
+def inside(path: str, folders: list | tuple | set) -> bool:
     "Whether a path is one of the folders, or lies in one."
     return any(path == folder or path.startswith(folder.rstrip('/') + '/') for folder in folders)
 
@@ -278,7 +278,8 @@ def show(path: str, modern: bool) -> None:
 
 
 def furnish(
-    readable, folders, writable_mb: int, inodes: int, executable: bool, proc: bool, texts: dict, modern: bool,
+    readable: list, folders: list | tuple, writable_mb: int, inodes: int, executable: bool, proc: bool, texts: dict,
+    modern: bool,
 ) -> None:
     "Fill the new root."
     # before the readable paths: mounted after them, these folders would hide an interpreter that lies in /tmp
@@ -304,8 +305,8 @@ def furnish(
 
 
 def private_root(
-    readable, writable_mb: int = 0, folders=('/tmp',), inodes: int = 20_000, executable: bool = False,
-    proc: bool = False, texts: dict | None = None, modern: bool = True,
+    readable: list, writable_mb: int = 0, folders: list | tuple = ('/tmp',), inodes: int = 20_000,
+    executable: bool = False, proc: bool = False, texts: dict | None = None, modern: bool = True,
 ) -> None:
     """Replace the root folder by one that shows the readable paths, a few devices and `folders`.
 
@@ -345,7 +346,7 @@ EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = (1 << n for n in range(4))
 MAKE_CHAR, MAKE_BLOCK, TRUNCATE, IOCTL_DEV = (1 << n for n in (6, 11, 14, 15))
 FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV  # the others are meant for folders
 READING = READ_FILE | READ_DIR
-KNOWN = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16, 6: 16, 7: 16}  # version: number of rights on files
+RIGHTS_BY_VERSION = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16, 6: 16, 7: 16}  # version: number of rights on files
 TCP, TCP_SINCE = 3, 4  # bind and connect
 SCOPES, SCOPES_SINCE = 3, 6  # abstract sockets and signals
 PATH_BENEATH = 1
@@ -357,19 +358,19 @@ def landlock_version(abi: int | None = None) -> int:
     except OSError as error:
         if error.errno in (errno.ENOSYS, errno.EOPNOTSUPP): return 0
         raise
-    return min(found, max(KNOWN), *([] if abi is None else [abi]))
+    return min(found, max(RIGHTS_BY_VERSION), *([] if abi is None else [abi]))
 
 
 def ruleset(version: int, unhandled: int = 0, network: bool = False) -> tuple:
     """A descriptor of rules without rules, and the rights on files that are forbidden.
 
     Forbidden is all that the version knows, but for the `unhandled` rights on files."""
-    rights = (1 << KNOWN[version]) - 1 & ~unhandled
+    rights = (1 << RIGHTS_BY_VERSION[version]) - 1 & ~unhandled
     numbers = [rights, 0 if network else TCP, SCOPES][:1 + (version >= TCP_SINCE) + (version >= SCOPES_SINCE)]
     return system(CREATE_RULESET, struct.pack(f'{len(numbers)}Q', *numbers), 8 * len(numbers), 0), rights
 
 
-def allow(rules: int, handled: int, paths, rights: int) -> None:
+def allow(rules: int, handled: int, paths: list | tuple, rights: int) -> None:
     "Add rights on paths, and on all below them."
     real = {os.path.realpath(path) for path in paths}
     for path in sorted(real):
@@ -383,10 +384,13 @@ def allow(rules: int, handled: int, paths, rights: int) -> None:
 
 def writing_rights(version: int) -> int:
     "What a writable folder allows: all but devices; special files have no business there."
-    return (1 << KNOWN[version]) - 1 & ~(EXECUTE | MAKE_CHAR | MAKE_BLOCK | IOCTL_DEV)
+    return (1 << RIGHTS_BY_VERSION[version]) - 1 & ~(EXECUTE | MAKE_CHAR | MAKE_BLOCK | IOCTL_DEV)
 
 
-def landlock(readable, writable=(), executable=(), network: bool = False, abi: int | None = None) -> int:
+def landlock(
+    readable: list, writable: list | tuple = (), executable: list | tuple = (), network: bool = False,
+    abi: int | None = None,
+) -> int:
     """Forbid this process and its children all on files but to read, write and execute below these paths.
 
     Return the version; 0: the kernel has none, nothing was done. Also forbidden: TCP unless `network` (version 4),
@@ -404,10 +408,12 @@ def landlock(readable, writable=(), executable=(), network: bool = False, abi: i
     return version
 
 
-def own_domain(writable=(), executes: bool = False, network: bool = False, abi: int | None = None) -> int:
-    """Prepare, once, the second layer that each child takes: a descriptor for enter_domain, or -1 without Landlock.
+def own_domain(
+    writable: list | tuple = (), executes: bool = False, network: bool = False, abi: int | None = None,
+) -> int:
+    """Prepare, once, the second domain that each child enters: a descriptor for enter_domain, or -1 without Landlock.
 
-    Processes in one domain may trace each other; a child in a layer of its own cannot reach its siblings. The layer
+    Processes in one domain may trace each other; a child in one of its own cannot reach its siblings. It
     forbids what no program needs and needs no rules for that, except that moving files between folders is forbidden
     wherever it is not allowed."""
     version = landlock_version(abi)
@@ -418,7 +424,7 @@ def own_domain(writable=(), executes: bool = False, network: bool = False, abi: 
 
 
 def enter_domain(rules: int, quick=ctypes.CDLL(None).syscall) -> bool:
-    "Take the prepared layer; False where there is none. `quick` keeps no error number: less for a child to do."
+    "Enter the prepared domain; False where there is none. `quick` keeps no error number: less for a child to do."
     if rules < 0: return False
     if quick(RESTRICT_SELF, rules, 0): system(RESTRICT_SELF, rules, 0)
     return True

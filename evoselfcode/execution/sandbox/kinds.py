@@ -1,4 +1,4 @@
-"""The kinds of values that cross between candidate and judge, and what is said of those that do not.
+"""The kinds of values that cross between candidate and verifier, and what is said of those that do not.
 
 Standard library only, and cheap to fork.
 """
@@ -7,7 +7,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 
 MAX_MESSAGE = 64 << 20  # bytes
 MAX_ITEMS = 100_000     # of an iterator that tests give to a program
-MANY = 1000             # things that both sides hold: of more, those that cannot be changed are forgotten
+MANY_SHARED = 1000             # things that both sides hold: of more, those that cannot be changed are forgotten
 MAX_DEPTH = 200         # deeper nesting is no plain data
 LIBRARY = {'decimal': ('Decimal',), 'fractions': ('Fraction',), 'datetime': ('datetime', 'date', 'time', 'timedelta')}
 SCALARS = {type(None), bool, float, str, int}
@@ -19,9 +19,9 @@ FUNCTIONS = 'abs all any ascii bin chr divmod hash hex len max min oct ord pow r
 EXCEPTIONS = [n for n, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, BaseException)]
 BUILTINS = {name: getattr(builtins, name) for name in [*FUNCTIONS, *EXCEPTIONS, 'Ellipsis', 'NotImplemented', 'object']}
 BY_IDENTITY = {id(thing): name for name, thing in BUILTINS.items()}
-LARGE = 1 << 12_000    # integers from here on go in hexadecimal: their decimal text takes quadratic time
-LEAST = -LARGE
-PAIR = re.compile('[\ud800-\udbff][\udc00-\udfff]')  # two halves of a character, which JSON would join
+LARGE_INT = 1 << 12_000    # integers from here on go in hexadecimal: their decimal text takes quadratic time
+LEAST_INT = -LARGE_INT
+SURROGATES = re.compile('[\ud800-\udbff][\udc00-\udfff]')  # two halves of a character, which JSON would join
 DICTS = {dict: 'dict', OrderedDict: 'OrderedDict', Counter: 'Counter', defaultdict: 'defaultdict'}
 ITERATORS = 'builtins', 'itertools'  # whose iterators are what they seem
 VIEWS = {type({}.keys()): 'keys', type({}.values()): 'values', type({}.items()): 'items'}
@@ -31,12 +31,12 @@ CHANGEABLE = (list, dict, set, bytearray, deque)
 
 class Unsupported(TypeError):
     "Say that a value is not plain data."
-    def __init__(self, words, kind=''):
+    def __init__(self, words: str, kind: str = ''):
         super().__init__(words)
         self.kind = kind  # name of its type
 
 
-class Broken(ValueError):
+class Malformed(ValueError):
     "Say that a message does not have the form that this module gives it."
 
 
@@ -46,42 +46,47 @@ class Iterates(Unsupported):
 
 class Far:
     "Something of the other side's that is no data: no more than its name, by which it is found again there."
-    def __init__(self, name): object.__setattr__(self, 'name', name)
+    def __init__(self, name: str): object.__setattr__(self, 'name', name)
 
 
-def far_name(thing): return object.__getattribute__(thing, 'name')
+def far_name(thing: Far) -> str:
+    "By which name the other side knows a thing."
+    return object.__getattribute__(thing, 'name')
 
 
-def missing(what):
+def missing(what: str):
     "What becomes of a use for which a value was not carried across. Who runs tests puts its own way here."
     raise AttributeError(what)
 
 
-def absent(key, what):
+def absent(key: str, what: str):
     "An attribute that is not there; a special one is not there in general."
     if key.startswith('__'): raise AttributeError(key)
     return missing(what)
 
 
-def as_bytes(text): return text.encode('utf-8', 'surrogatepass')
+def as_bytes(text: str) -> bytes: return text.encode('utf-8', 'surrogatepass')
 
 
-def text_of(content):
+def text_of(content: object) -> str:
+    "A text, as it has to be; raises TypeError."
     if type(content) is not str: raise TypeError
     return content
 
 
-def number_of(content):
+def number_of(content: object) -> int:
+    "An integer, as it has to be; raises TypeError."
     if type(content) is not int: raise TypeError
     return content
 
 
-def is_identifier(name):
+def is_identifier(name: object) -> bool:
+    "Whether a text may name a class or a field: short, public, no keyword."
     sound = type(name) is str and name.isidentifier() and len(name) <= 60
     return sound and name[0] != '_' and not keyword.iskeyword(name)
 
 
-def moment(kind, text, fold):
+def moment(kind: type, text: str, fold: int) -> object:
     "A date or time, on the second turn of the clock where it was set back."
     found = kind.fromisoformat(text)
     return found.replace(fold=fold) if fold else found
@@ -89,7 +94,7 @@ def moment(kind, text, fold):
 
 # ---------------------------------------------------------------- kinds of an instance
 
-def flattened(value):
+def flattened(value: object):
     "How an instance of a subclass becomes the builtin that it extends, by no method of its own; None: it is none."
     if isinstance(value, int): return int.__pos__
     if isinstance(value, float): return float.__pos__
@@ -105,7 +110,7 @@ def flattened(value):
     return None
 
 
-def overridden(kind):
+def overridden(kind: type) -> str:
     """A special method of a class of its own by which its instances add, index, can be called...; '' for none.
 
     A class that says itself what its instances are equal to is not believed in anything."""
@@ -120,7 +125,7 @@ USED |= {'__call__', '__enter__'}
 USED -= {'__doc__', '__getattribute__', '__class_getitem__', '__getnewargs__', '__sizeof__', '__getattr__'}
 
 
-def is_named(kind):
+def is_named(kind: type) -> bool:
     "Whether a class is one that `namedtuple` makes, without methods of its own."
     fields = kind.__dict__.get('_fields')
     if type(fields) is not tuple or len(fields) > 100 or not set(kind.__dict__) <= NAMED | {*fields}: return False
@@ -136,7 +141,7 @@ INTEGERS = {f'{sign}int{bits}': (0 if sign else -1 << bits - 1, 1 << (bits if si
 NUMPY = {*INTEGERS, 'bool', 'float64'}
 
 
-def numpy_number(value, kind):
+def numpy_number(value: object, kind: type) -> dict | None:
     "A number of numpy's that has the exactness of one of Python's; None for what is something else."
     name = kind.__name__.rstrip('_')
     return {'numpy': [name, value.item()]} if name in NUMPY else None

@@ -12,12 +12,14 @@ BINARY = 'add sub mul truediv floordiv mod pow and or xor lshift rshift divmod'.
 PYTHONS = {'and': operator.and_, 'or': operator.or_, 'divmod': divmod}
 
 
-def plain(value): return value.value if isinstance(value, Number) else value
+def plain(value: object) -> object:
+    "A number of Python's that is worth the same."
+    return value.value if isinstance(value, Number) else value
 
 
 class Number:
     "An integer or a bool of numpy's."
-    def __init__(self, name, value): self.name, self.value = name, value
+    def __init__(self, name: str, value: int | bool): self.name, self.value = name, value
     def __hash__(self): return hash(self.value)
     def __bool__(self): return bool(self.value)
     def __int__(self): return int(self.value)
@@ -32,6 +34,7 @@ class Number:
 
 
 class Integer(Number):
+    "An integer of numpy's, with bounds."
     def __index__(self): return self.value
     def __neg__(self): return self.result(-self.value)
     def __pos__(self): return self
@@ -40,7 +43,7 @@ class Integer(Number):
     def __round__(self, digits=None): return self.result(round(self.value, digits) if digits else self.value)
     def __trunc__(self): return self.value
 
-    def result(self, value):
+    def result(self, value: object) -> object:
         "The result of an operation: within its type's bounds, or numpy would have wrapped around."
         if isinstance(value, tuple): return (*map(self.result, value),)
         if type(value) is not int: return Float(value) if type(value) is float else value
@@ -50,6 +53,7 @@ class Integer(Number):
 
 
 class Bool(Number):
+    "A bool of numpy's."
     def __invert__(self): return Bool('bool', not self.value)
 
 
@@ -61,14 +65,15 @@ class Float(float):
     tolist = item
 
 
-def checked(work, a, b):
+def checked(work, a: int | float, b: int | float) -> object:
     "An operation of Python's, where numpy's gives the same: that has infinities where Python raises."
     try: value = work(a, b)
     except (ArithmeticError, ValueError): return kinds.missing('what numpy makes of a division by zero, and the like')
     return kinds.missing('what numpy makes of a root of a negative number') if isinstance(value, complex) else value
 
 
-def _comparison(name):
+def _comparison(name: str):
+    "A method that compares."
     compare = getattr(operator, name)
     def method(self, other):
         far = isinstance(self, Bool) and isinstance(other, int) and not fits('int64', other)
@@ -76,10 +81,13 @@ def _comparison(name):
     return method
 
 
-def fits(name, value): return INTEGERS[name][0] <= value < INTEGERS[name][1]
+def fits(name: str, value: int) -> bool:
+    "Whether a type of numpy's has this integer."
+    return INTEGERS[name][0] <= value < INTEGERS[name][1]
 
 
-def _of_integer(name, swapped):
+def _of_integer(name: str, swapped: bool):
+    "An operation on integers of numpy's."
     work, bounded = PYTHONS.get(name) or getattr(operator, name), name in ('pow', 'lshift', 'rshift')
     def method(self, other):
         b = plain(other)
@@ -93,7 +101,8 @@ def _of_integer(name, swapped):
     return method
 
 
-def _of_bool(name, swapped):
+def _of_bool(name: str, swapped: bool):
+    "An operation on bools of numpy's."
     of_integer, logical = _of_integer(name, swapped), PYTHONS.get(name) or getattr(operator, name)
     def method(self, other):
         if (name in LOGICAL) != isinstance(other, (Bool, bool)): return kinds.missing(f'{name} with a bool of numpy')
@@ -102,7 +111,8 @@ def _of_bool(name, swapped):
     return method
 
 
-def _of_float(name, swapped):
+def _of_float(name: str, swapped: bool):
+    "An operation on floats of numpy's."
     work = PYTHONS.get(name) or getattr(operator, name)
     def method(self, other):
         if not isinstance(other, (int, float)): return getattr(float, method_name)(self, other)
@@ -124,7 +134,7 @@ for name in ('neg', 'pos', 'abs', 'round', 'trunc'):
 numbers.Integral.register(Integer)
 
 
-def made(name, value):
+def made(name: str, value: int | float | bool) -> Number | Float:
     "The stand-in for a number of numpy's type `name`."
     if name == 'float64' and type(value) is float: return Float(value)
     if name == 'bool' and type(value) is bool: return Bool(name, value)

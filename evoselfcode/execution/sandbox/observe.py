@@ -1,24 +1,26 @@
 """One call within its share of processor time, and what came of it as text that decides whether functions are alike.
 
-A child takes the time; the text is made in the judge, from the data that crossed, where no program can choose it.
+A child takes the time; the text is made in the verifier, from the data that crossed, where no program can choose it.
 """
 import collections, collections.abc, itertools, signal
 from contextlib import contextmanager
 
-LONGEST = 2000  # characters of one output that are kept; the rest goes into a checksum
-ITEMS = 2000    # of a container that are written
-PARTS = 200_000  # values of one output that are looked at
+LONGEST_TEXT = 2000  # characters of one output that are kept; the rest goes into a checksum
+WRITTEN_ITEMS = 2000    # of a container that are written
+LOOKED_AT = 200_000  # values of one output that are looked at
 
 
 class Slow(BaseException):
     "One call used up its share of processor time."
 
 
-def slow(*_): raise Slow
+def slow(*_):
+    "What the signal does when a call has used up its time."
+    raise Slow
 
 
 @contextmanager
-def timed(seconds):
+def timed(seconds: float):
     "Bound the processor time of what is done within; 0: not at all."
     if not seconds:
         yield
@@ -29,18 +31,19 @@ def timed(seconds):
     finally: signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def shortened(text):
-    if len(text) <= LONGEST: return text
+def shortened(text: str) -> str:
+    "A text, or its beginning with a checksum of all of it."
+    if len(text) <= LONGEST_TEXT: return text
     from zlib import crc32  # rarely needed, and a library more makes every fork dearer
     checksum = crc32(text.encode('utf-8', 'backslashreplace'))
-    return f'{text[:LONGEST - 100]}... {len(text)} characters, checksum {checksum:08x}'
+    return f'{text[:LONGEST_TEXT - 100]}... {len(text)} characters, checksum {checksum:08x}'
 
 
-def canonical(value, depth=40, left=None):
+def canonical(value: object, depth: int = 40, left: list | None = None) -> str:
     """Write a value as text that is equal for equal values of equal kind: data only, sets and dicts in a fixed order.
 
     left: a list with the number of values that may still be looked at, so that one inside itself comes to an end."""
-    left = [PARTS] if left is None else left
+    left = [LOOKED_AT] if left is None else left
     left[0] -= 1
     if value is None or value is True or value is False: return str(value)
     if isinstance(value, int): return int.__repr__(value) if value.bit_length() < 4000 else hex(value)
@@ -50,7 +53,7 @@ def canonical(value, depth=40, left=None):
     if isinstance(value, (bytes, bytearray)): return repr(bytes(value))
     if depth == 0 or left[0] < 0: return '...'
     def each(iterator):
-        texts = [canonical(v, depth - 1, left) for v in itertools.islice(iterator, ITEMS)]
+        texts = [canonical(v, depth - 1, left) for v in itertools.islice(iterator, WRITTEN_ITEMS)]
         return texts if next(iterator, None) is None else texts + ['...']
     if isinstance(value, list): return f"[{', '.join(each(list.__iter__(value)))}]"
     if isinstance(value, tuple): return f"({', '.join(each(tuple.__iter__(value)))},)"

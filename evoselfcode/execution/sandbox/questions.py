@@ -6,19 +6,20 @@ would notice with the program beside them, and the program learns nothing that a
 import builtins, os, sys, threading, time
 from types import GeneratorType
 import kinds
-from channel import Late, TooLarge
-from child import STEP
+from channel import Channel, Late, TooLarge
+from child import NEXT_ITEM
 from codec import Shelf
 from exceptions import Exceptions, classes_in
-from harmless import HARMLESS_MODULES, PARTLY, looked_at
-from kinds import LARGE, MAX_ITEMS, SCALARS, LEAST, Broken, Far, Unsupported, far_name, number_of, text_of
+from harmless import HARMLESS_MODULES, PARTLY_HARMLESS, looked_at
+from kinds import LARGE_INT, MAX_ITEMS, SCALARS, LEAST_INT, Malformed, Far, Unsupported, far_name, number_of, text_of
 
 TAMPERED = 'it tampered with its answers'
-FORGED = (Broken, RecursionError, KeyError, TypeError, ValueError, IndexError, AttributeError)  # from no sound answer
+# from no sound answer
+FORGED = (Malformed, RecursionError, KeyError, TypeError, ValueError, IndexError, AttributeError)
 TICKET = 8  # random bytes that an answer repeats: it was not given before its question
-NOTHING = {}
+NOTHING_TOLD = {}
 MOST_SHARED = 5000  # things that both sides hold, each looked at with each question
-OURS = 'from harnesses.'  # how a text begins that is ours
+HARNESS_IMPORT = 'from harnesses.'  # how a text begins that is ours
 
 
 class Interrupted(BaseException):
@@ -40,7 +41,7 @@ inside = object.__getattribute__  # past what an Opaque refuses
 
 class Asked(Far):
     "Something of the candidate's that stays there, and whom to ask about it."
-    def __init__(self, questions, name, what, callable=False, kind=''):
+    def __init__(self, questions, name: str, what: str, callable: bool = False, kind: str = ''):
         super().__init__(name)
         for key, value in dict(questions=questions, what=what, callable=callable, kind=kind).items():
             object.__setattr__(self, key, value)
@@ -56,7 +57,9 @@ class Opaque(Asked):
     def __call__(self, /, *args, **kwargs): return inside(self, 'questions').ask(far_name(self), args, kwargs)
 
 
-def refuse(thing, *_): inside(thing, 'questions').fail('unsupported', inside(thing, 'what'))
+def refuse(thing: Asked, *_):
+    "End the tests: a use that does not cross."
+    inside(thing, 'questions').fail('unsupported', inside(thing, 'what'))
 
 
 for name in SPECIAL: setattr(Opaque, f'__{name}__', refuse)
@@ -81,17 +84,17 @@ class Items(Asked):
     def __iter__(self): return self
 
     def __next__(self):
-        item, = said = inside(self, 'questions').ask(STEP, (self,), {})
+        item, = said = inside(self, 'questions').ask(NEXT_ITEM, (self,), {})
         if type(said) is list: return item
         raise StopIteration if item is None else StopIteration(item)
 
 
-class Asked:
+class HarnessFunction:
     "A function of the candidate for our own harnesses, which do more with it than tests may."
-    def __init__(self, questions, name): self.questions, self.__name__ = questions, name
+    def __init__(self, questions, name: str): self.questions, self.__name__ = questions, name
     def __call__(self, *args): return self.questions.ask(self.__name__, args, {})
 
-    def each(self, calls, seconds=None):
+    def each(self, calls: list, seconds: float | None = None):
         "The answers to calls, each a list of arguments that nobody else sees; `seconds`: how long one may take."
         return self.questions.each(self.__name__, calls, seconds)
 
@@ -99,7 +102,7 @@ class Asked:
 class Names(dict):
     "The builtins of tests; what neither they nor Python know by a name may be the program's."
     def __init__(self, find):
-        super().__init__(vars(builtins), exit=leave, quit=leave, **LOOKS)
+        super().__init__(vars(builtins), exit=leave, quit=leave, **LOOK_BUILTINS)
         self.find = find
 
     def __missing__(self, name):
@@ -107,7 +110,9 @@ class Names(dict):
         return self.find(name)
 
 
-def leave(code=None): raise SystemExit(code)
+def leave(code: object = None) -> None:
+    "`exit` and `quit`, to tests."
+    raise SystemExit(code)
 
 
 def look(work):
@@ -116,7 +121,8 @@ def look(work):
     return looking
 
 
-def is_callable(thing, /):
+def is_callable(thing: object, /) -> bool:
+    "`callable`, to tests."
     if type(thing) not in STAND_INS: return callable(thing)
     return inside(thing, 'callable') or refuse(thing)
 
@@ -140,14 +146,14 @@ class Type(type, metaclass=Looking): "`type`, to tests."
 
 
 # what tests call or hand on as `type`, `id` and `callable`
-LOOKS = dict(__type__=Type, __id__=look(id), __callable__=is_callable)
+LOOK_BUILTINS = dict(__type__=Type, __id__=look(id), __callable__=is_callable)
 
 
 # ---------------------------------------------------------------- questions and answers
 
 class Questions:
     "Put questions to the candidate; remember for good when something went wrong, whatever the tests make of that."
-    def __init__(self, channel, job):
+    def __init__(self, channel: Channel, job: dict):
         self.channel, self.job = channel, job
         self.wrong = None  # the status and detail that stand for good
         self.error = None  # the last exception that was the candidate's
@@ -165,30 +171,32 @@ class Questions:
         self.unordered = False  # whether the order of a set did not cross
         self.shadowed = ()  # names of Python's that the program gives another meaning
         self.writing = False  # whether arguments are being written, which may run an iterator of the tests
-        self.ahead = NOTHING  # what a name stands for, told with the program; true until something is asked
+        self.ahead = NOTHING_TOLD  # what a name stands for, told with the program; true until something is asked
         self.exceptions = Exceptions(self.own, job['context'] + job['tests'], self.shelf.decode)
         kinds.missing = lambda what: self.fail('unsupported', f'{what} does not cross')
 
-    def loaded(self):
+    def loaded(self) -> None:
         "Wait until the program is loaded; raises the exception that ended it."
         self.understood(said := self.received())
         if type(said) is dict:
             self.ahead = {self.job['entry']: said.get('loaded')}
             self.shadowed = said.get('shadowed', ())
 
-    def fail(self, status, detail=''):
+    def fail(self, status: str, detail: str = ''):
         "End the tests with this outcome, once and for all: what they catch must not count."
         if not self.wrong: self.wrong = (status, detail)
         raise Interrupted
 
-    def ask(self, name, args, kwargs):
+    def ask(self, name: str, args: list | tuple, kwargs: dict) -> object:
         "Call a function of the candidate."
         with self.lock:  # tests may have threads
             if self.writing: self.fail('unsupported', 'the tests give it an iterator that calls it')
             if kwargs or self.shelf.things or not are_scalars(args): return self.ask_fully(name, args, kwargs)
             return self.understood(self.exchange(name, args), args)
 
-    def ask_fully(self, name, args, kwargs, back=True, until=None):
+    def ask_fully(
+        self, name: str, args: list | tuple, kwargs: dict, back: bool = True, until: float | None = None,
+    ) -> object:
         "A call whose arguments, or what both know already, can be changed; `back`: whether anybody would see it."
         shelf, order = self.shelf, dict(do='call', name=name, back=back)
         shelf.most = MAX_ITEMS
@@ -209,7 +217,7 @@ class Questions:
             self.fail('unsupported', f'the tests give it an iterator that raises {type(error).__name__}')
         return self.understood(self.exchange(order, until=until), args)
 
-    def each(self, name, calls, seconds=None):
+    def each(self, name: str, calls: list, seconds: float | None = None):
         for args in calls:
             until = seconds and time.monotonic() + seconds
             try:
@@ -220,11 +228,11 @@ class Questions:
                 self.late = seconds
                 self.fail('timeout', f'no answer within {seconds:g} s')
 
-    def exchange(self, *asked, until=None):
+    def exchange(self, *asked: object, until: float | None = None) -> object:
         "Put one question; its answer."
         if self.wrong: raise Interrupted
         if sys.stdin is not self.streams[0]: self.fail('unsupported', 'the tests give it an input')
-        self.ahead, ticket = NOTHING, os.urandom(TICKET).hex()
+        self.ahead, ticket = NOTHING_TOLD, os.urandom(TICKET).hex()
         try: self.channel.send([ticket, *asked])
         except EOFError: self.fail('gone')
         except TooLarge as error: self.fail('unsupported', f'the tests give it more than can cross: {error}')
@@ -232,13 +240,14 @@ class Questions:
         if type(said) is list and len(said) == 2 and said[0] == ticket: return said[1]
         self.fail('failed', f'{TAMPERED}: not the answer to the question')
 
-    def received(self, until=None):
+    def received(self, until: float | None = None) -> object:
+        "Wait for an answer; end the tests where there is none."
         try: return self.channel.receive(until=until)
         except EOFError: self.fail('gone')
         except MemoryError: self.fail('unsupported', 'its answer is too large to be read')
-        except (Broken, RecursionError) as error: self.fail('failed', f'{TAMPERED}: {error}')
+        except (Malformed, RecursionError) as error: self.fail('failed', f'{TAMPERED}: {error}')
 
-    def understood(self, said, args=()):
+    def understood(self, said: object, args: list | tuple = ()) -> object:
         "What an answer says: a value, which mostly stands for itself; raises the exception that it is."
         if type(said) in SCALARS:
             if said != said: self.shelf.nans = True
@@ -265,7 +274,7 @@ class Questions:
             raise error
         return value
 
-    def kept(self, said):
+    def kept(self, said: dict) -> object:
         "What stands for a result that is no data; the same for the same one."
         if (name := text_of(said['kept'])) in self.results: return self.results[name]
         if 'why' not in said: return self.meant(name)
@@ -277,11 +286,11 @@ class Questions:
         self.results[name], self.shelf.fars[id(thing)] = thing, (name, thing)
         return thing
 
-    def meant(self, name):
+    def meant(self, name: str) -> object:
         "What the tests have by a name that stands for something of the candidate's."
         return self.results[name] if name in self.results else self.names[name]
 
-    def hear(self, printed):
+    def hear(self, printed: list) -> None:
         "Take down what the program printed, and print it here where the tests listen."
         for name, text in printed:
             _, out, err = self.streams
@@ -293,13 +302,13 @@ class Questions:
 
     # ------------------------------------------------------------ names
 
-    def over(self):
+    def over(self) -> None:
         "Ask nobody any more, whatever is left of the tests, and let go of all that they made."
         self.wrong = self.wrong or ('failed', 'it is over')
         for held in self.space, self.own, self.names, self.results, self.shelf.fars: held.clear()
         self.shelf.keep(())
 
-    def found(self, name):
+    def found(self, name: str) -> object:
         "What a name of the program's is to the tests, which themselves have none like it."
         with self.lock: said = self.ahead[name] if name in self.ahead else self.exchange(dict(do='kind', name=name))
         try:
@@ -314,35 +323,36 @@ class Questions:
         self.space[name] = self.names[name] = thing
         return thing
 
-    def enter(self, name):
+    def enter(self, name: str) -> None:
         "Make the function that the tests are about known to them, whatever Python or the context has by that name."
         try: self.found(name)
         except KeyError:
             self.space.pop(name, None)
             if hasattr(builtins, name): self.space[name] = self.function(name)  # will say that it is not defined
 
-    def function(self, name):
-        if is_ours(self.job): return Asked(self, name)
+    def function(self, name: str) -> object:
+        "What stands for a function of the program."
+        if is_ours(self.job): return HarnessFunction(self, name)
         return Opaque(self, name, f'the tests use {name} of the program other than by calling it', callable=True)
 
-    def data(self, name):
+    def data(self, name: str) -> Opaque:
         "Data of the program: it may change, so that no copy would do; tests that call it are told by Python."
         why = f'the tests use {name} of the program, which is no function'
         if name in looked_at(self.job['context'] + self.job['tests']): self.fail('unsupported', why)
         self.doubtful = self.doubtful or why
         return Opaque(self, name, why)
 
-    def module(self, name, real):
+    def module(self, name: str, real: str) -> object:
         "A module that the program imports is to tests what it is to those that import it: of some, a part."
-        if real in PARTLY: return Part(self, name, real)
+        if real in PARTLY_HARMLESS: return Part(self, name, real)
         if real not in HARMLESS_MODULES: self.fail('unsupported', f'the tests use {name}, a module of the program')
         return __import__(real, fromlist=['_'])
 
 
 class Part:
     "A module of which tests may use a part."
-    def __init__(self, questions, name, real):
-        vars(self).update({key: getattr(__import__(real), key) for key in PARTLY[real]})
+    def __init__(self, questions: Questions, name: str, real: str):
+        vars(self).update({key: getattr(__import__(real), key) for key in PARTLY_HARMLESS[real]})
         vars(self)['refuse'] = lambda: questions.fail('unsupported', f'the tests use {name}, a module of the program')
 
     def __getattr__(self, key): vars(self)['refuse']()
@@ -353,29 +363,37 @@ class _Probe:
     def __call__(self, *args): return references(args)
 
 
-def references(values): return [sys.getrefcount(value) for value in values]
+def references(values: list | tuple) -> list:
+    "How many hold each of these."
+    return [sys.getrefcount(value) for value in values]
 
 
 PASSED_ON, = _Probe()(iter(()))  # references to an argument that nobody else holds
 
 
-def goes_on(value, held): return held > PASSED_ON and iterates(value)
+def goes_on(value: object, held: int) -> bool:
+    "Whether a value is an iterator that somebody else holds, too."
+    return held > PASSED_ON and iterates(value)
 
 
-def iterates(value): return hasattr(type(value), '__next__') and type(value) not in STAND_INS
+def iterates(value: object) -> bool:
+    "Whether a value is an iterator, and no stand-in."
+    return hasattr(type(value), '__next__') and type(value) not in STAND_INS
 
 
-def is_ours(job): return job['context'].startswith(OURS) or job['tests'].startswith(OURS)
+def is_ours(job: dict) -> bool:
+    "Whether the tests of a job are a harness of ours."
+    return job['context'].startswith(HARNESS_IMPORT) or job['tests'].startswith(HARNESS_IMPORT)
 
 
-def short(text): return text_of(text)[:200]
+def short(text: object) -> str: return text_of(text)[:200]
 
 
-def are_scalars(values):
+def are_scalars(values: list | tuple) -> bool:
     "Whether values cross as they are."
     for value in values:
         kind = type(value)
         if kind is int:
-            if not LEAST < value < LARGE: return False
+            if not LEAST_INT < value < LARGE_INT: return False
         elif kind not in SCALARS or kind is str and not value.isascii(): return False
     return True

@@ -16,17 +16,19 @@ else:
     from kinds import BUILTINS, FLAT, NUMPY, TYPES, absent, is_identifier, moment, number_of, text_of
 
 
-def fill(found, items):
+def fill(found: set, items: list) -> None:
+    "Put items into a set, one by one."
     for item in items: found.add(item)  # a loop, which an alarm can end: items may be chosen to collide
 
 
-def dict_of(keys, values, made=None):
+def dict_of(keys: list, values: list, made: dict | None = None) -> dict:
+    "Put keys and values into a dictionary, one by one."
     found = {} if made is None else made
     for key, value in zip(keys, values, strict=True): found[key] = value
     return found
 
 
-def set_of(shelf, content, kind=set):
+def set_of(shelf, content: list, kind: type = set) -> set | frozenset:
     "A set whose items come in this order, where one can be made; the shelf notes where not."
     items = shelf.values(content)
     fill(set(), items)  # ends by an alarm where items were chosen to collide
@@ -40,7 +42,7 @@ def set_of(shelf, content, kind=set):
     return kind(items)
 
 
-def orders(items):
+def orders(items: list):
     "Orders to put items in, so that they come out in theirs: of two that want one place, the first in has it."
     if len(items) <= 6:
         yield from map(list, permutations(items))
@@ -54,7 +56,8 @@ def orders(items):
         order.insert(order.index(second), first)
 
 
-def _same(shelf, number):
+def _same(shelf, number: int) -> object:
+    "What is on the shelf already."
     thing = shelf.things[number_of(number)]
     if thing is UNMADE: raise ValueError
     return thing
@@ -74,7 +77,7 @@ def _later(make):
     return read
 
 
-def _first(kind, fill):
+def _first(kind: type, fill):
     "A reader of what can be changed: it is there before its parts are."
     def read(shelf, content):
         shelf.put(made := kind())
@@ -83,17 +86,17 @@ def _first(kind, fill):
     return read
 
 
-def _dict(made, shelf, content):
+def _dict(made: dict, shelf, content: list) -> None:
     keys, values = content
     dict_of(shelf.values(keys), shelf.values(values), made)
 
 
-def _counter(made, shelf, content):
+def _counter(made: Counter, shelf, content: list) -> None:
     keys, values = content
     for key, value in zip(shelf.values(keys), shelf.values(values), strict=True): dict.__setitem__(made, key, value)
 
 
-def _defaultdict(shelf, content):
+def _defaultdict(shelf, content: list) -> defaultdict:
     name, keys, values = content
     def refuse(): kinds.missing('the default factory of a defaultdict')
     made = defaultdict(refuse if name == '?' else name and TYPES[name])
@@ -101,18 +104,19 @@ def _defaultdict(shelf, content):
     return dict_of(shelf.values(keys), shelf.values(values), made)
 
 
-def _deque(shelf, content):
+def _deque(shelf, content: list) -> deque:
     items, most = content
     shelf.put(made := deque((), most and number_of(most)))
     made.extend(shelf.values(items))
     return made
 
 
-def _iterator(shelf, content):
+def _iterator(shelf, content: list) -> object:
     return iter(shelf.values(content))
 
 
-def _named(shelf, content):
+def _named(shelf, content: list) -> tuple:
+    "A named tuple, of a class that this side wrote, or of one like it."
     name, fields, values, defaults = content
     if not all(map(is_identifier, [name, *fields])) or len(fields) > 100: raise ValueError
     values, kind = shelf.values(values), shelf.named.get((name, tuple(fields))) or named_class(name, tuple(fields))
@@ -121,13 +125,14 @@ def _named(shelf, content):
 
 
 @lru_cache(100)
-def named_class(name, fields):
+def named_class(name: str, fields: tuple) -> type:
+    "A class of named tuples by these names; candidates of a problem come with the same."
     kind = collections.namedtuple(name, fields)
     kind.__getattr__ = lambda self, key: absent(key, f'{key} of {name}')
     return kind
 
 
-def _flat(shelf, content):
+def _flat(shelf, content: list) -> object:
     "An instance of a class of its own: equal to the builtin that it extends; what else its class says does not cross."
     name, written = content
     number = shelf.count
@@ -140,7 +145,8 @@ def _flat(shelf, content):
 
 
 @lru_cache(100)
-def flat_class(name, base):
+def flat_class(name: str, base: type) -> type:
+    "A class that extends a builtin, and says what of its own does not cross."
     if base not in (int, float, str, bytes, complex, list, tuple, dict, set, frozenset, bytearray): raise TypeError
     def refusing(key): return lambda self, *_: kinds.missing(f'{key} of {name}')
     space = {key: refusing(key) for key in ('__repr__', '__str__', '__format__')}
@@ -150,21 +156,24 @@ def flat_class(name, base):
     return type(name, (base,), space)
 
 
-def _moment(name):
+def _moment(name: str):
+    "A reader of dates or times."
     def read(shelf, content):
         text, fold = content
         return moment(getattr(__import__('datetime'), name), text_of(text), number_of(fold))
     return read
 
 
-def _library(module, name):
+def _library(module: str, name: str):
+    "A reader of numbers and spans of time of the standard library."
     def read(shelf, content):
         made = getattr(__import__(module), name)
         return made(*map(shelf.decode, content)) if type(content) is list else made(text_of(content))
     return read
 
 
-def _numpy(shelf, content):
+def _numpy(shelf, content: list) -> object:
+    "A number of numpy's: its own where numpy is loaded, else what stands for one."
     name, value = content
     if name not in NUMPY: raise ValueError
     if numpy := sys.modules.get('numpy'): return getattr(numpy, {'bool': 'bool_'}.get(name, name))(value)
@@ -172,7 +181,8 @@ def _numpy(shelf, content):
     return numpy_numbers.made(name, value)
 
 
-def _far(shelf, name):
+def _far(shelf, name: str) -> object:
+    "What a name of the other side's stands for."
     if shelf.far is None: raise ValueError
     thing = shelf.far(text_of(name))
     shelf.fars[id(thing)] = name, thing

@@ -23,8 +23,8 @@ WHOLE, SERVER, CHILD = 'whole', 'server', 'child'
 # column of the tables below, the kernel's name of the machine
 MACHINES = dict(x86_64=(1, 0xC000003E), aarch64=(2, 0xC00000B7))
 X32 = 0x40000000  # the bit of x32's numbers
-NEWEST = 424  # from here on all machines number alike
-OWN = 0x5EC0C0DE  # stands for the process's own number until `install`; above any real one
+FIRST_COMMON = 424  # from here on all machines number alike
+OWN_PID = 0x5EC0C0DE  # stands for the process's own number until `install`; above any real one
 
 ALWAYS = """read 0 63, write 1 64, readv 19 65, writev 20 66, pread64 17 67, pwrite64 18 68, preadv 295 69,
 pwritev 296 70, preadv2 327 286, pwritev2 328 287, close 3 57, close_range 436 436, dup 32 23, dup2 33 -, dup3 292 24,
@@ -62,7 +62,7 @@ setpgid 109 154, arch_prctl 158 -, mincore 27 232"""
 NETWORK = """connect 42 203, bind 49 200, listen 50 201, accept 43 202, accept4 288 242, setsockopt 54 208,
 sendmsg 46 211, recvmmsg 299 243, sendmmsg 307 269"""
 # What a fork server calls and its children must not, or not so.
-SERVERS = """clone 56 220, kill 62 129, tkill 200 130, tgkill 234 131, rt_sigqueueinfo 129 138,
+SERVER_CALLS = """clone 56 220, kill 62 129, tkill 200 130, tgkill 234 131, rt_sigqueueinfo 129 138,
 rt_tgsigqueueinfo 297 240, wait4 61 260, waitid 247 95, setsid 112 157, prctl 157 167, prlimit64 302 261,
 landlock_restrict_self 446 446, open 2 -, openat 257 56"""
 
@@ -93,7 +93,7 @@ PLAIN_PROTOCOLS = (0, 6, 17)  # others make the kernel load modules
 def rules(profile: str, own_processes: bool, own_network: bool) -> dict:
     "Conditions by name of call: what a profile may do with the calls that both honest code and attacks need."
     signals = ['kill', 'tkill', 'tgkill', 'rt_sigqueueinfo', 'rt_tgsigqueueinfo']
-    found = dict.fromkeys(signals, [(AMONG, 0, (OWN,))])
+    found = dict.fromkeys(signals, [(AMONG, 0, (OWN_PID,))])
     found.update(
         # no new machine code; libraries still load
         mmap=[(DIFFERS, 3, NO_FILE), (DIFFERS, 2, (PROT_WRITE | PROT_EXEC,) * 2)],
@@ -102,7 +102,7 @@ def rules(profile: str, own_processes: bool, own_network: bool) -> dict:
         ioctl=[(AMONG, 1, IOCTL)],
         prctl=[(AMONG, 0, PRCTL)],
         fcntl=[(AMONG, 1, FCNTL)],
-        prlimit64=[(AMONG, 0, (0, OWN)), (NULL, 2, None)],
+        prlimit64=[(AMONG, 0, (0, OWN_PID)), (NULL, 2, None)],
         pipe2=[(CLEAR, 1, PIPE_NOTIFICATION)],
         socketpair=[(AMONG, 0, (AF_UNIX,))],
         sendto=[(NULL, 4, None)],  # an address would lead out of the pair
@@ -178,7 +178,7 @@ def filter_program(
     own_root: everything outside the private folder is mounted read-only, so modes, owners and times may be changed;
     own_processes: signals cannot leave the program's own processes (namespace, or Landlock's signal scope);
     own_network: its own network namespace AND root folder, so that no socket leads out;
-    part: a long filter costs every child more than all its other walls; under that of the server, which allows what a
+    part: a long filter costs every child more than all its other layers; under that of the server, which allows what a
     server calls, a child needs the short one that takes this away again."""
     machine = machine or os.uname().machine
     if machine not in MACHINES:
@@ -195,12 +195,12 @@ def filter_program(
     for name, number in numbers(WITH_RULES, column).items():
         blocks[number] = block(having[name]) if name in having else refused
     unlisted, newer = [(RETURN, 0, 0, FAIL | errno.EPERM)], [(RETURN, 0, 0, FAIL | errno.ENOSYS)]
-    servers = set(numbers(SERVERS, column).values())
+    servers = set(numbers(SERVER_CALLS, column).values())
     def chosen_for(number):
         if number in servers and part == SERVER or number not in servers and part == CHILD: return allow
-        return blocks.get(number, unlisted if number < NEWEST else newer)
+        return blocks.get(number, unlisted if number < FIRST_COMMON else newer)
     runs, last = [], None
-    for number in range(max(NEWEST, *blocks, *servers) + 2):
+    for number in range(max(FIRST_COMMON, *blocks, *servers) + 2):
         chosen = chosen_for(number)
         if chosen != last: runs.append((number, chosen))
         last = chosen
@@ -209,7 +209,7 @@ def filter_program(
     if machine == 'x86_64': head += [(IF_AT_LEAST, 0, 1, X32), kill]
     code = head + tree(runs)
     program = b''.join(struct.pack('HBBI', *step) for step in code)
-    if program.count(struct.pack('I', OWN)) != sum(k == OWN for *_, k in code):
+    if program.count(struct.pack('I', OWN_PID)) != sum(k == OWN_PID for *_, k in code):
         raise ValueError('the placeholder is not unique')
     return program
 
@@ -227,7 +227,7 @@ def prepared(program: bytes) -> tuple:
     Once, before children are forked: it costs a child more than all the rest."""
     held = ctypes.create_string_buffer(program, len(program))
     words = memoryview(held).cast('B').cast('I')
-    places = [at for at, word in enumerate(words) if word == OWN]
+    places = [at for at, word in enumerate(words) if word == OWN_PID]
     return words, places, struct.pack('HxxxxxxP', len(program) // 8, ctypes.addressof(held))
 
 

@@ -7,13 +7,13 @@ import _thread, os, resource, select, signal, sys
 start_thread = _thread.start_new_thread  # which children get with patience
 MAX_TASKS = 1 << 15  # as many as are counted
 FOLDER = os.O_RDONLY | os.O_DIRECTORY
-# the first: what judges there, with unittest.mock
+# the first: what runs the tests there, with unittest.mock
 LIBRARIES = ('harnesses.bigcodebench', 'numpy', 'pandas', 'matplotlib.pyplot', 'sklearn')
 
 
 # ---------------------------------------------------------------- processes
 
-def watch(caller, processes):
+def watch(caller: int, processes: dict) -> None:
     "Wait until the caller hangs up or is gone, or one of the processes ends, and tell how; then end them all."
     changes = select.poll()
     changes.register(0, select.POLLRDHUP)
@@ -32,7 +32,7 @@ def watch(caller, processes):
         if os.WIFSIGNALED(status): print(f'the {processes[pid]} ended by {ending(status)}', file=sys.stderr)
 
 
-def split(work):
+def split(work) -> int:
     "Fork a process that does one thing; a hung-up socket is its end, what else goes wrong is told on standard error."
     pid = os.fork()
     if pid: return pid
@@ -46,13 +46,13 @@ def split(work):
     finally: os._exit(1)
 
 
-def load_harness(name):
+def load_harness(name: str) -> None:
     "Load a module of harnesses/, ours, in the server: its children would each read it again."
     try: __import__(name)
     except ImportError: pass  # a program asked for one that is not there, and will be told
 
 
-def load_libraries(folders):
+def load_libraries(folders: list) -> None:
     "Make installed packages importable, and load those that programs of this profile use most."
     sys.path += folders
     for name in LIBRARIES:
@@ -62,7 +62,7 @@ def load_libraries(folders):
 
 # ---------------------------------------------------------------- how they ended, what they take
 
-def ending(status):
+def ending(status: int) -> str | int:
     "How a process ended: a signal's name (a real-time one by its distance from the first), or an exit code."
     if not os.WIFSIGNALED(status): return os.waitstatus_to_exitcode(status)
     number = os.WTERMSIG(status)
@@ -70,7 +70,7 @@ def ending(status):
     except ValueError: return f'SIGRTMIN{number - signal.SIGRTMIN:+}'
 
 
-def size_of(pid):
+def size_of(pid: int | str) -> int:
     "Bytes of memory that a process sees and no file stands behind; 0 for one that is gone."
     try:
         with open(f'/proc/{pid}/statm', 'rb') as f: _, resident, files, *_ = map(int, f.read().split())
@@ -78,7 +78,7 @@ def size_of(pid):
     return (resident - files) * resource.getpagesize()
 
 
-def memory_of(pid):
+def memory_of(pid: int | str) -> int:
     "The same, where what it shares with others counts for each of them in part; 0 also where that may not be seen."
     try:
         with open(f'/proc/{pid}/smaps_rollup', 'rb') as f: rows = [line.split() for line in f]
@@ -86,7 +86,7 @@ def memory_of(pid):
     return sum(int(row[1]) for row in rows if row[0] in (b'Pss_Anon:', b'Pss_Shmem:', b'SwapPss:')) << 10
 
 
-def count_tasks():
+def count_tasks() -> int:
     """How many processes and threads the kernel counts for this user: the limit from which on it grants one more.
 
     Some may be in other containers, where /proc does not show them."""
@@ -104,7 +104,7 @@ def count_tasks():
 
 # ---------------------------------------------------------------- folders
 
-def wipe(folder, found=(), mode=None):
+def wipe(folder: str, found: list | tuple = (), mode: int | None = None) -> None:
     """Empty a folder but for what was found there, however deep, closed or named what lies in it.
 
     mode: the folder's own, where a program may change it. One step down, one step up: no path gets long, and nothing
@@ -127,14 +127,14 @@ def wipe(folder, found=(), mode=None):
     if mode is not None: os.utime(folder)
 
 
-def step(here, name):
+def step(here: int, name: str) -> int:
     "Go from an open folder to another."
     there = os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=here)
     os.close(here)
     return there
 
 
-def full_folders(here, found=()):
+def full_folders(here: int, found: list | tuple = ()) -> list:
     "Remove what an open folder holds, but for folders that hold something, whose names are returned."
     full = []
     for name in os.listdir(here):
@@ -146,13 +146,13 @@ def full_folders(here, found=()):
     return full
 
 
-def own_mode(folder):
+def own_mode(folder: str) -> int | None:
     "The mode of a folder that is this user's own, who could change it; None of any other."
     look = os.stat(folder)
     return look.st_mode & 0o7777 if look.st_uid == os.geteuid() else None
 
 
-def readable_by_others(path):
+def readable_by_others(path: str) -> bool:
     "Whether a user without rights of its own could read what lies here."
     path = os.path.realpath(path)
     while path != '/':

@@ -1,13 +1,14 @@
-"""The far side of execution: a watcher, a judge, and a fork server behind walls that starts one child per program.
+"""The far side of execution: a watcher, a verifier, and a fork server behind its layers, with a child per program.
 
-    caller -- socket --> judge --- control socket ---> server --fork--> child, which holds one candidate
+    caller -- socket --> verifier --- control socket ---> server --fork--> child, which holds one candidate
                            \\________ a socket for each program ________/
 
 Imported by a freshly executed interpreter without site packages (`python -P -s -S`), with this folder as the first of
-its path; never by the caller's process. The first process becomes the watcher: it forks the judge (verifier.py) and the
-server, ends both when either ends or the caller is gone, and cleans up. The server is process 1 of its own namespaces
-where the kernel grants them; it goes behind its walls (isolation.py, seccomp.py), tries them (self_test.py), tells what
-stands, and forks. Standard library only, and little of it: every page the server owns makes each fork dearer.
+its path; never by the caller's process. The first process becomes the watcher: it forks the verifier (verifier.py) and
+the server, ends both when either ends or the caller is gone, and cleans up. The server is process 1 of its own
+namespaces where the kernel grants them; it goes behind its layers (isolation.py, seccomp.py), tries them
+(self_test.py), tells what stands, and forks. Standard library only, and little of it: every page the server owns makes
+each fork dearer.
 """
 import gc, json, os, resource, select, signal, struct, sys, time
 import _socket as socket  # the rest of `socket` would be in every child
@@ -23,15 +24,15 @@ from upkeep import split, watch, wipe
 
 MAX_PROCESSES, MAX_FILES = 64, 64
 MAX_FILE_MB, STACK_MB, PRIVATE_MB = 16, 64, 64
-READY = channel.framed('ready')
+READY_MESSAGE = channel.framed('ready')
 ORDER_BYTES = 460  # as long as an order may be, for Python's own allocator
 MAX_ORDERS = 256  # that are kept for the next like them
-FD = struct.Struct('i')
-FEW, SPARE = 16, 512  # tasks of a user who has but us; room for what one who has more starts meanwhile
-WATCH = 10  # milliseconds between two looks at a job of several processes
+FD_FORMAT = struct.Struct('i')
+FEW_TASKS, SPARE_TASKS = 16, 512  # tasks of a user who has but us; room for what one who has more starts meanwhile
+WATCH_MS = 10  # milliseconds between two looks at a job of several processes
 LEAST_FILES, LEAST_MB = 24, 32  # with less nothing works
 NO_CORE = 1  # byte that is kept of a process that crashed: none; 0 would still start a handler of the machine
-CHILDS = (3, 4)  # descriptors of a child beside the usual three: its socket, and for tests the one to the candidate
+CHILD_FDS = (3, 4)  # descriptors of a child beside the usual three: its socket, and for tests the one to the candidate
 FILTER_HOPELESS = (
     'without a filter of system calls (seccomp), nothing keeps programs from the network and from other processes'
 )
@@ -40,32 +41,32 @@ WRITING_HOPELESS = 'without a private root, nothing bounds what programs write; 
 
 
 class Server:
-    "The fork server: its walls, and the children of the job at hand."
-    def __init__(self, control, settings):
+    "The fork server: its layers, and the children of the job at hand."
+    def __init__(self, control: socket.socket, settings: dict):
         self.settings, self.profile = settings, settings['profile']
         self.seed = None
         self.files, self.libs = self.profile != 'pure', self.profile == 'libs'
         self.candidates, self.tests = [], []  # children: the first candidate and the tests are at work
-        self.standing, self.missing = {}, {}  # walls, and why others do not stand
+        self.standing, self.missing = {}, {}  # layers, and why others do not stand
         self.spoilt = ''  # why no child can be started any more
         self.lasts = 0  # until when the count of the user's tasks holds
         self.excess = False  # whether the children took too much memory together
         self.watched = False  # whether jobs may have several processes, whose memory is looked at
-        # opened while they can be: /proc/self and /dev/null are out of reach behind the walls
+        # opened while they can be: /proc/self and /dev/null are out of reach behind the layers
         self.pid, self.null = os.getpid(), os.open('/dev/null', os.O_RDWR)
         self.control = socket.socket(fileno=os.dup2(control.fileno(), 10, inheritable=False))
         control.close()
-        for fd in (0, 1, *CHILDS): os.dup2(self.null, fd)
+        for fd in (0, 1, *CHILD_FDS): os.dup2(self.null, fd)
         self.size = os.open('/proc/self/statm', os.O_RDONLY)
-        self.channel = channel.Channel(CHILDS[0])
+        self.channel = channel.Channel(CHILD_FDS[0])
         self.captured = child.capture()
         self.serve_child = child.serving(self.channel, self.captured)
         here = os.path.dirname(os.path.abspath(__file__))
         self.readable = [*isolation.interpreter_paths(self.libs), here, *settings['libraries']]
 
-    # ------------------------------------------------------------ walls
+    # ------------------------------------------------------------ layers
 
-    def wall_in(self, namespaces):
+    def take_layers(self, namespaces: list) -> str:
         """Put up what this machine has, in the order that isolation.py gives; return what is hopeless.
 
         Notes what stands, and why the rest does not."""
@@ -80,7 +81,7 @@ class Server:
         if not self.root and not version: return READING_HOPELESS
         return WRITING_HOPELESS if self.files and not self.root else ''
 
-    def own_places(self, namespaces):
+    def own_places(self, namespaces: set) -> None:
         "Namespaces, loopback, and a root folder in which only what is readable shows."
         if namespaces: self.standing['namespaces'] = ' '.join(sorted(namespaces))
         else: self.missing['namespaces'] = self.settings['refused']
@@ -104,7 +105,7 @@ class Server:
         self.folders = folders if self.root else [self.settings['home'] if self.files else '/']
         self.folder = self.folders[0]
 
-    def own_rights(self, mapped):
+    def own_rights(self, mapped: bool) -> None:
         "A user that owns nothing, and no capabilities; `mapped`: a user namespace, which has no second user to become."
         uid = other = 60000 + self.settings['number'] % 5000 if os.getuid() == 0 and not mapped else None
         closed = not self.root and uid is not None and not readable_by_others(os.path.dirname(os.__file__))
@@ -121,7 +122,7 @@ class Server:
         isolation.not_dumpable()
         isolation.die_with_parent()
 
-    def own_rules(self):
+    def own_rules(self) -> int:
         "Landlock and the filter of system calls; return Landlock's version."
         writable = [*self.folders, os.devnull] if self.files else []
         readable = [*self.readable, *isolation.DEVICES]
@@ -143,8 +144,8 @@ class Server:
         self.childless = bool(self.filters) and not self.files
         return version
 
-    def build(self, name, work):
-        "Put up one wall; note it as standing, or the reason why not."
+    def build(self, name: str, work) -> object:
+        "Put up one layer; note it as standing, or the reason why not."
         if name in self.settings['without']:
             self.missing[name] = 'left out on demand'
             return False
@@ -154,7 +155,7 @@ class Server:
         else: self.missing.setdefault(name, 'the kernel has none')
         return done
 
-    def bound(self):
+    def bound(self) -> None:
         "Put bounds on this process that its children shall have: set once, they need not be set in each."
         os.chdir(self.folder)
         isolation.usual_signals()  # to become another user, the C library may have taken one
@@ -171,7 +172,7 @@ class Server:
         self.words = os.dup(2)  # for what this process itself has to say
         os.dup2(self.null, 2)
 
-    def last_walls(self, seconds, memory):
+    def last_layers(self, seconds: float, memory: int) -> list:
         """What a child does to itself before it does anything foreign, as calls ready to be made.
 
         It copies each page that it comes by on its way."""
@@ -185,26 +186,26 @@ class Server:
         if self.domain >= 0: steps.append(made(isolation.enter_domain, self.domain))
         return steps + [made(seccomp.install, part) for part in self.filters]
 
-    def tasks(self):
+    def tasks(self) -> int:
         """How many processes and threads the user may have, for a child to have its share.
 
         The kernel counts all of a user's. Who has more than ours has some that come and go: then it is asked again now
         and then."""
         if time.monotonic() > self.lasts:
             found = self.in_child(count_tasks, bare=True)
-            self.granted = found + MAX_PROCESSES + (SPARE if found > FEW else 0)
-            self.lasts = time.monotonic() + 2 if found > FEW else math.inf
+            self.granted = found + MAX_PROCESSES + (SPARE_TASKS if found > FEW_TASKS else 0)
+            self.lasts = time.monotonic() + 2 if found > FEW_TASKS else math.inf
         return self.granted
 
     # ------------------------------------------------------------ children
 
-    def serve(self):
-        """Start and end children until the judge hangs up.
+    def serve(self) -> None:
+        """Start and end children until the verifier hangs up.
 
         A page that is written between two forks is copied for it: most orders go a short way."""
-        for fd in CHILDS: os.close(fd)  # so that the sockets of a child come as the descriptors that it shall have
+        for fd in CHILD_FDS: os.close(fd)  # so that the sockets of a child come as the descriptors that it shall have
         receive = self.control.recvmsg
-        room, flags = socket.CMSG_SPACE(2 * FD.size), socket.MSG_CMSG_CLOEXEC
+        room, flags = socket.CMSG_SPACE(2 * FD_FORMAT.size), socket.MSG_CMSG_CLOEXEC
         orders, clock = {}, time.monotonic
         while True:
             if self.watched: self.watch()
@@ -219,29 +220,32 @@ class Server:
             for fd in memoryview(control[0][2]).cast('i'): os.close(fd)
             for pid in ending: os.waitpid(pid, 0)  # the kernel takes them down while the next one starts
 
-    def understood(self, role, seconds, memory, output, seed, harness='', end='', tell=False):
+    def understood(
+        self, role: str, seconds: float, memory: int, output: int, seed: int, harness: str = '', end: str = '',
+        tell: bool = False,
+    ) -> tuple:
         "An order, ready to be followed. What its child will need is loaded here: children would each read it again."
         tests = role == 'tests'
         if tests: import examiner  # noqa: F401
         if harness: load_harness(harness)
-        made, beyond = functools.partial, CHILDS[tests] + 1  # the walls need some of the descriptors from here on
+        made, beyond = functools.partial, CHILD_FDS[tests] + 1  # the layers need some of the descriptors from here on
         # allocations count from here: what the server left is not the program's to collect
-        last = made(os.closerange, beyond, 4096), made(os.write, CHILDS[0], READY), gc.freeze, gc.enable
+        last = made(os.closerange, beyond, 4096), made(os.write, CHILD_FDS[0], READY_MESSAGE), gc.freeze, gc.enable
         first = [isolation.dumpable] if self.watched and not tests else []  # only then may the server see what it takes
-        steps = [*first, *self.last_walls(seconds, memory), *last]
+        steps = [*first, *self.last_layers(seconds, memory), *last]
         return end, tell, self.tests if tests else self.candidates, seed, output, memory << 20, steps
 
-    def watch(self):
-        """Until the judge speaks, see that a job's processes take no more memory together than one may; else end them.
+    def watch(self) -> None:
+        """See, until the verifier speaks, that a job's processes take no more memory together than one may.
 
-        One alone is bounded by its address space. What each has more than the server is surely its own. Which of the
-        server's pages it changed takes long to find out, and must be too much twice: who forks meanwhile counts
-        double."""
+        Else they are ended. One alone is bounded by its address space. What each has more than the server is its own.
+        Which of the server's pages it changed takes long to find out, and must be too much twice: who forks meanwhile
+        counts double."""
         orders = select.poll()
         over = 0  # how often in a row it was too much
         since, cost = 0.0, 0.0  # when that was last found out, and how long it took
         orders.register(self.control, select.POLLIN)
-        while not orders.poll(WATCH) and not self.excess:
+        while not orders.poll(WATCH_MS) and not self.excess:
             pids = [name for name in os.listdir('/proc') if name.isdigit() and name != '1']
             began = time.monotonic()
             if len(pids) <= 1 + len(self.tests): continue
@@ -255,7 +259,7 @@ class Server:
                 self.excess = True
                 self.sweep([])
 
-    def finish(self, end, tell):
+    def finish(self, end: str, tell: bool) -> list | tuple:
         "End the children of a job; return those that are still to be waited for."
         doomed = []
         while self.candidates and (end == 'all' or not doomed): doomed.append(self.candidates.pop(0))
@@ -269,7 +273,7 @@ class Server:
         if tell: self.control.send(json.dumps(ends).encode())
         return ()
 
-    def start(self, role, seed, output, steps):
+    def start(self, role: list, seed: int, output: int, steps: list) -> None:
         "Fork a child that keeps the sockets that came with its order; `role`: those that have the same."
         if seed != self.seed:
             self.seed = seed
@@ -283,19 +287,19 @@ class Server:
             return
         try: follow(steps)
         except BaseException as error:
-            os.write(CHILDS[0], channel.framed({'fault': f'{type(error).__name__}: {error}'}))
+            os.write(CHILD_FDS[0], channel.framed({'fault': f'{type(error).__name__}: {error}'}))
             os._exit(1)
-        if role is self.tests: child.serve_tests(self.channel, channel.Channel(CHILDS[1]))
+        if role is self.tests: child.serve_tests(self.channel, channel.Channel(CHILD_FDS[1]))
         self.serve_child()
 
-    def own_streams(self):
+    def own_streams(self) -> None:
         "Open what the next child gets as its input and output: flags and locks of shared ones would reach the others."
         null = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2): os.dup2(null, fd)
         os.close(null)
 
-    def in_child(self, work, filtered=True, bare=False):
-        """What `work` gives, as JSON, in a child behind all walls.
+    def in_child(self, work, filtered: bool = True, bare: bool = False) -> object:
+        """What `work` gives, as JSON, in a child behind all layers.
 
         filtered: False for all but the filter of system calls. bare: for all but those that a child adds."""
         reading, writing = os.pipe()
@@ -304,14 +308,14 @@ class Server:
             try:
                 os.dup2(writing, 20)
                 if not filtered: self.filters = []
-                if not bare: follow(self.last_walls(2, 64))
+                if not bare: follow(self.last_layers(2, 64))
                 os.write(20, json.dumps(work()).encode())
             finally: os._exit(0)
         os.close(writing)
         os.waitpid(pid, 0)
         with open(reading, 'rb') as f: return json.loads(f.read() or b'null')
 
-    def kill(self, doomed):
+    def kill(self, doomed: list) -> list:
         "Kill children; return those that there are to wait for."
         pids = []
         for pid in doomed:
@@ -320,7 +324,7 @@ class Server:
                 pids.append(pid)
         return pids
 
-    def end(self, doomed, gone=None):
+    def end(self, doomed: list, gone: int | str | None = None) -> dict:
         """Kill children and all they started, and tell how each ended.
 
         That is a signal's name or an exit code, and seconds of processor time. gone: one that seems to be so; it gets a
@@ -346,23 +350,24 @@ class Server:
         if faults := [fault for fault in doomed if type(fault) is str]: return dict(fault=faults[0])
         return dict(children=[ends[pid] for pid in doomed])
 
-    def sweep(self, pids):
+    def sweep(self, pids: list) -> bool:
         "Kill all that these children started, orphans among them."
         for target in [-1] if self.namespaced else [*(-pid for pid in pids), *self.descendants()]:
             try: os.kill(target, signal.SIGKILL)
             except (ProcessLookupError, PermissionError): pass
         return True
 
-    def descendants(self):
+    def descendants(self) -> map:
         "Children of this process, orphans of its children among them."
         return map(int, os.pread(self.listing, 1 << 16, 0).split())
 
 
-def follow(steps):
+def follow(steps: list) -> None:
+    "Make calls that are ready to be made."
     for step in steps: step()
 
 
-def warm_up():
+def warm_up() -> None:
     """Do, on harmless code, what every child will do, often enough for the interpreter to settle.
 
     A child then finds tables built and names looked up, and writes to fewer pages, each of which would be copied for
@@ -386,14 +391,14 @@ def warm_up():
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
 
 
-def run_server(control, settings, namespaces):
-    "Wall in, try the walls, tell the judge, and serve."
+def run_server(control: socket.socket, settings: dict, namespaces: list) -> None:
+    "Take on the layers, try them, tell the verifier, and serve."
     server = Server(control, settings)
     if server.libs: load_libraries(settings['libraries'])
     huge_pages.keep_private(shared=server.libs)
     warm_up()
     huge_pages.move_code(*huge_pages.code_of_interpreter())
-    weak = server.wall_in(namespaces)
+    weak = server.take_layers(namespaces)
     server.bound()
     gc.collect()
     gc.freeze()
@@ -401,9 +406,9 @@ def run_server(control, settings, namespaces):
     tried = self_test.attack(
         server.in_child, server.profile, settings['canary'], settings['caller'], settings['thorough'])
     if broken := [name for name, (held, *_) in tried.items() if not held]:
-        weak = weak or f"the walls do not hold: {', '.join(broken)} succeeded"
+        weak = weak or f"the layers do not hold: {', '.join(broken)} succeeded"
     told = {name: getattr(server, name) for name in ('profile', 'standing', 'missing', 'lower')}
-    hello = dict(childless=server.childless, walls=dict(told, trials=tried, weak=weak))
+    hello = dict(childless=server.childless, layers=dict(told, trials=tried, weak=weak))
     if weak and not settings['allow_unsandboxed']: hello = dict(refused=weak, **hello)
     # only what has a handler reaches process 1; children set theirs
     if server.libs: signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -416,12 +421,12 @@ def run_server(control, settings, namespaces):
         except BaseException:
             os.dup2(server.words, 2)
             raise
-    # jobs that are on their way already; ending now would end the judge before it could tell
+    # jobs that are on their way already; ending now would end the verifier before it could tell
     while server.control.recv(1 << 16): pass
 
 
-def main(settings):
-    "Split into the watcher, the judge and the server; `settings` are JSON."
+def main(settings: str) -> None:
+    "Split into the watcher, the verifier and the server; `settings` are JSON."
     caller, watcher = os.getppid(), os.getpid()
     settings = json.loads(settings)
     if not os.path.exists('/proc/self/statm'):
@@ -435,25 +440,25 @@ def main(settings):
     isolation.usual_signals()
     isolation.oom_first()
     isolation.subreaper()
-    judges_end, servers_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    def judge_process():
+    verifiers_end, servers_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def verifier_process():
         servers_end.close()
         isolation.die_with_parent(watcher)
         import verifier
-        verifier.judge(socket.socket(fileno=0), judges_end, settings['libraries'])
+        verifier.answer_jobs(socket.socket(fileno=0), verifiers_end, settings['libraries'])
     def server_process():
-        judges_end.close()
+        verifiers_end.close()
         if 'mnt' in namespaces: isolation.own_mounts()  # the watcher keeps the folders that it has to clean up
         run_server(servers_end, settings, namespaces)
-    judging = split(judge_process)
-    judges_end.close()
+    verifying = split(verifier_process)
+    verifiers_end.close()
     namespaces, settings['refused'] = [], 'left out on demand'
     if 'namespaces' not in settings['without']:
         try: namespaces = isolation.enter_namespaces()
         except OSError as error: settings['refused'] = str(error)
     serving = split(server_process)
     servers_end.close()
-    watch(caller, {judging: 'judge', serving: 'server'})
+    watch(caller, {verifying: 'verifier', serving: 'server'})
     try:
         wipe(home := os.path.dirname(settings['home']))
         os.rmdir(home)

@@ -1,11 +1,11 @@
-"""BigCodeBench's way of judging: a program and its unittest tests in one process, as in its harness at commit 47eff25.
+"""BigCodeBench's way to a verdict: a program and its unittest tests in one process, as in its harness at 47eff25.
 
 These tests patch and mock what the program uses, so they cannot be kept apart from it, and a program that means to can
 forge its verdict. What is done here makes forging evident, not impossible: the machinery of the tests is noted before
 the program is loaded, and compared after that and after the tests; who asked for the verdict knows how many tests there
 are, and this module does not.
 
-Runs in a locked child of the profile `libs`, under its walls, and changes its own process for good.
+Runs in a locked child of the profile `libs`, under its layers, and changes its own process for good.
 Standard library only.
 """
 import ast, builtins, io, os, random, re, resource, signal, socket, subprocess, sys, tempfile, time, traceback, types
@@ -23,7 +23,7 @@ NETWORK = (
     'socket.connect', 'socket.sendto', 'socket.getaddrinfo', 'socket.gethostbyname', 'socket.gethostbyaddr',
     'socket.getnameinfo',
 )
-PYTHON = os.path.realpath(sys.executable)  # found before the walls stand: the server loads this module
+PYTHON = os.path.realpath(sys.executable)  # found before the layers stand: the server loads this module
 HERE = ('', '0.0.0.0', '::', '::1', 'localhost')
 
 
@@ -40,7 +40,7 @@ class Stream(io.StringIO):
 
 # ---------------------------------------------------------------- the harness's surroundings that decide a verdict
 
-def surround():
+def surround() -> None:
     """Change this process as the harness does.
 
     Time zone, names that are gone, output that is swallowed, commands that are watched over."""
@@ -55,7 +55,7 @@ def surround():
     sys.stdin = sys.stdout = sys.stderr = Stream()
 
 
-def draw_anew():
+def draw_anew() -> None:
     "Random numbers are nobody's here: no seed is the job's, and none was drawn by the server for all its children."
     os.register_at_fork(after_in_child=random.seed)  # left out by the server for its own children
     random.seed()
@@ -63,7 +63,7 @@ def draw_anew():
     os.environ.pop('PYTHONHASHSEED', None)  # for the interpreters that a program starts
 
 
-def provide_python():
+def provide_python() -> None:
     """Let commands find this interpreter as `python` and `python3`, with the installed libraries.
 
     In the harness's image it is there so. A virtual environment is out of reach here."""
@@ -74,7 +74,7 @@ def provide_python():
     os.environ.update(PATH=f"{folder}:{os.environ['PATH']}", PYTHONPATH=libraries)
 
 
-def hosts_reached_for():
+def hosts_reached_for() -> list:
     """A list that takes the names of other machines that this process looks for.
 
     What its commands look for does not show."""
@@ -91,7 +91,7 @@ def hosts_reached_for():
     return hosts
 
 
-def pool_workers():
+def pool_workers() -> set | tuple:
     """Processes that `multiprocessing` started.
 
     The harness lets nobody end them either, so that leaving a pool hangs there by chance; here it does not."""
@@ -99,7 +99,7 @@ def pool_workers():
     return {process.pid for process in known._children} if known else ()
 
 
-def watch_signals_and_commands():
+def watch_signals_and_commands() -> None:
     """Replace what could end other processes.
 
     Each says so on standard output, where tests may find it; `kill` and `ps` mean a text within a command, or an item
@@ -167,17 +167,18 @@ def watch_signals_and_commands():
 
 # ---------------------------------------------------------------- what a forger would change
 
-def is_machinery(value):
+def is_machinery(value: object) -> bool:
+    "Whether a forger could gain by replacing a value."
     return callable(value) or isinstance(value, (classmethod, staticmethod, property))
 
 
-def insides(function):
+def insides(function: object) -> tuple:
     "What a function does, beside its name."
     function = getattr(function, '__func__', function)
     return tuple(getattr(function, name, None) for name in ('__code__', '__defaults__', '__kwdefaults__'))
 
 
-def noted(owners):
+def noted(owners: dict) -> list:
     """What modules and classes, {name: module or class}, hold now.
 
     A row for each: its name, where it is looked up, its names and values, what is in those."""
@@ -188,7 +189,7 @@ def noted(owners):
     return notes
 
 
-def owners_of_verdicts():
+def owners_of_verdicts() -> dict:
     "The modules that a verdict depends on, and the classes that they define."
     modules = {name: sys.modules[name] for name in WATCHED if name in sys.modules}
     classes = {}
@@ -200,7 +201,7 @@ def owners_of_verdicts():
 
 class Recorded(unittest.TestResult):
     "A TestResult that leaves a second trace of what it is told; the harness's own is the plain class."
-    def __init__(self, trace):
+    def __init__(self, trace: dict):
         super().__init__()
         self.trace, self.lists = trace, (self.failures, self.errors, self.skipped)
     def startTest(self, test):
@@ -222,9 +223,9 @@ class Recorded(unittest.TestResult):
         super().stopTest(test)
 
 
-# ---------------------------------------------------------------- judging
+# ---------------------------------------------------------------- the verdict
 
-def parts_of(solution, tests):
+def parts_of(solution: str, tests: str) -> tuple | list:
     """Compile program and tests as the one text that they are in the harness, to code for each.
 
     What begins in the program's lines is the program's."""
@@ -238,18 +239,19 @@ def parts_of(solution, tests):
     return [compile(ast.Module(body, []), f'{MODULE}.py', 'exec', future, dont_inherit=True) for body in (own, theirs)]
 
 
-def first_line(statement):
+def first_line(statement: ast.stmt) -> int:
+    "The line where a statement begins, its decorators with it."
     return min([statement.lineno, *(decorator.lineno for decorator in getattr(statement, 'decorator_list', ()))])
 
 
-def last_words(trace):
+def last_words(trace: str) -> str:
     "The line of a traceback's text that names the exception."
     lines = trace.strip().split('\n')
     start = max((i for i, line in enumerate(lines) if line.startswith('  File "')), default=-1)
     return next((line for line in lines[start + 1:] if line and not line.startswith(' ')), lines[-1])[:LONGEST]
 
 
-def run(solution, tests, seconds):
+def run(solution: str, tests: str, seconds: float) -> dict:
     """Load a program and its tests, run the tests, and tell what came of it.
 
     That is: how many `ran` and were `skipped`, `details` {test: last words} of those that failed, what was `tampered`

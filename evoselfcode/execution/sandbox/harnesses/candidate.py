@@ -2,7 +2,7 @@
 import sys
 
 
-def load(text, libraries, space):
+def load(text: str, libraries: list, space: dict) -> None:
     "Execute a program's text in a namespace, as it is: nothing stands before it. `libraries`: folders of packages."
     del space['load']
     sys.path += libraries

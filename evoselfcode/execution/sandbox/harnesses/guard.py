@@ -5,7 +5,7 @@ standard library, and numpy, before. A child of ours has loaded hardly anything.
 while it is loaded, as `tempfile` keeps `os.unlink`, it gets as if nothing had been taken away yet, and the time this
 takes is not the program's. Libraries that the harness has not loaded meet what is left of `os`, there as here.
 
-Changes its process for good, and keeps nothing in: the walls do that. Standard library only.
+Changes its process for good, and keeps nothing in: the layers do that. Standard library only.
 """
 import importlib, io, os, signal, sys
 
@@ -18,7 +18,7 @@ LOADED = sys.stdlib_module_names | {'numpy', 'tqdm', 'matplotlib'}  # the last n
 
 class Guard:
     "Take things away from this process; lend them to modules that the harness has loaded before it did so."
-    def __init__(self, loaded=(), **names):
+    def __init__(self, loaded: tuple | list = (), **names: str):
         "loaded: libraries, beside those that all harnesses have loaded. names: what goes, where not as in TAKEN."
         self.loaded, self.names = LOADED.union(loaded), TAKEN | names
         self.taken, self.lending = {}, False
@@ -27,7 +27,7 @@ class Guard:
         sys.modules.update(dict.fromkeys(UNIMPORTABLE))
         self.load, importlib._bootstrap._load_unlocked = importlib._bootstrap._load_unlocked, self.loading
 
-    def take(self):
+    def take(self) -> None:
         "Set to None what is still there, of modules that are loaded."
         for module, names in self.names.items():
             if not sys.modules.get(module): continue
@@ -37,7 +37,7 @@ class Guard:
                 self.taken[module, name] = held, held.get(name)  # what is not there becomes None, too
                 held[name] = None
 
-    def loading(self, spec):
+    def loading(self, spec: object) -> object:
         "Execute a module, which is imported for the first time."
         if self.lending or spec.name.partition('.')[0] not in self.loaded: return self.load(spec)
         left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
@@ -54,7 +54,7 @@ class Guard:
             self.lending = False
             if left: signal.setitimer(signal.ITIMER_REAL, left)
 
-    def find_folder(self, tempfile):
+    def find_folder(self, tempfile: object) -> None:
         "Have the folder for temporary files found, as the harness has: that looks at the current one, too."
         try: tempfile.gettempdir()
         except OSError: pass  # there is none
@@ -67,8 +67,8 @@ class WriteOnlyStringIO(io.StringIO):
     def readable(self, *_, **__): return False
 
 
-def plain(value):
-    "A value with numpy's numbers, and what stands for things in the judge, as Python's own (see `kinds.FLAT`)."
+def plain(value: object) -> object:
+    "A value with numpy's numbers, and what stands for things in the verifier, as Python's own (see `kinds.FLAT`)."
     if type(value) in (list, tuple): return type(value)(map(plain, value))
     where = type(value).__module__
     if where == 'flat': return ''.join(value) if isinstance(value, str) else type(value).__mro__[1](value)

@@ -1,7 +1,7 @@
 """What human-eval's checker does with a program, in the program's own process (openai/human-eval at 6d43fb9).
 
 The program, its tests at its end, is executed in an empty namespace under a timer whose exception the program may
-catch; what the exception says is the verdict. Runs in a locked child, behind our walls; whatever it answers, the
+catch; what the exception says is the verdict. Runs in a locked child, behind our layers; whatever it answers, the
 program may have forged.
 """
 import signal, sys
@@ -12,7 +12,7 @@ class TimeoutException(Exception):
     "Time is up: an ordinary exception, as in the harness, so that a program's own `except` can swallow it."
 
 
-def run(program, seconds, libraries, loaded=()):
+def run(program: str, seconds: float, libraries: list, loaded: tuple | list = ()) -> str:
     """The harness's result for a program that ends in its tests: `passed`, `timed out` or `failed: ...`.
 
     `libraries`: folders of packages. `loaded`: names of those that the harness has loaded, beside numpy."""

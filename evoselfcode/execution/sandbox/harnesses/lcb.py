@@ -2,7 +2,7 @@
 
 LiveCodeBench as of 28fef95, and as of 051d813, before it had a standard input of its own. Three places use this
 module. The caller writes a program's text (`text_of`), parsing and never executing it. The locked child loads the text
-and answers one test after the other (`prepared`). The comparison (`compare`) is made in the judge where the verdict
+and answers one test after the other (`prepared`). The comparison (`compare`) is made in the verifier where the verdict
 counts, and for the official way in the child itself (`run`), where the program could forge it. Each result is True,
 False or -2 (wrong), -3 (out of time) or -4 (an exception).
 Standard library only; what a child rarely needs is imported where it is used.
@@ -14,25 +14,25 @@ from .guard import Guard, plain
 # What the full prelude imports, and the harness with it: a program's thread that imports some of it must not wait.
 import datetime, decimal, fractions, numbers, statistics, threading  # noqa: F401
 
-WRONG_VALUE, WRONG_TEXT, LATE, BROKEN = False, -2, -3, -4
+WRONG_VALUE, WRONG_TEXT, LATE, RAISED = False, -2, -3, -4
 STARRED = '''string re datetime collections heapq bisect copy math random statistics itertools functools operator io sys
     json builtins typing'''.split()
 NAMED = STARRED[:-2]  # these again as modules, so that `copy` is the module and not its function
 # with these a program may find names that it does not write
 DYNAMIC = set('globals locals vars dir eval exec __globals__ f_globals f_locals __dict__'.split())
-DEEP, DIGITS = 50_000, 50_000
+MAX_DEPTH, MAX_DIGITS = 50_000, 50_000
 LONGEST_OUTPUT = 8 << 20  # characters of printed text; no problem asks for as much
 LARGEST = 512 << 20  # bytes that packed tests may unpack to
 
 
 # ---------------------------------------------------------------- tests, as the data files hold them
 
-def tests_of(data):
+def tests_of(data: str) -> list:
     "The tests in `data`: a JSON list of texts, each of which `unpack` reads."
     return [test for text in json.loads(data) for test in unpack(text)]
 
 
-def unpack(text):
+def unpack(text: str) -> list:
     """Tests, [{input, output, testtype}], from JSON, or from base64 of zlib of a pickle of one string of JSON.
 
     ValueError says what is wrong."""
@@ -44,7 +44,7 @@ def unpack(text):
     return tests
 
 
-def inflated(text):
+def inflated(text: str) -> bytes:
     "Undo base64 and zlib, within bounds."
     import binascii, zlib
     try: data = binascii.a2b_base64(text, strict_mode=True)
@@ -58,7 +58,7 @@ def inflated(text):
     return found
 
 
-def unpickled(data):
+def unpickled(data: bytes) -> str:
     "The string in a pickle of one string; any other pickle is refused, since reading one can execute what it names."
     def number(size): return int.from_bytes(data[at:at + size], 'little')
     def expected(what): return ValueError(f'a pickle of more than one text: {what} expected at byte {at}')
@@ -82,14 +82,14 @@ def unpickled(data):
 
 # ---------------------------------------------------------------- in the caller: text in, text out
 
-def text_of(code, functional):
+def text_of(code: str, functional: bool) -> str:
     """The text that is executed for a program.
 
     These are imports that it may count on, and it, as it stands or as the body of a function."""
     return prelude(code) + '\n' + code if functional else wrapped(without_guard(code))
 
 
-def without_guard(code):
+def without_guard(code: str) -> str:
     "A program with what it would do as a script, if that is its last statement."
     import ast
     try:
@@ -100,10 +100,10 @@ def without_guard(code):
     return code
 
 
-def wrapped(code):
+def wrapped(code: str) -> str:
     """A program as a function, its imports before it.
 
-    So what it calls global is a name of the function, and `from __future__` comes too late: it is judged so."""
+    So what it calls global is a name of the function, and `from __future__` comes too late: so it is there, too."""
     import ast
     try:
         body = ast.parse(code).body
@@ -115,7 +115,7 @@ def wrapped(code):
     except Exception: return code
 
 
-def prelude(code):
+def prelude(code: str) -> str:
     """The imports that the harness puts before a program, of them those whose names it could use.
 
     What it does not mention it cannot miss."""
@@ -123,15 +123,16 @@ def prelude(code):
     if not code.isascii():
         import unicodedata
         words |= set(re.findall(r'\w+', unicodedata.normalize('NFKC', code)))
-    return lean_prelude(frozenset(words & mentionable())) if not words & DYNAMIC else FULL
+    return FULL_PRELUDE if words & DYNAMIC else lean_prelude(frozenset(words & mentionable()))
 
 
-END = f'import sys\nsys.setrecursionlimit({DEEP})\n'
-FULL = ''.join([*(f'from {name} import *\n' for name in STARRED), *(f'import {name}\n' for name in NAMED), END])
+PRELUDE_END = f'import sys\nsys.setrecursionlimit({MAX_DEPTH})\n'
+WHOLE_MODULES = *(f'from {name} import *\n' for name in STARRED), *(f'import {name}\n' for name in NAMED)
+FULL_PRELUDE = ''.join([*WHOLE_MODULES, PRELUDE_END])
 
 
 @lru_cache(1)
-def origins():
+def origins() -> dict:
     """For each name that the full prelude gives, the last module that gives it; '' for the modules themselves.
 
     Builtins are there anyway, but `open` is bound early."""
@@ -144,16 +145,17 @@ def origins():
 
 
 @lru_cache(1)
-def mentionable(): return frozenset(origins())
+def mentionable() -> frozenset: return frozenset(origins())
 
 
 @lru_cache(1024)
-def lean_prelude(words):
+def lean_prelude(words: frozenset) -> str:
+    "The imports that give these names."
     wanted = {}
     for word in sorted(words): wanted.setdefault(origins()[word], []).append(word)
     if 'sys' in wanted: wanted['sys'] = ['*']  # of sys all: it differs between processes
     lines = [f'from {name} import {", ".join(wanted[name])}\n' for name in STARRED if name in wanted]
-    return ''.join([*lines, *(f'import {name}\n' for name in wanted.get('', ())), END])
+    return ''.join([*lines, *(f'import {name}\n' for name in wanted.get('', ())), PRELUDE_END])
 
 
 # ---------------------------------------------------------------- in the child: one test in, what came of it out
@@ -170,20 +172,21 @@ def ring(*_):
 LIBRARIES = ('datasets', 'pandas', 'pyarrow', 'torch')  # that the harness has loaded, beside numpy
 
 
-def take_away():
-    "What the harness takes away before a program runs; the walls keep it in, this changes what it may notice."
+def take_away() -> None:
+    "What the harness takes away before a program runs; the layers keep it in, this changes what it may notice."
     Guard(LIBRARIES, builtins='quit help')
     builtins.exit = leave
-    sys.set_int_max_str_digits(DIGITS)
+    sys.set_int_max_str_digits(MAX_DIGITS)
 
 
-def leave(code=None):
+def leave(code: object = None) -> None:
+    "The harness's `exit`."
     try: sys.stdin.close()
     except Exception: pass
     raise SystemExit(code)
 
 
-def prepared(text, name, seconds, mock, folders):
+def prepared(text: str, name: str | None, seconds: int, mock: bool, folders: list):
     """Load a program: a function from a test's input to [True, what came] or [-3 or -4, why, processor seconds].
 
     name: of the function or method to call; None = the program reads standard input. mock: with the harness's own
@@ -194,12 +197,13 @@ def prepared(text, name, seconds, mock, folders):
     try: method = load(text, name or 'wrapped_function', seconds)
     except Exception as error:
         why = words_of(error)
-        return lambda given: [BROKEN, why, 0]
+        return lambda given: [RAISED, why, 0]
     if name: return lambda given: call(method, seconds, given)
     return lambda given: feed(method, seconds, mock, given)
 
 
-def load(text, name, seconds):
+def load(text: str, name: str, seconds: int) -> object:
+    "Execute a program under the alarm; its function, or a method of its class `Solution`."
     signal.alarm(seconds)
     try:
         module = ModuleType('tmp_sol', '')
@@ -208,7 +212,7 @@ def load(text, name, seconds):
     finally: signal.alarm(0)
 
 
-def call(method, seconds, given):
+def call(method, seconds: int, given: str) -> list:
     "A function's value for arguments given as lines of JSON; a tuple becomes a list."
     arguments = [json.loads(line) for line in given.split('\n')]
     start = time.process_time()
@@ -223,7 +227,7 @@ def call(method, seconds, given):
     finally: signal.alarm(0)
 
 
-def feed(method, seconds, mock, given):
+def feed(method, seconds: int, mock: bool, given: str) -> list:
     "What a program prints, given this as its input."
     printed, before = io.StringIO(), sys.stdout
     start = time.process_time()
@@ -242,7 +246,7 @@ def feed(method, seconds, mock, given):
     return [True, printed.getvalue()[:LONGEST_OUTPUT]]
 
 
-def with_input(method, mock, given):
+def with_input(method, mock: bool, given: str) -> None:
     """Call a function while `sys.stdin` gives the input.
 
     What was there before gives it as well, by three of its methods: a program may have imported that one."""
@@ -263,7 +267,7 @@ class Input:
     """The harness's standard input since May 2025.
 
     `read` gives everything every time, `readlines` drops the ends of lines, and no `for` can run over it."""
-    def __init__(self, text):
+    def __init__(self, text: str):
         self.text, self.lines = text, io.StringIO(text)
         self.buffer = Buffer(text)
     def read(self, *_): return self.text
@@ -274,14 +278,14 @@ class Input:
 
 class Buffer:
     "Its bytes: `readline` gives the first line every time."
-    def __init__(self, text): self.data = text.encode()
+    def __init__(self, text: str): self.data = text.encode()
     def read(self, *_): return self.data
     def readline(self, *_): return self.data.split(b'\n')[0] + b'\n'
 
 
 class Opened:
     "Takes the place of `builtins.open`: any file holds the input."
-    def __init__(self, text): self.text, self.mock = text, None
+    def __init__(self, text: str): self.text, self.mock = text, None
     def __call__(self, *args, **kwargs):
         if self.mock is None:
             # dear, and hardly any program comes here: its own `open` was bound before
@@ -290,35 +294,37 @@ class Opened:
         return self.mock(*args, **kwargs)
 
 
-def failure(error, start):
-    return [LATE if 'timeoutexception' in repr(error).lower() else BROKEN, words_of(error), time.process_time() - start]
+def failure(error: Exception, start: float) -> list:
+    "What is told of a test that ended in an exception."
+    return [LATE if 'timeoutexception' in repr(error).lower() else RAISED, words_of(error), time.process_time() - start]
 
 
-def words_of(error):
+def words_of(error: Exception) -> str:
+    "An exception in one line."
     try: return short(f'{type(error).__name__}: {error}'.removesuffix(': '))
     except Exception: return type(error).__name__
 
 
-def short(text, most=100): return text if len(text) <= most else f'{text[:most]}...'
+def short(text: str, most: int = 100) -> str: return text if len(text) <= most else f'{text[:most]}...'
 
 
-# ---------------------------------------------------------------- right or wrong: in the judge, officially in the child
+# ---------------------------------------------------------------- right or wrong: in the verifier, or in the child
 
 UNSAYABLE = 'a value that has no text, such as a number of very many digits'
 
 
-def compare(value, expected, functional):
+def compare(value: object, expected: str, functional: bool) -> tuple:
     "Whether what came is what a test wants: (True, False, -2 or -4; in words)."
     if not functional: return compare_texts(value, expected)
     wanted = json.loads(expected)
     try:
         if value == wanted: return True, ''
-    except Exception as error: return BROKEN, words_of(error)
+    except Exception as error: return RAISED, words_of(error)
     try: return WRONG_VALUE, f'{short(str(plain(value)))} is not {short(str(wanted))}'
     except Exception: return WRONG_VALUE, UNSAYABLE
 
 
-def compare_texts(printed, expected):
+def compare_texts(printed: str, expected: str) -> tuple:
     "Line by line, spaces around lines aside; lines that differ may still be the same numbers."
     mine, wanted = ([line.strip() for line in text.strip().split('\n')] for text in (printed, expected))
     if len(mine) != len(wanted): return WRONG_TEXT, f'{len(mine)} lines, not {len(wanted)}'
@@ -328,7 +334,8 @@ def compare_texts(printed, expected):
     return True, ''
 
 
-def same_numbers(mine, wanted):
+def same_numbers(mine: list, wanted: list) -> bool:
+    "Whether two rows of words are the same decimal numbers."
     from decimal import Decimal
     if len(mine) != len(wanted): return False
     try: mine, wanted = [[*map(Decimal, tokens)] for tokens in (mine, wanted)]
@@ -336,7 +343,7 @@ def same_numbers(mine, wanted):
     return mine == wanted
 
 
-def run(text, name, seconds, mock, folders, data):
+def run(text: str, name: str | None, seconds: int, mock: bool, folders: list, data: str) -> list:
     """The harness's own way, all of it in the program's process.
 
     Gives [the results up to the first that is not True, why that one]."""
@@ -346,13 +353,13 @@ def run(text, name, seconds, mock, folders, data):
             result, value, *_ = answer(test['input'])
             came = value
             if result is True: result, value = compare(came, test['output'], bool(name))
-            if result == BROKEN and hasattr(came, 'shape'):
+            if result == RAISED and hasattr(came, 'shape'):
                 # an array is compared item by item; the first is noted, too
                 results.append(bool((came == json.loads(test['output'])).item(0)))
-        except Exception as error: return [[BROKEN], words_of(error)]
+        except Exception as error: return [[RAISED], words_of(error)]
         results.append(result)
         # the harness fails to say what is wrong, and counts that too
-        if value == UNSAYABLE and result is WRONG_VALUE: results.append(BROKEN)
+        if value == UNSAYABLE and result is WRONG_VALUE: results.append(RAISED)
         if result is not True: return [results, value]
     return [results, '']
 
@@ -362,22 +369,22 @@ class OutOfTime(AssertionError): "A test that took too long."
 class ProgramError(AssertionError): "A test that ended in an exception."
 
 
-def judge(answer, data, functional, seconds):
+def check_answers(answer, data: str, functional: bool, seconds: int) -> None:
     "Ask a program in another process for its answer to each test, and compare it here."
     from kinds import Far
     tests, number = tests_of(data), 0
     before = sys.get_int_max_str_digits()
-    sys.set_int_max_str_digits(DIGITS)
+    sys.set_int_max_str_digits(MAX_DIGITS)
     try:
         for number, test in enumerate(tests, 1):
             reply, = answer.each([[test['input']]], seconds + 1)  # its own alarm rings first; not all programs hear it
             if isinstance(reply, Far): repr(reply)  # no data, which ends the tests
-            result, why = judged(reply, test['output'], functional)
+            result, why = checked(reply, test['output'], functional)
             if result is True: continue
             if result == LATE and reply[2] < seconds / 2:  # it is run again, alone
                 answer.questions.fail('timeout', f'{why}, the machine was busy')
             why = f'test {number} of {len(tests)}: {why}'
-            raise {LATE: OutOfTime, BROKEN: ProgramError}.get(result, WrongAnswer)(why)
+            raise {LATE: OutOfTime, RAISED: ProgramError}.get(result, WrongAnswer)(why)
     finally:
         sys.set_int_max_str_digits(before)
         status, detail = answer.questions.wrong or ('', '')
@@ -385,17 +392,17 @@ def judge(answer, data, functional, seconds):
             answer.questions.wrong = status, f'test {number} of {len(tests)}: {detail}'
 
 
-def judged(reply, expected, functional):
+def checked(reply: object, expected: str, functional: bool) -> tuple:
     "Whether a reply is right; a program may have answered anything."
     if type(reply) is not list or not reply: return WRONG_VALUE, 'it is no plain data'
     if reply[0] is True and len(reply) == 2 and (functional or type(reply[1]) is str):
         return compare(reply[1], expected, functional)
-    if reply[0] in (LATE, BROKEN) and len(reply) == 3 and type(reply[0]) is int and type(reply[2]) in (int, float):
+    if reply[0] in (LATE, RAISED) and len(reply) == 3 and type(reply[0]) is int and type(reply[2]) in (int, float):
         return reply[0], short(str(reply[1]))
     return WRONG_VALUE, 'not an answer to the question'
 
 
-def groups(tests, most):
+def groups(tests: list, most: int):
     "Tests in order, in lists that stay below so many characters."
     group, size = [], 0
     for test in tests:

@@ -1,9 +1,9 @@
 """What a benchmark's own tests ask a function, and whether another function gives the same answers.
 
 `record` runs a reference solution under its tests and notes the calls; `agreeing` asks functions of somebody else the
-calls of many problems and tells which problems' answers they give; `expect` judges in the same way, from outside. The
-first two run in a locked child, behind our walls. What `agreeing` says a program could forge: it only chooses the pairs
-that are worth running the tests for, which then happens where nothing can be forged.
+calls of many problems and tells which problems' answers they give; `expect` compares in the same way, from outside. The
+first two run in a locked child, behind our layers. What `agreeing` says a program could forge: it only chooses the
+pairs that are worth running the tests for, which then happens where nothing can be forged.
 """
 import json, signal, sys, time, types
 from codec import decode, encode
@@ -11,17 +11,17 @@ from kinds import Unsupported
 from observe import Slow, slow
 
 NEAR = 1e-3   # numbers this close, relatively, may be the same answer: how close they must be, only the tests know
-QUICK = 3e-3  # seconds; a call that takes the reference longer is noted only when there is no other
-LEAST = 0.02  # seconds that a call always gets
-LOADING = 1   # seconds
-HANGS = 100   # calls of one program that end by time before it is given up
+QUICK_SECONDS = 3e-3  # seconds; a call that takes the reference longer is noted only when there is no other
+LEAST_SECONDS = 0.02  # seconds that a call always gets
+LOADING_SECONDS = 1   # seconds
+MAX_HANGS = 100   # calls of one program that end by time before it is given up
 
 
 class Enough(BaseException):
     "The tests have asked enough."
 
 
-def load(program):
+def load(program: str) -> dict:
     "Execute a program's text as a module of its own."
     module = types.ModuleType('solution')
     sys.modules['solution'] = module
@@ -29,13 +29,13 @@ def load(program):
     return module.__dict__
 
 
-def outcome(function, given):
+def outcome(function, given: list | tuple) -> object:
     "What a call gives, or the arguments as it left them when it gives nothing, encoded."
     result = encode(function(*given))
     return {'left': encode(given)} if result is None else result
 
 
-def record(program, entry, context, tests, inputs, most):
+def record(program: str, entry: str, context: str, tests: str, inputs: list, most: int) -> str:
     """Note what tests, or given inputs, ask a function and what it answers.
 
     Gives JSON, [whether the calls are quick, [[arguments, answer], ...]], each encoded, or in words why there is
@@ -52,7 +52,7 @@ def record(program, entry, context, tests, inputs, most):
         try: answer = encode(result) if result is not None else {'left': encode(list(given))}
         except Unsupported: return result
         if answer != {'left': json.loads(asked)}:
-            (quick if time.process_time() - began < QUICK else late)[asked] = answer
+            (quick if time.process_time() - began < QUICK_SECONDS else late)[asked] = answer
         if len(quick) >= most: raise Enough
         return result
     def wrapper(*given, **kwargs): return note(given, kwargs)
@@ -71,7 +71,7 @@ def record(program, entry, context, tests, inputs, most):
     return json.dumps([bool(quick), [[json.loads(asked), answer] for asked, answer in (quick or late).items()]])
 
 
-def agreeing(programs, probes):
+def agreeing(programs: list, probes: list) -> list:
     """Find the problems whose probes the functions of programs answer.
 
     `programs`: [text, [[function, [number of arguments, ...]], ...]] each.
@@ -82,28 +82,30 @@ def agreeing(programs, probes):
     return [answered(*program, tables) for program in programs]
 
 
-def answered(program, functions, tables):
+def answered(program: str, functions: list, tables: dict) -> list | str:
+    "Find the problems whose probes one program's functions answer."
     found, hung = [], 0
-    space = timed(LOADING, loaded, program)
+    space = timed(LOADING_SECONDS, loaded, program)
     if not isinstance(space, dict): return space or 'it does not end when it is loaded'
     for name, counts in functions:
-        function = timed(LOADING, reach, space, name)
+        function = timed(LOADING_SECONDS, reach, space, name)
         if not function: continue
         for problem, patience, calls in (row for count in counts for row in tables[count]):
             # who hangs often gets little time
-            said = timed(max(patience / 2 ** min(hung, 20), LEAST), agrees, function, calls)
+            said = timed(max(patience / 2 ** min(hung, 20), LEAST_SECONDS), agrees, function, calls)
             if said is None: hung += 1
             elif said: found.append([name, problem])
-            if hung >= HANGS: return 'it hangs on most inputs'
+            if hung >= MAX_HANGS: return 'it hangs on most inputs'
     return found
 
 
-def loaded(program):
+def loaded(program: str) -> dict | str:
+    "A program's namespace, or in words why there is none."
     try: return load(program)
     except Exception as error: return f'{type(error).__name__}: {error}'[:200]
 
 
-def timed(seconds, work, *given):
+def timed(seconds: float, work, *given: object) -> object:
     "What some work gives; False when it raises, None when it takes too long."
     try:
         signal.setitimer(signal.ITIMER_PROF, seconds, 0.02)
@@ -113,17 +115,18 @@ def timed(seconds, work, *given):
     except BaseException: return False
 
 
-def reach(space, name):
+def reach(space: dict, name: str) -> object:
     "A function by its name, or the method `Class.name` of a fresh instance."
     owner, _, method = name.rpartition('.')
     return getattr(space[owner](), method) if owner else space[name]
 
 
-def agrees(function, calls):
+def agrees(function, calls: list) -> bool:
+    "Whether a function answers all calls of a problem."
     return all(same(outcome(function, decode(asked)), wanted) for asked, wanted in calls)
 
 
-def same(answer, wanted, near=NEAR):
+def same(answer: object, wanted: object, near: float = NEAR) -> bool:
     "Whether two encoded answers may count as one: numbers that are close, a list for a tuple, true for 1."
     if answer == wanted: return True
     if isinstance(answer, (int, float)) and isinstance(wanted, (int, float)):
@@ -136,19 +139,19 @@ def same(answer, wanted, near=NEAR):
     return all(same(a, w, near) for a, w in zip(answer, wanted))
 
 
-def untupled(value): return value['tuple'] if isinstance(value, dict) and 'tuple' in value else value
+def untupled(value: object) -> object: return value['tuple'] if isinstance(value, dict) and 'tuple' in value else value
 
 
-def same_dict(answer, wanted, near):
+def same_dict(answer: list, wanted: list, near: float) -> bool:
     "Whether two encoded dictionaries hold the same, in whatever order."
     theirs, ours = ({json.dumps(key): value for key, value in zip(*parts)} for parts in (answer, wanted))
     return theirs.keys() == ours.keys() and all(same(theirs[key], ours[key], near) for key in ours)
 
 
-def expect(function, text):
+def expect(function, text: str) -> None:
     """Hold a function against answers that are known: the tests of a problem that comes with inputs alone.
 
-    Runs in the judge."""
+    Runs in the verifier."""
     plain, in_place = [], []
     for call in json.loads(text): (in_place if isinstance(call[1], dict) and 'left' in call[1] else plain).append(call)
     for (_, wanted), answer in zip(plain, function.each(decode(asked) for asked, _ in plain)):
@@ -159,5 +162,6 @@ def expect(function, text):
         hold({'left': encode(given)} if result is None else encode(result), wanted)
 
 
-def hold(answer, wanted):
+def hold(answer: object, wanted: object) -> None:
+    "Raise where an answer is not the one that is wanted."
     if not same(answer, wanted, 1e-6): raise AssertionError(f'{answer!r:.80} is not {wanted!r:.80}')

@@ -1,4 +1,4 @@
-"""What is tried behind the walls: honest programs, attacks, work in a private folder. Source texts, for test_walls.
+"""What is tried behind the layers: honest programs, attacks, work in a private folder; for test_sandbox_layers.
 
 A snippet finds `call(name, ...)` (a raw system call), `secret` (a file outside that file modes would let it write),
 `folder`, `library` (a file of the standard library), `victim` (the number of a foreign process), `old_door()` (getpid

@@ -1,20 +1,20 @@
-"""The kernel's walls: what attacks and honest programs meet behind them.
+"""The kernel's layers: what attacks and honest programs meet behind them.
 
 Tried for real in every environment that can be made here."""
 import json, os, shutil, socket, subprocess, sys, tempfile
 from pathlib import Path
 import pytest
-if not sys.platform.startswith("linux"): pytest.skip("walls are built on Linux only", allow_module_level=True)
-from wall_attacks import ATTACKS, ENDS, HELPERS, HONEST, IN_FOLDER, WITH_PROCESSES
+if not sys.platform.startswith("linux"): pytest.skip("the layers are built on Linux only", allow_module_level=True)
+from layer_attacks import ATTACKS, ENDS, HELPERS, HONEST, IN_FOLDER, WITH_PROCESSES
 from evoselfcode.execution.sandbox import isolation
 from test_seccomp import NEVER, NEWER, TABLES, number_of
 
-WALLED = Path(__file__).parent/"walled.py"
+LAYERED = Path(__file__).parent/"layered.py"
 PACKAGE = os.path.dirname(isolation.__file__)
 ROOT = os.geteuid() == 0
 
 # environment: who runs (drop: root that becomes nobody; stay: whoever one is; container: root without CAP_SYS_ADMIN;
-# ordinary: user 1000), with which walls, which version of Landlock at most, and whether mounts are made as on today's
+# ordinary: user 1000), with which layers, which version of Landlock at most, and whether mounts are made as on today's
 # kernels
 FULL = dict(user="drop", namespaces=True, root=True, abi=None, modern=True)
 ENVIRONMENTS = {
@@ -37,7 +37,7 @@ ENVIRONMENTS = {
 @pytest.fixture(scope="module")
 def place():
     "A secret that anybody may read and write, a folder to work in, a listener, a process: all that must stay as it is."
-    with tempfile.TemporaryDirectory(prefix="walls-") as name, socket.create_server(("127.0.0.1", 0)) as server, \
+    with tempfile.TemporaryDirectory(prefix="layers-") as name, socket.create_server(("127.0.0.1", 0)) as server, \
             socket.socket(socket.AF_UNIX) as local, subprocess.Popen(["sleep", "600"]) as victim:
         local.bind("\0" + os.path.basename(name))
         local.listen()
@@ -53,7 +53,7 @@ def place():
 
 
 def behind(environment, profile, rows, place):
-    "Run snippets behind the walls of an environment; skips where this machine cannot make it."
+    "Run snippets behind the layers of an environment; skips where this machine cannot make it."
     task = ENVIRONMENTS[environment]
     if not ROOT and environment.startswith("root"): pytest.skip("needs root")
     if task["abi"] is None and not task["root"] and not isolation.landlock_version():
@@ -69,7 +69,7 @@ def behind(environment, profile, rows, place):
         needed=[sys.prefix, sys.base_prefix, PACKAGE],
     )
     ran = subprocess.run(
-        [sys.executable, "-P", "-s", "-S", WALLED, json.dumps(full)], capture_output=True, text=True, timeout=300,
+        [sys.executable, "-P", "-s", "-S", LAYERED, json.dumps(full)], capture_output=True, text=True, timeout=300,
         cwd="/", env=dict(PATH="/usr/bin:/bin", HOME="/tmp", LANG="C.UTF-8", MALLOC_ARENA_MAX="1"),
     )
     if task["namespaces"] and "namespaces:" in ran.stderr:
@@ -110,7 +110,7 @@ def test_pure_attacks_meet_errors(environment, place):
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_pure_honest_programs_notice_nothing(environment, place):
     said, results = behind(environment, "pure", HONEST, place)
-    print(environment, said)                          # with -s: what the walls cost
+    print(environment, said)                          # with -s: what the layers cost
     assert not wrong(results, ENDS)
 
 
@@ -141,10 +141,10 @@ def test_layers_are_told_truly(environment, place):
     assert said["oom"] is True
 
 
-# ---------------------------------------------------------------- one wall at a time
+# ---------------------------------------------------------------- one layer at a time
 
 def alone(code, root=True):
-    "Run a text in a fresh interpreter that has `walls`; what it prints."
+    "Run a text in a fresh interpreter that has `layers`; what it prints."
     if root and not ROOT: pytest.skip("needs root")
     head = f"import sys; sys.path.insert(0, {PACKAGE!r}); import ctypes, errno, os, isolation\n"
     command = [sys.executable, "-P", "-s", "-S", "-c", head + code]

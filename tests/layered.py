@@ -1,7 +1,7 @@
-"""A tiny fork server behind the walls, for test_walls: builds the walls it is told to, runs each snippet in a child,
-says what came out.
+"""A tiny fork server for test_sandbox_layers: builds the layers it is told to, runs each snippet in a child, says what
+came out.
 
-Run as `python -P -s -S walled.py JSON`, by a fresh interpreter, as the real server is. Prints one JSON object."""
+Run as `python -P -s -S layered.py JSON`, by a fresh interpreter, as the real server is. Prints one JSON object."""
 import json, os, select, signal, struct, sys, time
 
 CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 4096, 16384, 1 << 18
@@ -31,7 +31,7 @@ def open_the_way(folders):
 
 
 def build(task, isolation, seccomp):
-    "The walls of a server; runs in the process that will fork the children, in the order that the real server uses."
+    "The layers of a server; runs in the process that will fork the children, in the order that the real server uses."
     said, began = {}, time.perf_counter()
     writes, runs = task['profile'] != 'pure', task['profile'] == 'libs'
     readable = [*isolation.interpreter_paths(programs=runs), *isolation.DEVICES]
@@ -67,7 +67,7 @@ def build(task, isolation, seccomp):
 
 
 def child(code, space, out, domain, program, isolation, seccomp, parent):
-    "Take the last walls, run one snippet and write what came out. Never returns."
+    "Take the last layers, run one snippet and write what came out. Never returns."
     os.setsid()
     isolation.die_with_parent(parent)
     os.dup2(os.open('/dev/null', os.O_RDONLY), 0)
