@@ -188,7 +188,85 @@ def test_overview_marks_one_kept_round(whole):
     table = report.overview(report.load_run(whole))
     rounds = table.iloc[1:]  # below the base model
     assert (rounds.kept == "yes").tolist() == [False, True, False]
-    assert rounds["pass@1, %"].tolist() == [29.2, 79.2, 70.8]
+    assert [cell.partition(" (")[0] for cell in rounds["pass@1, %"]] == ["29.2", "79.2", "70.8"]
+    assert list(report.overview(report.load_run(whole), "validation").index) == ["Model0", "round 1", "round 2"]
+
+
+def test_the_end_of_a_run_is_told_in_lines(whole):
+    verdict, kept, checkpoint = report.ending(report.load_run(whole))
+    assert verdict.startswith("Self-training helped")
+    assert re.fullmatch(r"kept: round 1, pass@1 79\.2 % \(95 % interval [\d.]+ to [\d.]+\) on test", kept)
+    assert checkpoint.endswith("demo/iter-001/d2c")
+
+
+# losses, and how a run was made
+
+def in_project(root, verdicts, **changes):
+    "A run with its models where a project has them."
+    folder = make_run(root / "data/generated/mine", verdicts, [3, 5])
+    for i, model in ((0, "d2c"), (1, "d2c"), (1, "c2d")):
+        curve = [[step, 2.0 / step - 0.01 * i] for step in (10, 20, 30)]
+        write_json(root / f"checkpoints/mine/iter-{i:03d}/{model}/training.json", dict(curve=curve))
+    return folder
+
+
+def test_losses_are_read_beside_the_models(verdicts, tmp_path):
+    run = report.load_run(in_project(tmp_path, verdicts))
+    table = report.losses(run)
+    assert table.groupby(["model", "round"]).size().to_dict() == {
+        ("c2d", "round 1"): 3, ("d2c", "Model0"): 3, ("d2c", "round 1"): 3,
+    }
+    assert report.losses_note(run) == (
+        "The training of D2C ended with a loss of 0.067 for Model0, 0.057 for round 1. "
+        "The training of C2D ended with a loss of 0.057 for round 1."
+    )
+    assert "D2C" in report.plot_losses(run).title and "C2D" in report.plot_losses(run, "c2d").title
+
+
+def test_another_runs_models_are_not_taken_for_its_own(verdicts, tmp_path, monkeypatch):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/base.yaml").write_text("")
+    in_project(tmp_path, verdicts)
+    monkeypatch.chdir(tmp_path)
+    run = report.load_run(make_run(tmp_path / "elsewhere/mine", verdicts, [3, 5]))
+    assert report.losses(run).empty and report.plot_losses(run) is None and "No model" in report.losses_note(run)
+
+
+@pytest.mark.parametrize("generated, checkpoints", [
+    ("data/generated", "checkpoints"), ("out", "models/here"), (".", "checkpoints"),
+])
+def test_models_are_found_from_the_run_folder(tmp_path, generated, checkpoints):
+    settings = dict(paths=dict(generated=generated, checkpoints=checkpoints))
+    run = report.Run("r", tmp_path / generated / "r", settings, [], [])
+    assert report.models_of(run) == tmp_path / checkpoints / "r"
+
+
+def test_models_are_found_where_an_absolute_path_says(tmp_path):
+    paths = dict(generated=str(tmp_path / "g"), checkpoints=str(tmp_path / "c"))
+    assert report.models_of(report.Run("r", tmp_path / "g/r", dict(paths=paths), [], [])) == tmp_path / "c/r"
+
+
+def test_the_masthead_says_what_was_written_down(verdicts, tmp_path):
+    folder = make_run(tmp_path / "r", verdicts, [3, 5])
+    assert report.masthead(report.load_run(folder)).facts == dict(run="r", made="not written down by this run")
+    for i, day in ((0, "2026-01-31"), (1, "2026-02-01")):
+        path = folder / f"iter-{i:03d}/run.json"
+        made = dict(date=day, commit="0a1b2c3d", hardware="2 cores", command="evoselfcode x -o run='<r>'")
+        write_json(path, json.loads(path.read_text()) | dict(made=made))
+    told = report.masthead(report.load_run(folder))
+    assert told.facts["date"] == "2026-01-31 to 2026-02-01" and told.facts["commit"] == "0a1b2c3d"
+    assert "<code>evoselfcode x -o run=&#x27;&lt;r&gt;&#x27;</code>" in told._repr_html_()
+
+
+def test_circumstances_are_known_or_empty(tmp_path, monkeypatch):
+    monkeypatch.setenv(report.COMMAND, "evoselfcode pipeline iterate")
+    found = report.circumstances()
+    assert list(found) == ["date", "commit", "hardware", "command"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", found["date"]) and found["command"] == "evoselfcode pipeline iterate"
+    assert re.match(r"\d+ cores of \S", found["hardware"])
+    assert report.commit(tmp_path) == "", "no checkout"
+    monkeypatch.setenv("PATH", "")
+    assert report.commit(report.package_folder()) == "" and "no NVIDIA GPU" in report.hardware()
 
 
 # candidates
@@ -266,13 +344,30 @@ def size(png): return struct.unpack(">II", png[16:24])
 
 
 @pytest.mark.parametrize("draw", [
-    report.plot_curve, lambda run: report.plot_curve(run, report.load_arms(run)), report.plot_funnel,
-    report.plot_scores,
+    lambda run: report.plot_curve(run, k=1), lambda run: report.plot_curve(run, report.load_arms(run), k=2),
+    report.plot_funnel, report.plot_scores,
 ])
-def test_pictures_are_small_and_fit_the_page(whole, draw):
-    png = draw(report.load_run(whole)).png()
+def test_pictures_are_small_and_fit_a_phone(whole, draw):
+    png, said = draw(report.load_run(whole))._repr_png_()
     width, height = size(png)
-    assert png[:8] == b"\x89PNG\r\n\x1a\n" and 500 < width <= 800 and height < 420 and len(png) < 40_000
+    assert png[:8] == b"\x89PNG\r\n\x1a\n" and len(png) < 30_000 and said["alt"]
+    assert 350 < said["width"] <= 520 and height / page.SHARP < 420
+    assert abs(width - page.SHARP * said["width"]) <= 1, "sharper than the page asks"
+
+
+def test_pictures_have_no_background_and_are_read_on_both():
+    from io import BytesIO
+
+    from PIL import Image
+    png = page.plot(lambda axes: axes[0].plot([1, 2]), 3, 2).png()
+    assert Image.open(BytesIO(png)).convert("RGBA").getpixel((0, 0))[3] == 0
+    def light(color):
+        parts = [int(color[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    def contrast(a, b): return (max(light(a), light(b)) + 0.05) / (min(light(a), light(b)) + 0.05)
+    for color in {*page.COLORS, page.RED, page.GREY}:
+        assert contrast(color, "#ffffff") >= 3 and contrast(color, "#16181b") >= 3, color
 
 
 def test_a_picture_says_which_side_is_good(whole, tmp_path, monkeypatch):
@@ -357,13 +452,13 @@ def text(whole, tmp_path_factory):
 
 def test_the_page_needs_nothing_else(text):
     loads = Loads(text)
-    assert loads.found == [] and loads.images == 4
+    assert loads.found == [] and loads.images == 6
     assert "@import" not in text and "url(" not in text and "default-src 'none'" in text
     assert len(text) < 300_000
 
 
 def test_the_page_says_what_the_run_did(text):
-    assert "<title>What the run did</title>" in text
+    assert re.search("<title>What the run did: page[^<]*</title>", text)
     for words in (
         "Self-training helped", "random choice", "iter-003: disk full", "low perplexity", "round trip", "mean nothing",
         "sampling",
@@ -373,13 +468,37 @@ def test_the_page_says_what_the_run_did(text):
 
 
 def test_model_written_text_stays_text(text):
-    assert "&lt;script src=" in text and "<img src=x>" not in text
+    plain = re.sub(r"</?span[^>]*>", "", text)
+    assert "&lt;script src=" in plain and "<img src=x>" not in plain and "<script" not in plain
+
+
+def test_the_page_is_for_dark_rooms_too(text):
+    assert "prefers-color-scheme: dark" in text and "color-scheme: light dark" in text
+
+
+def test_cells_that_are_for_who_runs_them_are_not_on_the_page(tmp_path):
+    import nbformat
+    import nbformat.v4 as nb4
+    aside = dict(tags=[page.ASIDE])
+    cells = [nb4.new_markdown_cell("# Words"), nb4.new_markdown_cell("## Running", metadata=aside)]
+    nbformat.write(nb4.new_notebook(cells=cells), tmp_path / "a.ipynb")
+    text = page.write_html(tmp_path / "a.ipynb", tmp_path / "a.html").read_text()
+    assert "Words" in text and "Running" not in text
+    compare = json.loads((ROOT / "nbs/runs/compare.ipynb").read_text())["cells"]
+    tagged = [cell for cell in compare if page.ASIDE in cell["metadata"].get("tags", [])]
+    assert len(tagged) == 3 and tagged[0]["source"] == ["## Running"]
+
+
+def test_code_is_coloured_and_stays_text():
+    shown = page.Code("def f(x):\n    return '<b>'\n")._repr_html_()
+    assert "<span" in shown and "&lt;b&gt;" in shown and "<b>" not in shown
+    assert re.sub(r"<[^>]+>", "", page.coloured("  x = 1\n\ny")) == "  x = 1\n\ny", "nothing is stripped"
 
 
 def test_the_page_of_a_poor_run(whole, tmp_path):
     notebook = executed(whole.with_name("demo-backward"), tmp_path / "r.ipynb")
     text = report.write_html(notebook, tmp_path / "r.html").read_text()
-    assert "had no forward cycle" in text and "No control arms" in text and Loads(text).images == 1
+    assert "had no forward cycle" in text and "No control arms" in text and Loads(text).images == 2
 
 
 def test_a_benchmark_that_was_not_compared_is_red(verdicts, tmp_path):

@@ -92,18 +92,20 @@ def test_the_verdict(tmp_path, base, models, best, files, said, unsaid):
 
 
 def test_validation_stands_beside_the_decision(tmp_path):
-    table = report.overview(draw(tmp_path / "r", 10, (12, 16), best=1))
-    assert table.index.tolist() == ["base", "Model0", "round 1"]
-    assert table["validation pass@1, %"].tolist() == [25.0, 30.0, 40.0]
-    assert table["change on validation"].tolist() == ["", "", "+2.0 (+0.0 to +5.0)"], "no minus before a zero"
-    assert table["pass@1, 95 %"].str.fullmatch(r"\d+\.\d to \d+\.\d").all() and table.kept.tolist() == ["", "", "yes"]
+    run = draw(tmp_path / "r", 10, (12, 16), best=1)
+    table, decided = report.overview(run), report.decisions(run)
+    assert table.index.tolist() == decided.index.tolist() == ["base", "Model0", "round 1"]
+    assert decided["validation pass@1, %"].tolist() == [25.0, 30.0, 40.0]
+    assert decided["change on validation"].tolist() == ["", "", "+2.0 (+0.0 to +5.0)"], "no minus before a zero"
+    scores = table["pass@1, %"].str.fullmatch(r"\d+\.\d \(\d+\.\d to \d+\.\d\)")
+    assert scores.all() and table.kept.tolist() == ["", "", "yes"]
 
 
 @pytest.mark.parametrize("ks", [(1,), (2,), (1, 3), (4, 2), (1, 2, 4)])
 def test_the_real_k_is_named_everywhere(tmp_path, ks):
     run = draw(tmp_path / "r", 10, (12, 16), best=1, ks=ks)
     arms = {"random choice": draw(tmp_path / "r-random", 10, (12, 14), best=1, ks=ks)}
-    columns = report.overview(run).columns
+    columns = [*report.overview(run), *report.decisions(run)]
     texts = " ".join([report.measures(run), report.verdict(run), *columns, report.plot_curve(run, arms).title])
     assert set(re.findall(r"pass@(\d+)", texts)) == {str(k) for k in ks} and run.ks == sorted(ks)
     assert ("Watch for" in texts) == (len(ks) > 1)

@@ -219,7 +219,7 @@ img { max-width: 100%; height: auto; display: block; margin: .8rem 0; }
 /* pictures of one cell stand side by side where there is room */
 .output { display: flex; flex-wrap: wrap; column-gap: 1rem; }
 .output > .output_area { min-width: 0; max-width: 100%; }
-.output > .output_area:only-child { width: 100%; }
+.output > .output_area:only-child, .output > .output_area:has(.output_html) { width: 100%; }
 table { border-collapse: collapse; font-size: 14px; line-height: 1.4; font-variant-numeric: tabular-nums;
   margin: .8rem 0; border: 0; }
 .output_subarea > p, .output_subarea img { margin: .2rem 0; }
