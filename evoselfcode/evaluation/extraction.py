@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['BEFORE', 'TICKS', 'FENCE', 'PYTHON', 'STATEMENT', 'MARK', 'INCOMPLETE', 'WHOLE', 'OPEN', 'DEAD', 'EXCEPT',
            'UNREADABLE', 'QUIET', 'CLAUSE', 'MARGIN', 'LARGEST', 'REST', 'COMMENT', 'cut', 'open_string', 'Block',
-           'fenced', 'code_block', 'parse_error', 'state_of', 'Runs', 'statement', 'dies', 'back', 'unfinished_try',
-           'ends', 'longest_code', 'names_in', 'name_of', 'Pieces', 'width', 'is_future', 'may_define', 'ends_bare',
-           'definitions', 'sanitize']
+           'fenced', 'code_block', 'parse_error', 'state_of', 'Runs', 'longest_code', 'names_in', 'name_of', 'Pieces',
+           'width', 'is_future', 'may_define', 'ends_bare', 'definitions', 'sanitize']
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #dca6f09e
 import ast, re, warnings
 from collections import deque
 from collections.abc import Iterator
 from itertools import accumulate
+from fastcore.basics import patch
 from ..syntax import lines_of
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #1a6c1f3e
@@ -58,19 +58,22 @@ class Block:
             if strings and self.maybe: quotes = open_string(line, quotes)
         self.next, self.unended = len(lines), bool(quotes)
 
-    def ended_by(self, line: str) -> bool:
-        bare = line.strip()
-        if bare.startswith(self.fence) and len(line) - len(line.lstrip()) < self.indent + 4:
-            if set(bare) == {self.fence[0]}: return True
-            if not self.maybe: return False
-            next_one = FENCE.fullmatch(bare)
-            language, apart = (next_one["language"], next_one["gap"]) if next_one else ("", "")
-            if language and (not apart or PYTHON.fullmatch(language.lower())): self.next -= 1  # another block begins
-            return True
-        if self.maybe and self.fence[0] == "`" and bare.endswith(self.fence) and bare.count("`") == len(self.fence):
-            self.code.append(line[self.indent:].rstrip().removesuffix(self.fence))
-            return True
-        return False
+# %% ../../nbs/evaluation/35_extraction.ipynb #8e1760af
+@patch
+def ended_by(self: Block, line: str) -> bool:
+    "Whether a line ends the block; code that stands on it is taken in."
+    bare = line.strip()
+    if bare.startswith(self.fence) and len(line) - len(line.lstrip()) < self.indent + 4:
+        if set(bare) == {self.fence[0]}: return True
+        if not self.maybe: return False
+        next_one = FENCE.fullmatch(bare)
+        language, apart = (next_one["language"], next_one["gap"]) if next_one else ("", "")
+        if language and (not apart or PYTHON.fullmatch(language.lower())): self.next -= 1  # another block begins
+        return True
+    if self.maybe and self.fence[0] == "`" and bare.endswith(self.fence) and bare.count("`") == len(self.fence):
+        self.code.append(line[self.indent:].rstrip().removesuffix(self.fence))
+        return True
+    return False
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #55a299d6
 def fenced(text: str) -> Iterator[tuple[str, str]]:  # language in lower case, code
@@ -87,6 +90,7 @@ def fenced(text: str) -> Iterator[tuple[str, str]]:  # language in lower case, c
         at = block.next
         yield block.language, "\n".join(block.code)
 
+# %% ../../nbs/evaluation/35_extraction.ipynb #a5724d36
 def code_block(
     text: str,             # a chat model's answer
     which: str = "first",  # first, last, longest, or all, one below the other
@@ -111,6 +115,7 @@ def parse_error(code: str, flags: int = ast.PyCF_ONLY_AST) -> Exception | None:
         try: compile(code, "<text>", "exec", flags, dont_inherit=True)
         except UNREADABLE as error: return error
 
+# %% ../../nbs/evaluation/35_extraction.ipynb #0e7e9f8b
 def state_of(code: str) -> tuple[str, int, str]:  # how it is; first line left open, from 0; a pattern of what closes it
     "Whether a text is whole, is open but may become whole when more lines follow, or is dead: wrong whatever follows."
     if not (error := parse_error(code, INCOMPLETE)): return WHOLE, 0, ""
@@ -144,6 +149,7 @@ class Runs:
         return how, first + line, closed_by
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #43ce154f
+@patch
 def statement(
     self: Runs, first: int,
     starts,             # lines below at which another statement may begin, and the end
@@ -165,9 +171,8 @@ def statement(
         tests, skipped = tests + 1, 0
     return self.back(first, alive), False
 
-Runs.statement = statement
-
 # %% ../../nbs/evaluation/35_extraction.ipynb #c9d12a7e
+@patch
 def dies(self: Runs, first: int, alive: int, dead: int) -> int:
     "The first line with which a statement is beyond help: by steps that double, then by halving."
     step = 1
@@ -177,6 +182,7 @@ def dies(self: Runs, first: int, alive: int, dead: int) -> int:
         else: alive, step = middle, 2 * step
     return dead
 
+@patch
 def back(self: Runs, first: int, last: int) -> int:
     "The last line, from `last` backwards, up to which a statement parses; the line before the first for none."
     while last >= first:
@@ -186,6 +192,8 @@ def back(self: Runs, first: int, last: int) -> int:
         last = min(last, line) - 1
     return last if last >= first else first - 1
 
+# %% ../../nbs/evaluation/35_extraction.ipynb #39099b90
+@patch
 def unfinished_try(self: Runs, first: int, last: int) -> int:
     "The nearest `try` that is still without its other half at a line; -1 for none that is sure to be one."
     least = 1 << 30
@@ -198,9 +206,8 @@ def unfinished_try(self: Runs, first: int, last: int) -> int:
         least = min(least, indent)
     return -1
 
-Runs.dies, Runs.back, Runs.unfinished_try = dies, back, unfinished_try
-
 # %% ../../nbs/evaluation/35_extraction.ipynb #ff569f87
+@patch
 def ends(self: Runs) -> list[int]:
     "For each line the last line of the longest run that begins there; the line before it where none does."
     found = [*range(-1, self.count)]
@@ -212,8 +219,6 @@ def ends(self: Runs) -> list[int]:
             found[i] = max(last, found[last + 1]) if whole else last
             below.appendleft(i)
     return found[:-1]
-
-Runs.ends = ends
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #c4eb8d90
 LARGEST = 1_000_000  # characters; more than that is no model's answer, and is left as it is
@@ -249,6 +254,7 @@ def names_in(node: ast.AST) -> set[str]:
                 found.update(value)
     return found
 
+# %% ../../nbs/evaluation/35_extraction.ipynb #dc061a27
 def name_of(node: ast.stmt, ends: bool) -> str | None:  # None where there is no plain name
     "The name that a statement defines, as the harnesses see it; `ends`: whether a value stands at the end, bare."
     if hasattr(node, "name"): return node.name

@@ -336,7 +336,8 @@ class OwnProblems(HumanEval):
     seed_words = "evaluation"  # the same for every file, so that a problem's samples depend on its batch alone
 
     def __init__(self, problems: list[dict], within: Limits = Limits(), name: str = "pocket", md5: str = ""):
-        super().__init__(problems, "d2c", md5, replace(HUMANEVAL, seconds=within.seconds, memory_mb=within.memory_mb), name)
+        harness = replace(HUMANEVAL, seconds=within.seconds, memory_mb=within.memory_mb)
+        super().__init__(problems, "d2c", md5, harness, name)
         self.within = within
 
     def programs(self, problem, sample, checker):

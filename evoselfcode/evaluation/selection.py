@@ -25,7 +25,7 @@ class Share(NamedTuple):
     n: int       # how many were counted
     groups: int  # the groups that they come from
 
-
+# %% ../../nbs/evaluation/46_selection.ipynb #1f191304
 def wilson(
     share: float,  # 0..1
     n: int,        # how many independent draws it comes from
@@ -66,7 +66,7 @@ def chance_lower(
     lower, not_higher = (np.searchsorted(right, wrong, end) for end in ("left", "right"))
     return float((lower + not_higher).mean() / (2 * len(right)))
 
-
+# %% ../../nbs/evaluation/46_selection.ipynb #07cca2a9
 def lower_within(
     table,       # candidates
     score: str,  # a column of it
@@ -89,7 +89,7 @@ def told(
     number, groups = (f"{n:,} {word}{'s' * (n != 1)}" for n, word in ((share.n, unit), (share.groups, "description")))
     return f"{mean} % (95 % interval {low} to {high}; {number} of {groups})"
 
-
+# %% ../../nbs/evaluation/46_selection.ipynb #26150b08
 def side(
     share: Share,
     coin: float = 0.5,  # what it is compared with
@@ -131,7 +131,7 @@ def _by_description(table):
         groups[f"blind_{step}"] = expected.fillna(0.0)  # none of none
     return groups.groupby("description").sum()
 
-
+# %% ../../nbs/evaluation/46_selection.ipynb #006a3fa2
 def right_shares(
     table,               # candidates
 ) -> dict[str, Share]:   # step to the share of right ones
