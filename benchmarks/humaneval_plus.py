@@ -58,7 +58,8 @@ def main():
     options.add_argument("--rounds", type=int, default=3)
     given = options.parse_args()
     if not importlib.util.find_spec("evalplus"): sys.exit("evalplus is not installed: pip install evalplus")
-    from evoselfcode.evaluation.benchmark import OFFICIAL, ISOLATED, check, md5_of, parse_records, read_bytes, read_samples
+    from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, check, md5_of, parse_records, read_bytes
+    from evoselfcode.evaluation.benchmark import read_samples
     from evoselfcode.evaluation.evalplus import REQUIRED, HumanEvalPlus, MbppPlus
     from evoselfcode.execution.execution import Runner
     kind = HumanEvalPlus if given.benchmark == "humaneval+" else MbppPlus

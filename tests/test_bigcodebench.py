@@ -12,7 +12,7 @@ import pytest
 
 from evoselfcode.errors import UserError
 from evoselfcode.evaluation import benchmark
-from evoselfcode.evaluation.benchmark import OFFICIAL, ISOLATED, check, read_samples, write_samples
+from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, check, read_samples, write_samples
 from evoselfcode.evaluation.bigcodebench import CURRENT, BigCodeBench, count_tests, hard_ids, reason
 from evoselfcode.execution.execution import LIBS, Runner, Verdict
 from evoselfcode.execution.sandbox.harnesses.bigcodebench import parts_of

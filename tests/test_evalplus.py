@@ -11,7 +11,7 @@ import pytest
 
 from evoselfcode.errors import UserError
 from evoselfcode.project import package_folder
-from evoselfcode.evaluation.benchmark import OFFICIAL, ISOLATED, check, read_samples, suspicious, unsupported
+from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, check, read_samples, suspicious, unsupported
 from evoselfcode.evaluation.benchmark import write_samples
 from evoselfcode.evaluation.evalplus import CURRENT, RELEASED, HumanEvalPlus, MbppPlus
 from evoselfcode.execution.execution import Runner
@@ -162,7 +162,8 @@ def test_only_the_official_way_can_be_forged():
     assert not any(row["passed"] for row in rows[ISOLATED])
     assert [row["passed"] for row in rows[OFFICIAL]] == [True, True, False]
     assert suspicious(rows[ISOLATED], rows[OFFICIAL]) == rows[ISOLATED][1:2]
-    assert unsupported(rows[ISOLATED], rows[OFFICIAL]) == rows[OFFICIAL][:1] and rows[ISOLATED][0]["status"] == "unsupported"
+    assert unsupported(rows[ISOLATED], rows[OFFICIAL]) == rows[OFFICIAL][:1]
+    assert rows[ISOLATED][0]["status"] == "unsupported"
 
 
 def test_a_call_out_of_time_fails_and_a_program_out_of_time_is_a_timeout():

@@ -12,7 +12,7 @@ import pytest
 
 from evoselfcode.errors import UserError
 from evoselfcode.evaluation import benchmark, lcb
-from evoselfcode.evaluation.benchmark import OFFICIAL, ISOLATED, Harness, check, suspicious, unsupported
+from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, Harness, check, suspicious, unsupported
 from evoselfcode.evaluation.bigcodebench import CURRENT, BigCodeBench
 from evoselfcode.evaluation.evalplus import HumanEvalPlus, MbppPlus
 from evoselfcode.evaluation.humaneval import HumanEval
@@ -325,7 +325,7 @@ def lists(*args, **more):
     rows = [lcb_rows(*args, checker=checker, **more) for checker in (ISOLATED, OFFICIAL)]
     isolated, official = ([row["result"] for row in found] for found in rows)
     assert isolated == official
-    return split
+    return isolated
 
 
 def test_lcb_reads_numbers_of_very_many_digits():
@@ -367,7 +367,7 @@ def test_lcb_gives_numbers_of_numpys_and_says_what_is_no_data():
     isolated, official = (lcb_rows([("1", "[1, 2]")], codes, "f", checker=checker) for checker in (ISOLATED, OFFICIAL))
     # [True, -4] is what the harness makes of an array
     assert [row["result"] for row in official] == [[True], [True], [False], [True, -4], [True, -4], [False]]
-    assert [(row["result"], row["status"]) for row in split] == [
+    assert [(row["result"], row["status"]) for row in isolated] == [
         ([True], "passed"), ([True], "passed"), ([False], "failed"), *[([False], "unsupported")] * 3,
     ]
 

@@ -7,7 +7,7 @@ import pytest
 
 from evoselfcode.errors import UserError
 from evoselfcode.evaluation import lcb
-from evoselfcode.evaluation.benchmark import OFFICIAL, ISOLATED, Harness, check, read_samples, write_samples
+from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, Harness, check, read_samples, write_samples
 from evoselfcode.execution.execution import Limits, Program, Runner, library_folders, run_programs
 from evoselfcode.execution.sandbox.harnesses import lcb as harness
 from evoselfcode.io_utils import write_jsonl

@@ -360,7 +360,8 @@ def test_what_is_odd_about_a_file_is_told(tmp_path, capsys):
     assert "has from 1 to 3 samples of a problem; pass@k goes up to k = 1" in printed
     assert "1 of its 4 samples repeat another of their problem" in printed
     assert "1 of its 4 samples are no program that could run" in printed and "--extract" in printed
-    summary = summary_of(humaneval(), {"isolated": check(humaneval(), samples, runner=Runner(workers=1))}, Config(), 1.0)
+    results = {"isolated": check(humaneval(), samples, runner=Runner(workers=1))}
+    summary = summary_of(humaneval(), results, Config(), 1.0)
     assert (summary["n"], summary["n_most"], summary["repeated"]) == (1, 3, 1)
     assert table_rows([summary])[0]["n"] == "1 to 3"
     assert solved(humaneval(), samples) == [True, True, False, True]

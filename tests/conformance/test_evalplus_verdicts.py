@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evoselfcode.evaluation.benchmark import OFFICIAL, ISOLATED, check
+from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, check
 from evoselfcode.evaluation.evalplus import RELEASED, HumanEvalPlus, MbppPlus, load_evalplus
 from evoselfcode.execution.sandbox.harnesses.evalplus import restore
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from evoselfcode.evaluation.benchmark import OFFICIAL, ISOLATED, check, read_bytes
+from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, check, read_bytes
 from evoselfcode.evaluation.humaneval import load_humaneval
 
 DATA = Path(__file__).resolve().parents[3]/"shared"/"benchmarks"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evoselfcode.evaluation.benchmark import OFFICIAL, ISOLATED, check, read_samples
+from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, check, read_samples
 from evoselfcode.evaluation.lcb import fenced, load
 from evoselfcode.execution.execution import Runner
 

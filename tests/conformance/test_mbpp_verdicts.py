@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evoselfcode.evaluation.benchmark import OFFICIAL, ISOLATED, Harness, check, read_bytes
+from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, Harness, check, read_bytes
 from evoselfcode.evaluation.mbpp import HARNESSES, SETS, load_mbpp
 
 DATA = Path(__file__).resolve().parents[3]/"shared"/"benchmarks"
