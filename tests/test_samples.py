@@ -43,7 +43,7 @@ def mbpp(): return Mbpp("own", [problem_of(row) for row in ROWS], [])
 def lines(*records): return "".join(json.dumps(r) + "\n" for r in records).encode()
 
 
-def solved(benchmark, samples): return [row["passed"] for row in check(benchmark, samples, workers=1)]
+def solved(benchmark, samples): return [row["passed"] for row in check(benchmark, samples, runner=Runner(workers=1))]
 
 
 def lcb():
