@@ -203,3 +203,10 @@ def test_a_chat_model_is_asked_in_messages(place):
     drawn = ask(engine, benchmark, PROBLEMS, short, chat=True)
     assert [s["task_id"] for s in drawn] == [p["task_id"] for p in PROBLEMS]
     assert all(s["completion"].startswith("\n") for s in drawn)
+
+
+def test_a_summary_of_an_earlier_version_is_a_row_with_its_harness(place):
+    path = samples(place, *RIGHT)
+    (s,), _ = run_suite(("humaneval",), settings(place), samples=path)
+    old = {"profile" if key == "harness" else key: value for key, value in s.items()}
+    assert table_rows([old]) == table_rows([s])
