@@ -58,7 +58,8 @@ def main():
     options.add_argument("--rounds", type=int, default=3)
     given = options.parse_args()
     if not importlib.util.find_spec("evalplus"): sys.exit("evalplus is not installed: pip install evalplus")
-    from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, check, md5_of, parse_records, read_bytes, read_samples
+    from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, check, md5_of, parse_records, read_bytes
+    from evoselfcode.evaluation.benchmark import read_samples
     from evoselfcode.evaluation.evalplus import REQUIRED, HumanEvalPlus, MbppPlus
     from evoselfcode.execution.execution import Runner
     kind = HumanEvalPlus if given.benchmark == "humaneval+" else MbppPlus
@@ -75,15 +76,15 @@ def main():
     late = [row["status"] == "timeout" or "no answer within" in row["detail"] for row in found]
     samples = [sample for sample, out_of_time in zip(samples, late, strict=True) if not out_of_time]
     print(f"{sum(late)} of {len(found)} samples run out of time and are left out")
-    first = {way: timed(lambda way=way: ours(opened(), way))[1] for way in (SPLIT, OFFICIAL)}
+    first = {way: timed(lambda way=way: ours(opened(), way))[1] for way in (ISOLATED, OFFICIAL)}
     tasks = sorted({sample["task_id"] for sample in samples})
     expected, preparing = timed(lambda: {task: truth(bench.by_task[task], kind.dataset) for task in tasks})
     jobs = [(expected[s["task_id"]][1], s["solution"], expected[s["task_id"]][0]) for s in samples]
-    took, said = {SPLIT: [], OFFICIAL: [], "evalplus": []}, {}
+    took, said = {ISOLATED: [], OFFICIAL: [], "evalplus": []}, {}
     with ProcessPoolExecutor(given.workers, multiprocessing.get_context("fork")) as pool:
         one = partial(theirs_one, kind.dataset)
         list(pool.map(one, jobs[:2 * given.workers]))
-        ways = {way: partial(ours, bench, way) for way in (SPLIT, OFFICIAL)}
+        ways = {way: partial(ours, bench, way) for way in (ISOLATED, OFFICIAL)}
         ways["evalplus"] = lambda: list(pool.map(one, jobs))
         for _ in range(given.rounds):
             for way, run in ways.items():
@@ -94,12 +95,12 @@ def main():
     name = Path(given.samples or given.problems).name
     print(f"{bench.set_name}, {len(samples)} samples of {name}, {given.workers} workers, load {os.getloadavg()[0]:.1f}")
     for when, seconds in (("for the first time", first), ("again", again)):
-        for way in (SPLIT, OFFICIAL, "evalplus"):
+        for way in (ISOLATED, OFFICIAL, "evalplus"):
             as_it_runs, as_it_checks = (theirs["evalplus"] / seconds[way] for theirs in (first, again))
             ratios = f"{as_it_runs:.1f} times evalplus as it runs first, {as_it_checks:.1f} times as it checks"
             print(f"{way:10} {when:18} {seconds[way]:6.2f} s {len(samples) / seconds[way]:6.2f} samples/s   {ratios}")
     print(f"targets against evalplus as it runs: {SPLIT_TARGET} times for split, {OFFICIAL_TARGET} for official")
-    for way in (SPLIT, OFFICIAL):
+    for way in (ISOLATED, OFFICIAL):
         for sample, mine, theirs in zip(samples, said[way], said["evalplus"], strict=True):
             if mine != theirs: print(f"  {sample['task_id']}: {mine} here ({way}), {theirs} with evalplus")
 

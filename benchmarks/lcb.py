@@ -74,7 +74,7 @@ def judge(way, options):
         rows = [row["result"] for row in check(benchmark, samples, way, Runner(workers=options.workers))]
         return rows, time.perf_counter() - start, used() - cpu
     for name in IMPORTS[way]: __import__(name)
-    seconds, tasks = int(benchmark.profile.seconds), []
+    seconds, tasks = int(benchmark.harness.seconds), []
     for sample in samples:
         problem = benchmark.by_task[sample["task_id"]]
         (data, number), *_ = data_of(problem)
@@ -105,7 +105,7 @@ def main():
         rows, *_ = process.submit(judge, "official", options).result()
     options.late = tuple(i for i, row in enumerate(rows) if row[-1] == -3)
     baselines = [] if options.safe else [BARE, LOADED]
-    ways = ["split", "official", *baselines]
+    ways = ["isolated", "official", *baselines]
     runs, found = {}, {}
     for _ in range(options.repeats):
         for way in ways:

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['app', 'datagen', 'pipeline', 'evaluate', 'pocket', 'Version', 'ConfigOption', 'Overrides', 'Iteration', 'Seeds',
            'Arms', 'PocketCheckpoint', 'FORMATS', 'Checkpoint', 'Samples', 'Export', 'Partial', 'Extract', 'Recheck',
-           'EvalConfig', 'TITLES', 'Workspace', 'RUNS', 'KEYS', 'about', 'generate_names', 'generate_functions',
-           'harvest_code', 'generate', 'score', 'filter_', 'train_d2c', 'train_c2d', 'iterate', 'compare', 'report',
-           'eval_pocket', 'eval_all', 'why', 'init', 'doctor', 'runs', 'settings', 'build_data', 'build_model', 'main']
+           'EvalConfig', 'Workspace', 'RUNS', 'KEYS', 'about', 'generate_names', 'generate_functions', 'harvest_code',
+           'generate', 'score', 'filter_', 'train_d2c', 'train_c2d', 'iterate', 'compare', 'report', 'eval_pocket',
+           'eval_all', 'why', 'init', 'doctor', 'runs', 'settings', 'build_data', 'build_model', 'main']
 
 # %% ../nbs/75_cli.ipynb #89eed087
 
@@ -16,8 +16,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
+from .config import BENCHMARKS, PUBLIC
 from .errors import UserError
-from .io_utils import write_json
 
 # %% ../nbs/75_cli.ipynb #f61cc366
 
@@ -212,17 +212,16 @@ def eval_pocket(
     split: Annotated[str, typer.Option(help="test or validation")] = "test",
 ):
     "Measure a checkpoint on PocketEval with pass@k and 95 % intervals."
-    from evoselfcode.engine.loading import resolve_checkpoint
-    from evoselfcode.pipeline.iteration import evaluate_checkpoint
-    settings = _settings(config, override)
-    model = resolve_checkpoint(settings, str(ckpt))  # the folder itself, where `ckpt` is a link
-    typer.echo(f"{model}, {split} split")
-    summary, folder = evaluate_checkpoint(settings, model, split)
-    write_json(folder / "summary.json", dict(measured=model, split=split) | summary)
+    from evoselfcode.evaluation.suite import run_suite
+    if split not in ("test", "validation"): raise UserError(f"--split {split}: must be test or validation")
+    settings = _settings(config, [*(override or []), f"benchmark.pocket_split={split}"])
+    (summary,), _ = run_suite(("pocket",), settings, str(ckpt))
+    typer.echo(f"{summary['measured']}, {split} split")
     for k, v in summary.items():
         if k.startswith("pass@"):
             typer.echo(f"{k}: {100 * v['mean']:.1f} %  (95 % interval {100 * v['low']:.1f} to {100 * v['high']:.1f})")
-    typer.echo(f"{summary['problems']} problems, {summary['n']} samples each; samples and results in {folder}")
+    where = f"samples and results in {summary['folder']}"
+    typer.echo(f"{summary['problems']} problems, {summary['n']} samples each; {where}")
 
 # %% ../nbs/75_cli.ipynb #193ce731
 
@@ -273,7 +272,7 @@ def _remarks(summary: dict):  # of one benchmark
         unasked = f"the prompts of {summary['unasked']} problems are too long for this model; they count as unsolved"
         yield f"{summary['set']}: {unasked}"
     if summary.get("differing"):
-        differing = f"split and official differ on {summary['differing']} programs"
+        differing = f"isolated and official differ on {summary['differing']} programs"
         yield f"{summary['set']}: {differing}, {summary['suspicious']} of them suspicious: {summary['folder']}"
 
 # %% ../nbs/75_cli.ipynb #a197dc33
@@ -299,19 +298,11 @@ def _command(name):
         partial: Partial = False, extract: Extract = False,
     ):
         _evaluate((name,), config, override, ckpt, recheck, samples, export, partial, extract)
-    evaluate.command(name, help=f"Measure a checkpoint, or a file of samples, on {TITLES[name]}.")(run)
+    evaluate.command(name, help=f"Measure a checkpoint, or a file of samples, on {BENCHMARKS[name]}.")(run)
 
 # %% ../nbs/75_cli.ipynb #355f7e37
 
-TITLES = {
-    "humaneval": "HumanEval",
-    "humaneval+": "HumanEval+",
-    "mbpp": "MBPP (benchmark.mbpp_set says which)",
-    "mbpp+": "MBPP+",
-    "lcb": "LiveCodeBench, code generation",
-    "bigcodebench": "BigCodeBench",
-}
-for name in TITLES: _command(name)
+for name in PUBLIC: _command(name)
 
 # %% ../nbs/75_cli.ipynb #11345a7f
 
@@ -321,8 +312,7 @@ def eval_all(
     override: Overrides = None, recheck: Recheck = "",
 ):
     "Measure a checkpoint on all of them: one table."
-    from evoselfcode.evaluation.suite import ALL
-    _evaluate(ALL, config, override, ckpt, recheck)
+    _evaluate(PUBLIC, config, override, ckpt, recheck)
 
 # %% ../nbs/75_cli.ipynb #70ef30fb
 

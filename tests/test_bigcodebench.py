@@ -12,8 +12,8 @@ import pytest
 
 from evoselfcode.errors import UserError
 from evoselfcode.evaluation import benchmark
-from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, check, read_samples, write_samples
-from evoselfcode.evaluation.bigcodebench import CURRENT, BigCodeBench, count_tests, hard_ids, reason, runnable
+from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, check, read_samples, write_samples
+from evoselfcode.evaluation.bigcodebench import CURRENT, BigCodeBench, count_tests, hard_ids, reason
 from evoselfcode.execution.execution import LIBS, Runner, Verdict
 from evoselfcode.execution.sandbox.harnesses.bigcodebench import parts_of
 
@@ -121,7 +121,7 @@ BENCH = BigCodeBench(
             "    return input()\n",
         ),
     ],
-    profile=replace(CURRENT, seconds=3.0),
+    harness=replace(CURRENT, seconds=3.0),
 )
 HONEST = {number: BENCH.canonical(BENCH.problems[number]) for number in (0, 1, 2, 3, 6, 8, 9)}
 ANSWER = "def task_func(x=1): return x\n"
@@ -270,15 +270,15 @@ def test_a_program_is_compiled_with_its_tests(rows):
 
 def test_tasks_that_cannot_be_judged_are_left_out_once(tmp_path, monkeypatch, rows, message):
     tasks = [BENCH.by_task[t] for t in ("T/0", "T/4", "T/5")]
-    few = BigCodeBench(tasks, "instruct", "full", profile=BENCH.profile, md5="m")
-    here, reasons = runnable(few, runner=Runner(workers=1, store=tmp_path / "verdicts.sqlite"))
+    few = BigCodeBench(tasks, "instruct", "full", harness=BENCH.harness, md5="m")
+    here, reasons = few.runnable(runner=Runner(workers=1, store=tmp_path / "verdicts.sqlite"))
     assert reasons == {"T/4": "needs-network: example.org", "T/5": "missing-dependency: no_such_library"}
     assert here.set_name == "bigcodebench[instruct, full-3, 1 runnable here]"
     assert (list(here.by_task), here.md5, here.libraries) == (["T/0"], "m", few.libraries)
     monkeypatch.setattr("evoselfcode.execution.workers._Worker", None)  # whoever started one would fail
-    assert runnable(few, runner=Runner(workers=1, store=tmp_path / "verdicts.sqlite"))[1] == reasons
-    alone = BigCodeBench([BENCH.by_task["T/5"]], profile=BENCH.profile)
-    assert "no task can be judged here" in message(runnable, alone, store=tmp_path / "verdicts.sqlite")
+    assert few.runnable(runner=Runner(workers=1, store=tmp_path / "verdicts.sqlite"))[1] == reasons
+    alone = BigCodeBench([BENCH.by_task["T/5"]], harness=BENCH.harness)
+    assert "no task can be checked here" in message(alone.runnable, Runner(store=tmp_path / "verdicts.sqlite"))
 
 
 def test_a_library_that_only_a_message_names_is_missing_too():
@@ -331,7 +331,7 @@ def test_tests_are_counted(text, number):
 
 def test_only_the_official_way_exists(message):
     assert BigCodeBench.checkers == (OFFICIAL,) and BENCH.limits(OFFICIAL).profile == LIBS
-    assert "is judged by official, not by 'split'" in message(check, BENCH, [], SPLIT)
+    assert "is checked by official, not by 'isolated'" in message(check, BENCH, [], ISOLATED)
 
 
 def test_prompts(message):
@@ -373,7 +373,7 @@ def test_data_comes_from_a_folder(tmp_path, message, monkeypatch):
     lines = "".join(json.dumps(problem) + "\n" for problem in BENCH.problems[:3])
     assert "BigCodeBench-v0.1.4.jsonl: not in" in message(BigCodeBench.load, [tmp_path])
     (tmp_path / "BigCodeBench-v0.1.4-rebuilt.jsonl").write_text(lines)
-    bench = BigCodeBench.load([tmp_path / "absent", tmp_path], profile=replace(CURRENT, seconds=9.0))
+    bench = BigCodeBench.load([tmp_path / "absent", tmp_path], harness=replace(CURRENT, seconds=9.0))
     limits = bench.limits(OFFICIAL)
     assert (limits.seconds, limits.memory_mb) == (10.0, 4096)
     assert (bench.set_name, bench.libraries) == ("bigcodebench[complete, full-3]", {"os"})
@@ -382,7 +382,7 @@ def test_data_comes_from_a_folder(tmp_path, message, monkeypatch):
     (tmp_path / "hard_task_ids.json").write_text('["T/2", "T/9"]')
     assert "lacks 1 of the hard tasks, the first is T/9" in message(BigCodeBench.load, [tmp_path], "instruct", "hard")
     (tmp_path / "hard_task_ids.json").write_text('["T/2"]')
-    hard = BigCodeBench.load([tmp_path], "instruct", "hard", profile=CURRENT.name)
+    hard = BigCodeBench.load([tmp_path], "instruct", "hard", harness=CURRENT.name)
     assert hard.set_name == "bigcodebench[instruct, hard-1]"
     (tmp_path / "hard_task_ids.json").write_text('{"T/2": 1}')
     assert "must be a list of task ids" in message(hard_ids, [tmp_path])

@@ -206,3 +206,13 @@ def test_settings_of_an_earlier_version_are_read_with_todays_names():
     old = with_defaults(dict(run="r", execution=dict(engine="ray", weak_walls=True, seconds=1.0)))
     assert old["execution"]["backend"] == "ray" and old["execution"]["allow_unsandboxed"] is True
     assert old.keys() == asdict(Config()).keys() and old["execution"].keys() == asdict(Config())["execution"].keys()
+
+
+def test_the_words_of_earlier_versions_are_understood(workspace, message):
+    settings = load_config(None, ["benchmark.checker=split"])
+    assert settings.benchmark.checker == "isolated"
+    old = with_defaults(dict(benchmark=dict(checker="split", lcb_profile="lcb@051d813", mbpp_profile="mbpp@paper")))
+    assert (old["benchmark"]["checker"], old["benchmark"]["lcb_harness"]) == ("isolated", "lcb@051d813")
+    assert "lcb_profile" not in old["benchmark"] and old["benchmark"]["mbpp_harness"] == "mbpp@paper"
+    told = message(load_config, None, ["benchmark.lcb_profile=lcb@051d813"])
+    assert told.endswith("benchmark.lcb_profile: is called benchmark.lcb_harness now")

@@ -5,10 +5,15 @@ import sys
 import pytest
 
 from evoselfcode.config import Config
+from evoselfcode.evaluation import contamination
 from evoselfcode.evaluation import decontamination as gates
-from evoselfcode.evaluation.benchmark import SPLIT, Benchmark, Profile
+from evoselfcode.evaluation.benchmark import Problem
 from evoselfcode.evaluation.contamination import AST, BEHAVIOURAL, EXACT, KINDS, TEN_GRAM
-from evoselfcode.evaluation.contamination import Problem, functions_of, overlap, problem_of, problems_of
+from evoselfcode.evaluation.contamination import Index, functions_of, overlap
+from evoselfcode.evaluation.evalplus import HumanEvalPlus
+from evoselfcode.evaluation.humaneval import HumanEval
+from evoselfcode.evaluation.lcb import LiveCodeBench
+from evoselfcode.evaluation.mbpp import Mbpp, problem_of
 from evoselfcode.evaluation.opened import opened
 from evoselfcode.execution.execution import Limits, Program, Runner, run_programs
 from evoselfcode.io_utils import write_jsonl
@@ -43,7 +48,7 @@ STEP = dict(
         "assert every([], 4) == []",
     ],
 )
-PROBLEMS = problems_of([PEAKS, STEP], "own")
+PROBLEMS = [HumanEval([PEAKS]).neutral(PEAKS), Mbpp("own", []).neutral(problem_of(STEP))]
 HEAD = PEAKS["prompt"].split("    \"\"\"")[0].replace("count_peaks", "summits").replace("heights", "xs")
 BODY = PEAKS["canonical_solution"].replace("heights", "xs").replace("peaks", "n").replace("place", "k")
 RENAMED = HEAD + BODY
@@ -183,7 +188,7 @@ PLACED = {  # as programs hold it
 def test_a_renamed_solution_is_found_wherever_it_stands():
     texts = WRITTEN | PLACED
     rows = [dict(id=name, description="It does something.", code=text) for name, text in texts.items()]
-    found = overlap(problems_of([DIVISOR], "humaneval"), rows, runner=Runner(workers=1))
+    found = overlap([HumanEval([DIVISOR]).neutral(DIVISOR)], rows, runner=Runner(workers=1))
     assert not found.unanswered and {f["id"] for f in found.findings if f["kind"] == BEHAVIOURAL} == set(texts)
     same = {f["id"] for f in found.findings if f["kind"] == AST}
     assert same >= set(WRITTEN) | {
@@ -203,7 +208,7 @@ def test_what_only_looks_like_it_is_spared_wherever_it_stands():
         within("def outer(x):\n", other) + "    return g\n",
     ]
     rows = [dict(id=str(i), description="It does something.", code=text) for i, text in enumerate(texts)]
-    found = overlap(problems_of([DIVISOR], "humaneval"), rows, runner=Runner(workers=1))
+    found = overlap([HumanEval([DIVISOR]).neutral(DIVISOR)], rows, runner=Runner(workers=1))
     assert found.findings == [] and not found.unanswered
 
 
@@ -228,21 +233,21 @@ def test_a_function_that_changes_its_argument_is_found():
 
 
 def test_inputs_alone_and_inputs_with_answers_will_do():
-    square = dict(entry_point="square", inputs=[[3], [-2], [0.5], [10]])
-    by_code = problem_of(dict(task_id="s", code="def square(x):\n    return x * x\n", **square), "own")
-    by_answers = problem_of(dict(task_id="s", answers=[9, 4, 0.25, 100], **square), "own")
+    square = dict(entry_point="square", inputs=([3], [-2], [0.5], [10]))
+    by_code = Problem("own", "s", code="def square(x):\n    return x * x\n", **square)
+    by_answers = Problem("own", "s", answers=(9, 4, 0.25, 100), **square)
     for p in (by_code, by_answers):
         assert BEHAVIOURAL in kinds("def f(z):\n    return z ** 2\n", problems=[p])
         assert not kinds("def f(z):\n    return 3 * z\n", problems=[p])
 
 
-def test_a_run_that_many_problems_share_does_not_count():
+def test_a_10_gram_that_many_problems_share_does_not_count():
     line = (
         "    result_of_all = "
         "[first_of_them + second_of_them for first_of_them, second_of_them in zip(values, values)]\n"
     )
     codes = [f"def task_{i}(values):\n{line}    return result_of_all[{i}:]\n" for i in range(3)]
-    made = [problem_of(dict(task_id=i, code=code), "own") for i, code in enumerate(codes)]
+    made = [Problem("own", str(i), code=code) for i, code in enumerate(codes)]
     row = f"def other(stuff):\n    values = list(stuff)\n{line}    return len(result_of_all)\n"
     assert kinds(row, problems=made[:2]) == [TEN_GRAM] and kinds(row, problems=made) == []
 
@@ -260,12 +265,12 @@ def test_the_report_counts_rows_by_problem_and_names_the_worst():
     assert table[EXACT].tolist() == [1]
     assert table.share.tolist() == [1.0]
     assert list(report.offenders) == [0, 2, 3]
-    assert report.offenders[0] == "behavioural: summits passes the tests of own T/0"
+    assert report.offenders[0] == "behavioural: summits passes the tests of humaneval T/0"
     assert len(report.frame(everything=True)) == 2 and {f["id"] for f in report.findings} == {"a", "c", "3"}
 
 
 def test_what_cannot_be_asked_is_told():
-    mute = problem_of(dict(task_id="m", text="A problem without tests."), "own")
+    mute = Problem("own", "m", text="A problem without tests.")
     rows = [
         dict(id="hangs", description="", code="while True: pass\n\ndef f(x): return x\n"),
         dict(id="leaves", description="", code="import os\nos._exit(0)\n\ndef f(x): return x\n"),
@@ -287,20 +292,29 @@ def test_what_a_function_did_is_asked_once(tmp_path, monkeypatch):
     assert overlap(PROBLEMS, rows, Runner(workers=1, store=store)).findings == first.findings != []
 
 
-def test_benchmarks_become_problems():
-    class Own(Benchmark): key = "own"
-    assert problems_of(Own("own", Profile("p", 3.0), [PEAKS])) == PROBLEMS[:1] and Own.checkers[0] == SPLIT
+def test_each_benchmark_says_what_its_problems_are():
+    assert (PROBLEMS[0].benchmark, PROBLEMS[1].benchmark) == ("humaneval", "mbpp")
     assert PROBLEMS[0].text.startswith("Say how many")
     assert ">>>" not in PROBLEMS[0].text
     assert PROBLEMS[1].entry_point == "every"
-    assert PROBLEMS[1].task_id == "7"
+    assert PROBLEMS[1].task_id == "Mbpp/7"
     cases = json.dumps([dict(input="1\n2", output="3", testtype="functional")])
-    add = dict(question_id="q", question_content="Add.", starter_code="", metadata='{"func_name": "add"}')
-    lcb = problem_of(add | dict(public_test_cases=cases), "lcb")
+    add = dict(task_id="q", question_content="Add.", starter_code="", function="add", public=cases)
+    lcb = LiveCodeBench("lcb", [add]).neutral(add)
     assert lcb.inputs == ([1, 2],) and lcb.answers == (3,) and lcb.entry_point == "add"
-    without_tests = {k: v for k, v in PEAKS.items() if k != "test"}
-    plus = problem_of(without_tests | dict(base_input=[[[1, 3, 2]], [[]], [[1, 5, 1, 5, 1]]]), "humaneval+")
+    inputs = dict(base_input=[[[1, 3, 2]], [[]], [[1, 5, 1, 5, 1]]], plus_input=[], atol=0)
+    given = {k: v for k, v in PEAKS.items() if k != "test"} | inputs
+    plus = HumanEvalPlus.of([given]).neutral(given)
     assert not plus.tests and kinds(RESTYLED, problems=[plus]) == [BEHAVIOURAL]
+
+
+def test_problems_are_laid_out_once_for_any_number_of_rows(monkeypatch):
+    index = Index(PROBLEMS, Runner(workers=1))
+    rows = [dict(id="a", description="", code=RESTYLED), dict(id="b", description="", code=INNOCENT)]
+    both = index.report(rows).findings
+    monkeypatch.setattr(contamination, "recorded", lambda *_: pytest.fail("the solutions were run again"))
+    monkeypatch.setattr(contamination, "Texts", lambda *_: pytest.fail("the texts were read again"))
+    assert index.report(rows[:1]).findings == both != [] and index.report(rows[1:]).findings == []
 
 
 def test_functions_and_how_many_arguments_they_take():
@@ -339,14 +353,14 @@ def test_a_missing_or_broken_benchmark_is_told(tmp_path, name, content, why):
     if content:
         (tmp_path / "data/eval").mkdir(parents=True)
         (tmp_path / "data/eval/HumanEval.jsonl").write_text(content)
-    problems, states = gates.gate_problems(settings(tmp_path, name))
+    problems, states = gates.protected_problems(settings(tmp_path, name))
     assert problems == [] and states[name].startswith("not done: ") and why in states[name]
 
 
 def test_every_benchmark_that_may_be_named_can_be_opened():
-    from evoselfcode.config import BENCHMARKS
+    from evoselfcode.config import BENCHMARKS, PUBLIC
     from evoselfcode.evaluation import suite
-    assert set(BENCHMARKS) == set(suite.BENCHMARKS)
+    assert set(BENCHMARKS) == set(suite.BENCHMARKS) == {"pocket", *PUBLIC}
 
 
 def test_the_line_is_red_on_a_terminal_only(capsys, monkeypatch):
@@ -366,43 +380,72 @@ def test_the_folder_of_benchmarks_comes_first(tmp_path):
     write_jsonl(tmp_path / "data/eval/HumanEval.jsonl", [PEAKS, PEAKS | dict(task_id="T/1")])
     write_jsonl(tmp_path / "mine/HumanEval.jsonl", [PEAKS])
     config = settings(tmp_path, "humaneval")
-    assert gates.gate_problems(config)[1] == {"humaneval": "done, 2 problems"}
+    assert gates.protected_problems(config)[1] == {"humaneval": "done, 2 problems"}
     config.paths.benchmarks = "mine"
-    assert gates.gate_problems(config)[1] == {"humaneval": "done, 1 problems"}
+    assert gates.protected_problems(config)[1] == {"humaneval": "done, 1 problems"}
 
 
-def test_the_gate_stops_candidates_and_round_trips(tmp_path):
+def test_candidates_and_round_trips_are_stopped(tmp_path, monkeypatch):
     write_jsonl(tmp_path / "data/eval/HumanEval.jsonl", [PEAKS])
-    gate = gates.Gate(settings(tmp_path, "humaneval"))
+    kept_out = gates.Contamination(settings(tmp_path, "humaneval"))
     did = dict(status="passed", fingerprint="1", errors=0, deterministic=True, detail="")
     both = dict(parents=["p"], scores=dict(perplexity=1.0, agreement=1.0), behaviour=did)
     rows = [
         both | dict(id="bad", description="Count the summits.", code=RESTYLED, entry_point="summits"),
         both | dict(id="good", description="Count the rises.", code=INNOCENT, entry_point="rises"),
+        both | dict(id="broken", description="Count the summits.", code=RESTYLED + "(", entry_point="summits"),
     ]
-    overlaps = gate.reasons(rows)
-    judged = filtering.apply_gates(rows, Config().filter, gate.fingerprints(), overlaps)
+    asked = []
+    def contaminated(rows, fingerprints):
+        asked.append([r["id"] for r in rows])
+        return kept_out.reasons(rows, fingerprints)
+    judged = filtering.apply_gates(rows, Config().filter, contaminated)
     assert [(c["dropped_by"], c["reason"]) for c in judged] == [
         ("contamination", "behavioural: summits passes the tests of humaneval T/0"),
         ("", ""),
+        ("syntax", "does not parse"),
     ]
     class Echo:
         name = "echo"
         def sample(self, prompts, n, **_): return [[type("Sample", (), dict(text="    pass\n"))] * n for _ in prompts]
-    tried = dual_model.round_trip(Echo(), rows, inputs=4, runner=Runner(workers=1), overlaps=overlaps)
-    assert [p["dropped_by"] for p in tried] == ["contamination", "round_trip"]
+    tried = dual_model.round_trip(Echo(), rows, inputs=4, runner=Runner(workers=1), contaminated=contaminated)
+    assert [p["dropped_by"] for p in tried] == ["contamination", "round_trip", "execution"]
+    assert asked == [["bad", "good"]] * 2  # what was dropped before is not asked about
 
 
-def test_the_default_gate_marks_nothing_and_asks_the_splits_alone(root):
+def test_the_default_marks_nothing_and_asks_the_splits_alone(root):
     config = settings(root, "pocket")
-    gate = gates.Gate(config)
-    assert gate.mark == {}
-    assert gate.reasons([dict(id="x", description="", code=RESTYLED)]) == {}
-    assert gate.states == {"pocket": "done, 400 problems"}
+    kept_out = gates.Contamination(config)
+    assert kept_out.mark == {}
+    like = next(iter(kept_out.fingerprints))
+    row = dict(id="x", description="", code=RESTYLED)
+    assert kept_out.reasons([row, row], [like, None]) == ["behaves like a benchmark problem", ""]
+    assert kept_out.states == {"pocket": "done, 400 problems"}
     config.filter.benchmarks = ["pocket", "lcb"]
-    assert set(gates.Gate(config).mark) == {"contamination"}
+    assert set(gates.Contamination(config).mark) == {"contamination"}
     config.filter.gates = ["syntax"]
-    assert all(state.startswith("not done: filter.gates") for state in gates.Gate(config).states.values())
+    states = gates.Contamination(config).states.values()
+    assert all(state.startswith("not done: filter.gates") for state in states)
+
+
+def test_a_row_like_a_problem_of_mbpp_or_livecodebench_is_stopped(tmp_path):
+    write_jsonl(tmp_path / "data/eval/mbpp.jsonl", [STEP | dict(task_id=11)])
+    cases = [dict(input=f"[{', '.join(map(str, xs))}]", output=str(n), testtype="functional")
+             for xs, n in (([1, 3, 2], 1), ([], 0), ([1, 5, 1, 5, 1], 2), ([1, 2, 3], 0))]
+    contest = dict(
+        question_id="q", question_content="Count.", contest_date="2024-08-31T00:00:00", starter_code="",
+        public_test_cases=json.dumps(cases), private_test_cases="[]", metadata='{"func_name": "peaks"}',
+    )
+    write_jsonl(tmp_path / "data/eval/contest.jsonl", [contest])
+    config = settings(tmp_path, "mbpp", "lcb")
+    config.benchmark.lcb_release = "contest.jsonl"
+    kept_out = gates.Contamination(config)
+    assert kept_out.states == {"mbpp": "done, 1 problems", "lcb": "done, 1 problems"}
+    slices = "def pick(xs, k):\n    return [x for i, x in enumerate(xs) if i % k == 0]\n"
+    rows = [dict(id=str(i), description="", code=code) for i, code in enumerate((slices, RESTYLED, INNOCENT))]
+    assert kept_out.reasons(rows, [None] * 3) == [
+        "behavioural: pick passes the tests of mbpp Mbpp/11", "behavioural: summits passes the tests of lcb q", "",
+    ]
 
 
 @pytest.mark.parametrize("body, same", [

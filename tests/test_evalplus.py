@@ -1,4 +1,4 @@
-"HumanEval+ and MBPP+ on problems of our own: comparison, statuses, limits, profiles, files."
+"HumanEval+ and MBPP+ on problems of our own: comparison, statuses, limits, harnesses, files."
 import gzip
 import hashlib
 import json
@@ -11,9 +11,9 @@ import pytest
 
 from evoselfcode.errors import UserError
 from evoselfcode.project import package_folder
-from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, check, read_samples, suspicious, unsupported
+from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, check, read_samples, suspicious, unsupported
 from evoselfcode.evaluation.benchmark import write_samples
-from evoselfcode.evaluation.evalplus import CURRENT, RELEASED, HumanEvalPlus, MbppPlus, load_evalplus
+from evoselfcode.evaluation.evalplus import CURRENT, RELEASED, HumanEvalPlus, MbppPlus
 from evoselfcode.execution.execution import Runner
 from evoselfcode.execution.sandbox.harnesses import evalplus as harness
 from evoselfcode.execution.sandbox.harnesses.evalplus import ARGUMENTS, Comparison, Expected, Known, Reference, allclose
@@ -36,9 +36,9 @@ def record(
     )
 
 
-def judged(problem, *solutions, kind=HumanEvalPlus, profile=CURRENT.name, checkers=(SPLIT, OFFICIAL)):
+def judged(problem, *solutions, kind=HumanEvalPlus, harness=CURRENT.name, checkers=(ISOLATED, OFFICIAL)):
     "(base, plus) of each solution, which must be the same for all checkers."
-    bench = kind.of([problem], profile)
+    bench = kind.of([problem], harness)
     samples = [dict(task_id=problem["task_id"], solution=solution) for solution in solutions]
     found = [check(bench, samples, checker, runner=Runner(workers=1)) for checker in checkers]
     first, *others = [[(row["base_status"], row["plus_status"]) for row in rows] for rows in found]
@@ -159,10 +159,11 @@ def test_only_the_official_way_can_be_forged():
     peeking = "import sys\ndef f(x):\n    return sys._getframe(2).f_locals['expected']"
     forged = [dict(task_id="HumanEval/0", solution=text) for text in (equal.format(""), equal.format("(int)"), peeking)]
     rows = {checker: check(bench, forged, checker, runner=Runner(workers=1)) for checker in bench.checkers}
-    assert not any(row["passed"] for row in rows[SPLIT])
+    assert not any(row["passed"] for row in rows[ISOLATED])
     assert [row["passed"] for row in rows[OFFICIAL]] == [True, True, False]
-    assert suspicious(rows[SPLIT], rows[OFFICIAL]) == rows[SPLIT][1:2]
-    assert unsupported(rows[SPLIT], rows[OFFICIAL]) == rows[OFFICIAL][:1] and rows[SPLIT][0]["status"] == "unsupported"
+    assert suspicious(rows[ISOLATED], rows[OFFICIAL]) == rows[ISOLATED][1:2]
+    assert unsupported(rows[ISOLATED], rows[OFFICIAL]) == rows[OFFICIAL][:1]
+    assert rows[ISOLATED][0]["status"] == "unsupported"
 
 
 def test_a_call_out_of_time_fails_and_a_program_out_of_time_is_a_timeout():
@@ -170,9 +171,9 @@ def test_a_call_out_of_time_fails_and_a_program_out_of_time_is_a_timeout():
     endless = "def f(x):\n    while True: pass"
     # the alarm is an exception, which a program may catch
     catching = "def g():\n    while True: pass\ndef f(x):\n    try: g()\n    except Exception: return x + 1"
-    found = judged(problem, endless, catching, profile=RELEASED.name, checkers=(OFFICIAL,))
+    found = judged(problem, endless, catching, harness=RELEASED.name, checkers=(OFFICIAL,))
     assert found == [("fail", "fail"), ("pass", "pass")]
-    assert judged(problem, endless, profile=RELEASED.name, checkers=(SPLIT,)) == [("fail", "fail")]
+    assert judged(problem, endless, harness=RELEASED.name, checkers=(ISOLATED,)) == [("fail", "fail")]
 
 
 class Child:
@@ -251,7 +252,7 @@ def test_large_outputs_are_compared_by_digest_and_else_in_parts():
         "def f(n): return [(float(i), str(i)) for i in range(n)]": ("pass", "pass"),
         "def f(n):\n    return n and 7": ("fail", "fail"),
     }
-    assert judged(problem, *wanted, checkers=(SPLIT,)) == list(wanted.values())
+    assert judged(problem, *wanted, checkers=(ISOLATED,)) == list(wanted.values())
 
 
 def test_large_outputs_that_are_not_the_same_may_be_right():
@@ -329,7 +330,7 @@ def test_the_released_version_cannot_solve_find_zero():
     problem = record("HumanEval/32", "find_zero", body, (([1, 2],),), (([3, 4],),), atol=1e-4, head="xs")
     solutions = "def find_zero(xs): return -xs[0] / xs[1] + 1e-6", "def find_zero(xs): return 9.0"
     assert judged(problem, *solutions) == [("pass", "pass"), ("fail", "fail")]
-    assert judged(problem, *solutions, profile=RELEASED.name) == [("fail", "fail"), ("fail", "fail")]
+    assert judged(problem, *solutions, harness=RELEASED.name) == [("fail", "fail"), ("fail", "fail")]
 
 
 def test_programs_may_use_numpy():
@@ -357,16 +358,15 @@ def test_load(tmp_path, pack):
     data = "".join(json.dumps(r) + "\n" for r in [record(), record("HumanEval/1")]).encode()
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / ("HumanEvalPlus-v0.1.10.jsonl" + ".gz" * (pack is gzip.compress))).write_bytes(pack(data))
-    bench = load_evalplus("humaneval+", [tmp_path])
-    assert (bench.set_name, bench.profile.name) == ("humaneval+[2]", "evalplus@26d6d00")
+    bench = HumanEvalPlus.load([tmp_path])
+    assert (bench.set_name, bench.harness.name) == ("humaneval+[2]", "evalplus@26d6d00")
     assert bench.md5 == hashlib.md5(data).hexdigest()
     assert bench.prompt(bench.problems[0])
     with pytest.raises(UserError, match="HumanEvalPlus-Mini-v0.1.10.*releases/download"):
-        load_evalplus("humaneval+", [tmp_path], mini=True)
-    with pytest.raises(UserError, match="MbppPlus-v0.2.0"): load_evalplus("mbpp+", [tmp_path])
-    with pytest.raises(UserError, match="no small version"): load_evalplus("mbpp+", [tmp_path], mini=True)
-    with pytest.raises(UserError, match="evalplus@1.*26d6d00"): load_evalplus("humaneval+", [tmp_path], "evalplus@1")
-    with pytest.raises(UserError, match="mbpp\\+"): load_evalplus("mbpp", [tmp_path])
+        HumanEvalPlus.load([tmp_path], mini=True)
+    with pytest.raises(UserError, match="MbppPlus-v0.2.0"): MbppPlus.load([tmp_path])
+    with pytest.raises(UserError, match="no small version"): MbppPlus.load([tmp_path], mini=True)
+    with pytest.raises(UserError, match="evalplus@1.*26d6d00"): HumanEvalPlus.load([tmp_path], "evalplus@1")
 
 
 def test_load_says_what_a_record_lacks(tmp_path):

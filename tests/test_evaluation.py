@@ -5,13 +5,15 @@ import json
 from fractions import Fraction
 from math import comb
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from evoselfcode.errors import UserError
-from evoselfcode.evaluation import humaneval, passk
+from evoselfcode.config import Config
+from evoselfcode.evaluation import humaneval, passk, suite
+from evoselfcode.evaluation.benchmark import check
+from evoselfcode.evaluation.humaneval import OwnProblems
 from evoselfcode.execution.execution import Limits
 from evoselfcode.io_utils import write_jsonl
 
@@ -194,7 +196,7 @@ def test_check_keeps_order_and_fields_and_tells_the_kinds_apart():
         ("T/0", "    import os\n    os._exit(0)\n"),
     ]
     samples = [dict(task_id=task, completion=body, sample_index=i) for i, (task, body) in enumerate(bodies)]
-    results = humaneval.check_samples(problems, samples, Limits(seconds=1.0))
+    results = check(OwnProblems(problems, Limits(seconds=1.0)), samples)
     assert [r["sample_index"] for r in results] == list(range(7))
     assert [r["passed"] for r in results] == [True, False, True, False, False, False, False]
     assert [r["status"] for r in results[:6]] == ["passed", "failed", "passed", "failed", "failed", "timeout"]
@@ -208,19 +210,24 @@ def test_a_helper_of_the_prompt_is_there_for_the_tests():
         body="    return s[::-1]\n",
         test="def check(candidate):\n    assert candidate(encode('abc')) == 'abc'\n",
     )
-    assert humaneval.check_canonical([given])[0]["passed"]
+    benchmark = OwnProblems([given])
+    assert check(benchmark, [benchmark.canonical(given)])[0]["passed"]
 
 
-def test_every_problem_is_answered_and_no_other():
-    problems = [problem(), problem("T/1", "quad")]
-    with pytest.raises(UserError, match="T/1"): humaneval.check_samples(problems, [dict(task_id="T/0", completion="")])
-    with pytest.raises(UserError, match="T/9"):
-        humaneval.check_samples(problems[:1], [dict(task_id="T/9", completion="")])
-
-
-def test_canonical_solutions_that_fail_are_named():
-    with pytest.raises(UserError, match="1 of 2 .* T/1: failed"):
-        humaneval.check_canonical([problem(), problem("T/1", body="    return 3 * x\n")])
+def test_programs_of_ones_own_problems_get_what_section_execution_grants(tmp_path):
+    config = Config()
+    config.paths.root, config.data.test, config.data.validation = str(tmp_path), "t.jsonl", "v.jsonl"
+    config.execution.seconds, config.execution.memory_mb = 2.0, 300
+    write_jsonl(tmp_path / "t.jsonl", [problem()])
+    write_jsonl(tmp_path / "v.jsonl", [problem("V/0"), problem("V/1")])
+    test, validation = (humaneval.own_problems(config, split) for split in ("test", "validation"))
+    assert (test.set_name, validation.set_name) == ("pocket[1]", "pocket, validation[2]")
+    for checker in test.checkers:
+        limits = test.limits(checker)
+        assert (limits.seconds, limits.memory_mb) == (2.0, 300) and limits.libraries is (checker == "official")
+    assert [p.task_id for p in OwnProblems.protected(config)] == ["V/0", "V/1", "T/0"]
+    config.benchmark.pocket_split = "validation"
+    assert suite.open_benchmark("pocket", config).set_name == validation.set_name
 
 
 # summaries
@@ -270,21 +277,26 @@ def engine():
     return LocalEngine(LlamaForCausalLM(size).eval(), tokenizer, device="cpu")
 
 
-def settings(**changes):
-    return SimpleNamespace(**dict(n=2, temperature=0.8, top_p=0.95, max_new_tokens=48, batch=2) | changes)
+def settings(seed=0, **changes):
+    config = Config(seed=seed)
+    vars(config.evaluation).update(dict(n=2, temperature=0.8, top_p=0.95, max_new_tokens=48, batch=2) | changes)
+    return config
 
 
-def test_batches_can_be_repeated_alone(engine):
+def test_batches_can_be_repeated_alone(engine, tmp_path):
     problems = [problem(f"T/{i}", name) for i, name in enumerate(("double", "triple", "halve", "negate", "square"))]
-    everything = humaneval.sample_problems(engine, problems, settings(), seed=5)
+    benchmark = OwnProblems(problems)
+    everything = suite.sampled(tmp_path / "samples.jsonl", benchmark, settings(5), lambda: engine, "a model")
     wanted = [(p["task_id"], i) for p in problems for i in range(2)]
     assert [(s["task_id"], s["sample_index"]) for s in everything] == wanted
     batches = humaneval.problem_batches(problems, 2)
     assert [len(b) for _, b in batches] == [2, 2, 1]
-    assert humaneval.sample_batch(engine, batches[1][1], settings(), seed=5) == everything[4:8]
-    assert humaneval.sample_batch(engine, batches[1][1], settings(), seed=6) != everything[4:8]
+    assert suite.ask(engine, benchmark, batches[1][1], settings(5)) == everything[4:8]
+    assert suite.ask(engine, benchmark, batches[1][1], settings(6)) != everything[4:8]
+    more = OwnProblems([*problems, problem("T/9", "more")])  # the name of the set has no part in it
+    assert suite.ask(engine, more, batches[1][1], settings(5)) == everything[4:8]
 
 
 def test_greedy_samples_are_equal_and_cut(engine):
-    drawn = humaneval.sample_problems(engine, [problem()], settings(temperature=0.0), seed=1)
+    drawn = suite.ask(engine, OwnProblems([problem()]), [problem()], settings(1, temperature=0.0))
     assert drawn[0]["completion"] == drawn[1]["completion"] == humaneval.cut_body(drawn[0]["completion"])

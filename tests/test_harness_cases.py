@@ -12,7 +12,7 @@ import pytest
 
 from evoselfcode.errors import UserError
 from evoselfcode.evaluation import benchmark, lcb
-from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, Profile, check, suspicious, unsupported
+from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, Harness, check, suspicious, unsupported
 from evoselfcode.evaluation.bigcodebench import CURRENT, BigCodeBench
 from evoselfcode.evaluation.evalplus import HumanEvalPlus, MbppPlus
 from evoselfcode.evaluation.humaneval import HumanEval
@@ -242,13 +242,13 @@ WRONG_TEXTS = {
 
 @pytest.mark.parametrize("kind", ["humaneval_plus", "mbpp"])
 def test_a_program_is_judged_as_it_stands(kind):
-    rows = judged(kind, TEXTS | WRONG_TEXTS, SPLIT)
+    rows = judged(kind, TEXTS | WRONG_TEXTS, ISOLATED)
     assert {name: row["detail"] for name, row in rows.items() if row["passed"] != (name in TEXTS)} == {}
 
 
 @pytest.mark.parametrize("kind", ["humaneval", "humaneval_plus", "mbpp"])
 def test_a_backslash_at_the_end_joins_nothing(kind):
-    for checker in (SPLIT, OFFICIAL):
+    for checker in (ISOLATED, OFFICIAL):
         assert not judged(kind, {"end": "def f(x): return x + 1 \\"}, checker)["end"]["passed"]
 
 
@@ -295,20 +295,20 @@ def test_numbers_of_numpys_are_numbers(kind):
     programs = {name: f"import numpy as np\ndef f(x):\n    return {text}\n" for name, (text, *_) in table.items()}
     expected = {name: value for name, (_, value, *_) in table.items()}
     wanted = {name: said[-1] if "plus" in kind else said[0] for name, (_, _, *said) in table.items()}
-    official, split = (judged(kind, programs, checker, expected) for checker in (OFFICIAL, SPLIT))
+    official, isolated = (judged(kind, programs, checker, expected) for checker in (OFFICIAL, ISOLATED))
     assert {name: row["detail"] for name, row in official.items() if row["passed"] != wanted[name]} == {}
-    said = {name: row["status"] for name, row in split.items() if name in NUMBERS}
+    said = {name: row["status"] for name, row in isolated.items() if name in NUMBERS}
     assert {name: status for name, status in said.items() if status != ("passed" if wanted[name] else "failed")} == {}
-    no_data = {name: (split[name]["status"], split[name]["passed"]) for name in NO_DATA}
+    no_data = {name: (isolated[name]["status"], isolated[name]["passed"]) for name in NO_DATA}
     assert no_data == dict.fromkeys(NO_DATA, ("unsupported", False))
-    assert suspicious([*split.values()], [*official.values()]) == []  # what cannot be carried is no accusation
-    assert unsupported([*split.values()], [*official.values()]) == [official[name] for name in NO_DATA]
+    assert suspicious([*isolated.values()], [*official.values()]) == []  # what cannot be carried is no accusation
+    assert unsupported([*isolated.values()], [*official.values()]) == [official[name] for name in NO_DATA]
 
 
 # ---------------------------------------------------------------- LiveCodeBench
 
 
-def lcb_rows(tests, codes, function=None, checker=SPLIT, seconds=2):
+def lcb_rows(tests, codes, function=None, checker=ISOLATED, seconds=2):
     kind = "functional" if function else "stdin"
     record = dict(
         question_id="q", question_content="", starter_code="", contest_date="2024-01-01", private_test_cases="[]",
@@ -316,16 +316,16 @@ def lcb_rows(tests, codes, function=None, checker=SPLIT, seconds=2):
         public_test_cases=json.dumps([dict(input=given, output=wanted, testtype=kind) for given, wanted in tests]),
     )
     problem = lcb._problem(json.dumps(record).encode(), "here", None)
-    bench = lcb.LiveCodeBench("cases", [problem], Profile("lcb@28fef95", seconds))
+    bench = lcb.LiveCodeBench("cases", [problem], Harness("lcb@28fef95", seconds))
     return check(bench, [dict(task_id="q", solution=code) for code in codes], checker, runner=Runner(workers=2))
 
 
 def lists(*args, **more):
     "Result lists, which must be the same for both checkers."
-    rows = [lcb_rows(*args, checker=checker, **more) for checker in (SPLIT, OFFICIAL)]
-    split, official = ([row["result"] for row in found] for found in rows)
-    assert split == official
-    return split
+    rows = [lcb_rows(*args, checker=checker, **more) for checker in (ISOLATED, OFFICIAL)]
+    isolated, official = ([row["result"] for row in found] for found in rows)
+    assert isolated == official
+    return isolated
 
 
 def test_lcb_reads_numbers_of_very_many_digits():
@@ -345,7 +345,7 @@ def test_lcb_loads_before_a_program_what_the_harness_has_loaded():
         "import bisect, random",
         "pass",
     ]
-    for checker in (SPLIT, OFFICIAL):
+    for checker in (ISOLATED, OFFICIAL):
         rows = lcb_rows([("1", "2")] * 5, [THREADED.format(line) for line in imports], checker=checker)
         assert [row["result"] for row in rows] == [[True] * 5] * 5
 
@@ -364,10 +364,10 @@ def test_lcb_gives_numbers_of_numpys_and_says_what_is_no_data():
         "np.array([x, 2])", "np.array([x, 3])", "object()",
     ]
     codes = [f"import numpy as np\ndef f(x): return {text}" for text in results]
-    split, official = (lcb_rows([("1", "[1, 2]")], codes, "f", checker=checker) for checker in (SPLIT, OFFICIAL))
+    isolated, official = (lcb_rows([("1", "[1, 2]")], codes, "f", checker=checker) for checker in (ISOLATED, OFFICIAL))
     # [True, -4] is what the harness makes of an array
     assert [row["result"] for row in official] == [[True], [True], [False], [True, -4], [True, -4], [False]]
-    assert [(row["result"], row["status"]) for row in split] == [
+    assert [(row["result"], row["status"]) for row in isolated] == [
         ([True], "passed"), ([True], "passed"), ([False], "failed"), *[([False], "unsupported")] * 3,
     ]
 
@@ -395,7 +395,7 @@ def test_lcb_tells_out_of_time_from_wrong():
 ])
 def test_lcb_lists(status, detail, wanted):
     verdict = SimpleNamespace(status=status, detail=detail, passed=status == "passed")
-    assert lcb._outcome(verdict, 3, SPLIT, False)[0] == wanted
+    assert lcb._outcome(verdict, 3, ISOLATED, False)[0] == wanted
 
 
 # ---------------------------------------------------------------- BigCodeBench
@@ -416,7 +416,7 @@ def test_bigcodebench_draws_other_numbers_each_time():
         task_id="T/0", complete_prompt=head, instruct_prompt="", canonical_solution=draw, code_prompt=head, test=DRAWS,
         entry_point="task_func", libs="[]",
     )
-    bench = BigCodeBench([problem], profile=replace(CURRENT, seconds=20.0))
+    bench = BigCodeBench([problem], harness=replace(CURRENT, seconds=20.0))
     samples = [bench.canonical(problem) | dict(sample_index=i) for i in range(2)]
     samples.append(dict(task_id="T/0", solution=head + draw + "#"))
     try:

@@ -7,7 +7,7 @@ import pytest
 
 from evoselfcode.errors import UserError
 from evoselfcode.evaluation import lcb
-from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, Profile, check, read_samples, write_samples
+from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, Harness, check, read_samples, write_samples
 from evoselfcode.execution.execution import Limits, Program, Runner, library_folders, run_programs
 from evoselfcode.execution.sandbox.harnesses import lcb as harness
 from evoselfcode.io_utils import write_jsonl
@@ -36,14 +36,14 @@ TOTAL = record("total", [("1 2\n3\n", "3\n3\n")], hidden=[("\n4\n", "0\n4\n")])
 PAIR = record("pair", [("[1, 2]\n3", "[3, 3]"), ("[]\n1", "[0, 1]")], "pair")
 
 
-def benchmark(*records, profile=HEAD, seconds=2):
+def benchmark(*records, harness=HEAD, seconds=2):
     made = [lcb._problem(json.dumps(r).encode(), "here", None) for r in records]
-    return lcb.LiveCodeBench("tests", made, Profile(profile, seconds))
+    return lcb.LiveCodeBench("tests", made, Harness(harness, seconds))
 
 
-def results(record, *codes, profile=HEAD, checkers=(SPLIT, OFFICIAL), **more):
+def results(record, *codes, harness=HEAD, checkers=(ISOLATED, OFFICIAL), **more):
     "The result lists, which must be the same for both checkers."
-    made = benchmark(record, profile=profile, **more)
+    made = benchmark(record, harness=harness, **more)
     samples = [dict(task_id=record["question_id"], solution=code) for code in codes]
     rows = [[row["result"] for row in check(made, samples, checker, runner=Runner(workers=2))] for checker in checkers]
     assert all(found == rows[0] for found in rows), rows
@@ -122,7 +122,7 @@ def test_release_window_and_cutoff_name_the_set(release):
     assert lcb.load([release], "v1").md5 != lcb.load([release], "v1_v2").md5
     refuses("none of its 5 problems", lcb.load, [release], start="2025-01")
     refuses("dates are written", lcb.load, [release], start="last year")
-    refuses("known as", lcb.load, [release], profile="lcb@0")
+    refuses("known as", lcb.load, [release], harness="lcb@0")
     assert [len(part) for part in lcb.by_cutoff(lcb.load([release]).problems, "2024-02")] == [2, 3]
 
 
@@ -298,8 +298,8 @@ READERS = dict(  # how a program reads: passes now, passed before May 2025
 
 def test_every_way_of_reading():
     codes = [code for code, *_ in READERS.values()]
-    for profile, column in ((HEAD, 1), (OLD, 2)):
-        passed = [r == [True, True] for r in results(TOTAL, *codes, profile=profile)]
+    for harness, column in ((HEAD, 1), (OLD, 2)):
+        passed = [r == [True, True] for r in results(TOTAL, *codes, harness=harness)]
         assert dict(zip(READERS, passed)) == {name: row[column] for name, row in READERS.items()}
 
 
@@ -371,7 +371,7 @@ def test_what_is_equal_to_everything_passes_officially_only():
     )
     for problem, code in ((PAIR, forged), (TOTAL, peeking)):
         assert results(problem, code, checkers=(OFFICIAL,)) == [[True, True]]
-        assert results(problem, code, checkers=(SPLIT,)) in ([[False]], [[-2]])
+        assert results(problem, code, checkers=(ISOLATED,)) in ([[False]], [[-2]])
 
 
 @pytest.mark.parametrize("reply", [
@@ -392,7 +392,7 @@ def test_a_child_that_answers_in_place_of_the_harness_passes_nothing(answer):
         f"frame.f_locals['self'].space['answer'] = lambda given: {answer}\n"
         "print('3\\n3')"
     )
-    assert results(TOTAL, hooked, checkers=(SPLIT,)) == [[True, -2]]
+    assert results(TOTAL, hooked, checkers=(ISOLATED,)) == [[True, -2]]
 
 
 def test_the_lean_prelude_gives_what_the_full_one_does():

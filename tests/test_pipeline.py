@@ -195,7 +195,8 @@ def test_the_tail_is_surprising_and_new():
 def test_the_funnel_adds_up(pocket):
     found = scoring.score(pocket, sampling.sample(pocket, TASKS, Sampling(n=8, max_new_tokens=60), seed=3), 8)
     settings = Filter()
-    judged = filtering.apply_gates(found, settings, {found[0]["behaviour"]["fingerprint"]})
+    first = found[0]["behaviour"]["fingerprint"]
+    judged = filtering.apply_gates(found, settings, lambda _, did: ["behaves alike" * (f == first) for f in did])
     selected = filtering.select(judged, Select(min_agreement=0.2))
     steps = filtering.funnel(selected, settings.gates)
     lost = Counter(c["dropped_by"] for c in selected if not c["kept"])
@@ -490,7 +491,7 @@ def test_a_study_starts_from_what_the_base_model_invents(workspace):
     rows = read_jsonl(own.folder / "functions.jsonl")
     assert [r["id"] for r in rows if r["kept"]] == [p["id"] for p in invented] and len(rows) == 24
     assert all(
-        r["behaviour"]["status"] == "passed" and r["behaviour"]["fingerprint"] not in own.gate.fingerprints()
+        r["behaviour"]["status"] == "passed" and r["behaviour"]["fingerprint"] not in own.contamination.fingerprints
         for r in rows
         if r["kept"]
     )
@@ -668,7 +669,7 @@ def test_a_folder_that_is_in_the_way_is_told_before_the_training(tmp_path, messa
 def test_other_problems_than_a_runs_own_are_told(workspace, message):
     first = study(workspace, 0)
     folder = first.run / "iter-000"
-    mark = content_id(first.problems("validation"))
+    mark = content_id(first.benchmark("validation").problems)
     run_batches(folder / "samples_validation.jsonl", [], None, {}, dict(model="", problems=mark))
     write_json(folder / "metrics.json", {})
     study(workspace, 1)

@@ -5,7 +5,8 @@ from collections import Counter
 
 import pytest
 
-from evoselfcode.evaluation.humaneval import check_canonical, problem_description
+from evoselfcode.evaluation.benchmark import check
+from evoselfcode.evaluation.humaneval import OwnProblems, problem_description
 from evoselfcode.execution.behaviour import behaviours
 from evoselfcode.io_utils import read_jsonl
 from evoselfcode.pocket import world
@@ -69,14 +70,14 @@ def test_problems_are_in_humaneval_s_form_and_enough(problems):
 
 def test_every_solution_passes_its_own_tests(problems):
     for rows in problems.values():
-        results = check_canonical(rows)
+        benchmark = OwnProblems(rows)
+        results = check(benchmark, [benchmark.canonical(row) for row in rows])
         assert len(results) == len(rows) and all(r["passed"] for r in results)
 
 
 def test_the_tests_refuse_the_solution_of_another_problem(problems):
     """Every problem against the solution of another of the same arguments: a benchmark that passes everything says
     nothing."""
-    from evoselfcode.evaluation.humaneval import check_samples
     rows, by_head = problems["test"], {}
     for p in rows:
         given = ast.parse(p["prompt"]).body[0].args.args
@@ -84,7 +85,7 @@ def test_the_tests_refuse_the_solution_of_another_problem(problems):
     pairs = [(a, b) for group in by_head.values() for a, b in zip(group, group[1:])]
     bodies = [f"    {alien(b)}\n    return other({', '.join(arguments(a))})\n" for a, b in pairs]
     samples = [dict(task_id=a["task_id"], completion=body) for (a, _), body in zip(pairs, bodies)]
-    results = check_samples([a for a, _ in pairs], samples)
+    results = check(OwnProblems([a for a, _ in pairs]), samples)
     assert len(pairs) > 150 and not any(r["passed"] for r in results)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from evoselfcode.errors import UserError
 from evoselfcode.evaluation.bigcodebench import BigCodeBench
-from evoselfcode.evaluation.evalplus import MD5S, HumanEvalPlus, MbppPlus, load_evalplus
+from evoselfcode.evaluation.evalplus import MD5S, HumanEvalPlus, MbppPlus
 from evoselfcode.evaluation.humaneval import load_humaneval
 from evoselfcode.evaluation.lcb import load as load_lcb
 from evoselfcode.evaluation.mbpp import load_mbpp
@@ -35,9 +35,9 @@ LCB = dict(
 )
 READERS = {  # file, a good record, who reads a folder
     "humaneval": ("HumanEval.jsonl", HUMANEVAL, lambda folder: load_humaneval([folder])),
-    "humaneval+": ("HumanEvalPlus-v0.1.10.jsonl", PLUS, lambda folder: load_evalplus("humaneval+", [folder])),
+    "humaneval+": ("HumanEvalPlus-v0.1.10.jsonl", PLUS, lambda folder: HumanEvalPlus.load([folder])),
     "mbpp": ("mbpp.jsonl", MBPP, lambda folder: load_mbpp([folder])),
-    "mbpp+": ("MbppPlus-v0.2.0.jsonl", PLUS | dict(task_id="Mbpp/2"), lambda folder: load_evalplus("mbpp+", [folder])),
+    "mbpp+": ("MbppPlus-v0.2.0.jsonl", PLUS | dict(task_id="Mbpp/2"), lambda folder: MbppPlus.load([folder])),
     "bigcodebench": ("BigCodeBench-v0.1.4.jsonl", BCB, lambda folder: BigCodeBench.load([folder])),
     "lcb": ("mine.jsonl", LCB, lambda folder: load_lcb([folder], "mine.jsonl")),
 }
@@ -119,9 +119,9 @@ def test_hard_tasks_are_names(tmp_path):
 def test_the_version_is_what_the_file_is(file, shown, tmp_path, monkeypatch):
     data, version = line(PLUS), "v0.1.10" if "v0.1.10" in file else "v0.1.9"
     (tmp_path / file).write_bytes(gzip.compress(data))
-    assert load_evalplus("humaneval+", [tmp_path]).data == f"{file} (not as released)"
+    assert HumanEvalPlus.load([tmp_path]).data == f"{file} (not as released)"
     monkeypatch.setitem(MD5S, hashlib.md5(data).hexdigest(), version)
-    assert load_evalplus("humaneval+", [tmp_path]).data == shown.format(version)
+    assert HumanEvalPlus.load([tmp_path]).data == shown.format(version)
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the files are not on this machine")
@@ -140,7 +140,8 @@ def test_the_releases_are_known(kind, file, mini, tmp_path):
     (("--recheck", "nonsense"), "--recheck nonsense: must be timeout, or nothing"),
     (("-o", "execution.recheck=nonsense"), "execution.recheck: must be one of timeout, nothing, not 'nonsense'"),
     (("--extract",), "--extract goes with --samples"),
-    (("-o", "benchmark.checker=nonsense"), "benchmark.checker: must be one of both, split, official, not 'nonsense'"),
+    (("-o", "benchmark.checker=nonsense"),
+     "benchmark.checker: must be one of both, isolated, official, not 'nonsense'"),
 ])
 def test_options_say_what_they_take(words, told, tmp_path):
     words = [*words, "-o", f"paths.root={tmp_path}"]

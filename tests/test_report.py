@@ -11,7 +11,8 @@ import pytest
 
 from evoselfcode.reporting import page, report
 from evoselfcode.errors import UserError
-from evoselfcode.evaluation.humaneval import check_samples, summarise
+from evoselfcode.evaluation.benchmark import check
+from evoselfcode.evaluation.humaneval import OwnProblems, summarise
 from evoselfcode.io_utils import read_jsonl, write_json, write_jsonl
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,7 +39,7 @@ def verdicts():
         for i, p in enumerate(problems)
         for kind, body in kinds.items()
     ]
-    results = check_samples(problems, samples)
+    results = check(OwnProblems(problems), samples)
     assert all(r["passed"] == (r["kind"] == "right") for r in results)
     return {(r["task_id"], r["kind"]): r for r in results}
 

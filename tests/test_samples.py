@@ -43,7 +43,7 @@ def mbpp(): return Mbpp("own", [problem_of(row) for row in ROWS], [])
 def lines(*records): return "".join(json.dumps(r) + "\n" for r in records).encode()
 
 
-def solved(benchmark, samples): return [row["passed"] for row in check(benchmark, samples, workers=1)]
+def solved(benchmark, samples): return [row["passed"] for row in check(benchmark, samples, runner=Runner(workers=1))]
 
 
 def lcb():
@@ -360,7 +360,8 @@ def test_what_is_odd_about_a_file_is_told(tmp_path, capsys):
     assert "has from 1 to 3 samples of a problem; pass@k goes up to k = 1" in printed
     assert "1 of its 4 samples repeat another of their problem" in printed
     assert "1 of its 4 samples are no program that could run" in printed and "--extract" in printed
-    summary = summary_of(humaneval(), {"split": check(humaneval(), samples, runner=Runner(workers=1))}, Config(), 1.0)
+    results = {"isolated": check(humaneval(), samples, runner=Runner(workers=1))}
+    summary = summary_of(humaneval(), results, Config(), 1.0)
     assert (summary["n"], summary["n_most"], summary["repeated"]) == (1, 3, 1)
     assert table_rows([summary])[0]["n"] == "1 to 3"
     assert solved(humaneval(), samples) == [True, True, False, True]
@@ -384,7 +385,7 @@ def test_a_program_too_large_is_named_and_ends_nothing(benchmark, capsys):
     for checker in bench.checkers:
         line = f"{bench.set_name}, {checker}: HumanEval/0, sample 3, is not run and counts as unsolved: "
         assert line + "with its tests and data it takes 90,0" in told
-    assert summary_of(bench, results, Config(), 1.0)["sandbox"] == results["split"][1]["sandbox"] != ""
+    assert summary_of(bench, results, Config(), 1.0)["sandbox"] == results["isolated"][1]["sandbox"] != ""
 
 
 def test_base_stands_beside_plus_and_the_file_is_named():
@@ -393,7 +394,7 @@ def test_base_stands_beside_plus_and_the_file_is_named():
     half = "def f0(x):\n    return x + 1 if x == 1 else 0\n"
     samples = [dict(task_id="HumanEval/0", solution=half), dict(task_id="HumanEval/1", solution=GOOD["HumanEval/1"])]
     rows = check(bench, samples, runner=Runner(workers=1))
-    row, = table_rows([summary_of(bench, {"split": rows}, Config(), 1.0)])
+    row, = table_rows([summary_of(bench, {"isolated": rows}, Config(), 1.0)])
     assert row["base pass@1"].startswith("100.0") and row["pass@1"].startswith("50.0")
     assert row["data"] == "HumanEvalPlus-v0.1.9.jsonl.gz"
 

@@ -66,7 +66,7 @@ def test_anybody_s_samples_are_judged_by_both_checkers(place):
     assert (s["differing"], s["suspicious"]) == (1, 0) and s["statuses"] == {"passed": 2, "failed": 1, "unsupported": 1}
     # no accusation: what it gives cannot be carried across
     assert (s["unsupported"], s["unsupported_official"]) == (1, 1)
-    fields = {"profile", "data_md5", "python", "limits", "load", "timeouts", "sandbox", "seconds", "bootstrap"}
+    fields = {"harness", "data_md5", "python", "limits", "load", "timeouts", "sandbox", "seconds", "bootstrap"}
     assert fields <= set(s) and s["sandbox"].startswith("pure: ")
     assert read_jsonl(place/"out.jsonl") == [{k: r[k] for k in ("task_id", "completion")} for r in read_jsonl(path)]
     table = (folder/"table.md").read_text()
@@ -91,7 +91,7 @@ def test_a_prompt_too_long_for_the_model_counts_as_unsolved(place):
     write_jsonl(place/"data"/"eval"/"HumanEval.jsonl", [PROBLEMS[1], long, PROBLEMS[2]])
     config = settings(place, "evaluation.n=2", "evaluation.ks=[1]", "evaluation.max_new_tokens=10")
     (s,), _ = run_suite(("humaneval",), config, "pocket")
-    rows = read_jsonl(Path(s["folder"])/"results_split.jsonl")
+    rows = read_jsonl(Path(s["folder"])/"results_isolated.jsonl")
     assert s["unasked"] == 1 and s["problems"] == 3
     assert [r["task_id"] for r in rows if r.get("unasked")] == ["HumanEval/0"] * 2
     assert not any(r["passed"] for r in rows if r.get("unasked")) and [r["sample_index"] for r in rows] == [0, 1] * 3
@@ -187,10 +187,10 @@ def test_odd_completions_are_judged_and_counted(place):
 
 def test_a_chat_model_is_asked_in_messages(place):
     from evoselfcode.engine.local import LocalEngine
-    from evoselfcode.evaluation.suite import as_text, draw, must_chat
+    from evoselfcode.evaluation.suite import as_text, ask, must_chat
     engine, benchmark = LocalEngine("pocket"), HumanEval(PROBLEMS)
     with pytest.raises(UserError, match="benchmark.chat: the tokenizer of .* has no chat template"):
-        must_chat(settings(place, "benchmark.chat=true"), engine)
+        must_chat(engine)
     engine.tokenizer.chat_template = (
         "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
         "{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -200,6 +200,13 @@ def test_a_chat_model_is_asked_in_messages(place):
     begun = [dict(role="user", content="Write."), dict(role="assistant", content="def f(")]
     assert as_text(engine, begun) == "<user>Write.<assistant>def f("
     short = settings(place, "evaluation.n=1", "evaluation.ks=[1]", "evaluation.max_new_tokens=8")
-    drawn = draw(engine, benchmark, PROBLEMS, short, chat=True)
+    drawn = ask(engine, benchmark, PROBLEMS, short, chat=True)
     assert [s["task_id"] for s in drawn] == [p["task_id"] for p in PROBLEMS]
     assert all(s["completion"].startswith("\n") for s in drawn)
+
+
+def test_a_summary_of_an_earlier_version_is_a_row_with_its_harness(place):
+    path = samples(place, *RIGHT)
+    (s,), _ = run_suite(("humaneval",), settings(place), samples=path)
+    old = {"profile" if key == "harness" else key: value for key, value in s.items()}
+    assert table_rows([old]) == table_rows([s])

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from evoselfcode.datagen import functions, standalone
-from evoselfcode.evaluation import contamination, lcb
+from evoselfcode.evaluation import lcb
+from evoselfcode.evaluation.lcb import LiveCodeBench
 from evoselfcode.evaluation.answers import answer_code, code_in, stands
 from evoselfcode.evaluation.extraction import LARGEST, fenced, sanitize
 from evoselfcode.evaluation.humaneval import HumanEval, cut_body, problem_description, problem_signature
@@ -55,11 +56,8 @@ def test_a_carriage_return_ends_a_line_of_code():
 @pytest.mark.parametrize("char", NO_ENDS[5:], ids=ascii)
 def test_inputs_of_livecodebench_keep_such_characters(char):
     tests = json.dumps([dict(input=f'"a{char}b"\n2', output="3", testtype="functional")])
-    record = dict(
-        question_id="q", question_content="Add.", starter_code="", metadata='{"func_name": "f"}',
-        public_test_cases=tests,
-    )
-    assert contamination.problem_of(record, "lcb").inputs == ([f"a{char}b", 2],)
+    made = dict(task_id="q", question_content="Add.", starter_code="", function="f", public=tests)
+    assert LiveCodeBench("lcb", [made]).neutral(made).inputs == ([f"a{char}b", 2],)
 
 
 def test_a_packed_file_of_livecodebench_is_read_like_a_plain_one(tmp_path):

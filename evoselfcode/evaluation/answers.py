@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['FUNCTIONS', 'NAMING', 'CLOSED', 'THOUGHT', 'BARRED', 'ENDING', 'PRE', 'HTML', 'BEGUN', 'WRAPPINGS', 'PROMPTED',
            'QUOTED', 'STATEMENTS', 'SHOWING', 'defines', 'is_code', 'runs_of', 'unknown_in', 'words_of', 'without',
-           'stands', 'unwrapped', 'is_stub', 'shown_use', 'called_in', 'completed', 'answer_code', 'the_program',
-           'without_future', 'code_in']
+           'stands', 'unwrapped', 'is_stub', 'called_in', 'shown_use', 'completed', 'the_program', 'without_future',
+           'answer_code', 'code_in']
 
 # %% ../../nbs/evaluation/36_answers.ipynb #a25e0003
 
@@ -29,6 +29,8 @@ def defines(code: str, name: str) -> bool:  # "" asks for any function
     if not name: return any(isinstance(node, FUNCTIONS) for node in tree.body)
     named = (*FUNCTIONS, ast.ClassDef, ast.Assign, ast.AnnAssign)
     return any(isinstance(node, named) and name in bound(node) for node in tree.body)
+
+# %% ../../nbs/evaluation/36_answers.ipynb #4e08aea0
 
 def is_code(text: str) -> bool:
     "Whether a text is Python, or would be as the body of a function."
@@ -71,6 +73,8 @@ def words_of(tree: ast.Module) -> list[ast.stmt]:
     unknown = unknown_in(tree)
     return [node for node in bare if any(isinstance(n, ast.Name) and n.id in unknown for n in ast.walk(node))]
 
+# %% ../../nbs/evaluation/36_answers.ipynb #6ac5d440
+
 def without(code: str, unwanted: list[ast.stmt], tree: ast.Module) -> str:
     "Take statements out of the top of a program, with the lines that they have to themselves."
     if not unwanted: return code
@@ -101,6 +105,8 @@ WRAPPINGS = [(re.compile(pattern, re.MULTILINE), put) for pattern, put in (
 )]
 PROMPTED, QUOTED = re.compile(rf"^>>> {BEGUN}", re.MULTILINE), re.compile(r"^> ?(?:```|~~~)", re.MULTILINE)
 
+# %% ../../nbs/evaluation/36_answers.ipynb #9b82eba8
+
 def unwrapped(text: str) -> str:
     "Take away what models and their tools put around an answer: tokens that end it, marks, HTML's tags."
     if end := ENDING.search(text): text = text[:end.start()]
@@ -122,12 +128,7 @@ def is_stub(code: str, name: str) -> bool:
         return isinstance(node, ast.Pass) or isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     return bool(found) and all(map(waits, found[-1].body))
 
-def shown_use(tree: ast.Module, name: str) -> list[ast.stmt]:
-    "Find what follows the last definition to show how a function is used, which may print, read, raise or exit."
-    places = [i for i, node in enumerate(tree.body) if isinstance(node, (*FUNCTIONS, ast.ClassDef))]
-    last = places[-1] if places else len(tree.body)
-    needed = unknown_in(ast.Module(tree.body[:last + 1], [])) | {name}
-    return [node for node in tree.body[last + 1:] if called_in(node) & {name, *SHOWING} and not needed & bound(node)]
+# %% ../../nbs/evaluation/36_answers.ipynb #a5fcf32b
 
 SHOWING = "print", "input", "exit", "quit", "main", "testmod"
 
@@ -135,6 +136,13 @@ def called_in(node: ast.AST) -> set[str]:
     "Name what is called in a piece of code, methods by their last name."
     calls = [n.func for n in ast.walk(node) if isinstance(n, ast.Call)]
     return {getattr(func, "attr", getattr(func, "id", "")) for func in calls}
+
+def shown_use(tree: ast.Module, name: str) -> list[ast.stmt]:
+    "Find what follows the last definition to show how a function is used, which may print, read, raise or exit."
+    places = [i for i, node in enumerate(tree.body) if isinstance(node, (*FUNCTIONS, ast.ClassDef))]
+    last = places[-1] if places else len(tree.body)
+    needed = unknown_in(ast.Module(tree.body[:last + 1], [])) | {name}
+    return [node for node in tree.body[last + 1:] if called_in(node) & {name, *SHOWING} and not needed & bound(node)]
 
 # %% ../../nbs/evaluation/36_answers.ipynb #a7c1e0d7
 
@@ -153,6 +161,19 @@ def completed(code: str, pieces: list[str]) -> str:
     except RecursionError: return code
 
 # %% ../../nbs/evaluation/36_answers.ipynb #a7c1e0d5
+
+def the_program(code: str, entry_point: str, others) -> str:
+    "Leave out words and shown uses; take in what other pieces, which `others` gives, define."
+    code = without(code, words_of(tree := parse(code)), tree)
+    if entry_point: code = without(code, shown_use(tree := parse(code), entry_point), tree)
+    return completed(without_future(code), others()) if unknown_in(parse(code)) else code
+
+def without_future(code: str) -> str:
+    "Take imports from the future out of a program, for which there is no place behind other text."
+    tree = parse(code)
+    return without(code, [node for node in tree.body if is_future(node)], tree) if tree else code
+
+# %% ../../nbs/evaluation/36_answers.ipynb #ce2b0756
 
 def answer_code(
     text: str,              # a chat model's answer
@@ -173,17 +194,6 @@ def answer_code(
         if stub: return stub
     blocks = [code for language, code in fenced(said) if not language or PYTHON.fullmatch(language)]
     return next(filter(is_code, blocks), said if said.strip() else text)
-
-def the_program(code: str, entry_point: str, others) -> str:
-    "Leave out words and shown uses; take in what other pieces, which `others` gives, define."
-    code = without(code, words_of(tree := parse(code)), tree)
-    if entry_point: code = without(code, shown_use(tree := parse(code), entry_point), tree)
-    return completed(without_future(code), others()) if unknown_in(parse(code)) else code
-
-def without_future(code: str) -> str:
-    "Take imports from the future out of a program, for which there is no place behind other text."
-    tree = parse(code)
-    return without(code, [node for node in tree.body if is_future(node)], tree) if tree else code
 
 # %% ../../nbs/evaluation/36_answers.ipynb #f820319b
 

@@ -4,9 +4,8 @@
 
 # %% auto #0
 __all__ = ['TOKEN', 'KINDS', 'EXACT', 'TEN_GRAM', 'AST', 'BEHAVIOURAL', 'N', 'LEAST', 'COMMON', 'PROBES', 'LONGEST', 'STAND_IN',
-           'BATCH', 'PATIENCE', 'Problem', 'plain_words', 'problem_of', 'problems_of', 'words', 'streams', 'runs',
-           'telling', 'Texts', 'bare', 'shapes', 'Row', 'row_of', 'functions_of', 'taken', 'recorded', 'chosen',
-           'plausible', 'under_test', 'Report', 'overlap']
+           'BATCH', 'PATIENCE', 'words', 'streams', 'ngrams', 'telling', 'Texts', 'bare', 'shapes', 'Row', 'row_of',
+           'functions_of', 'taken', 'recorded', 'chosen', 'plausible', 'under_test', 'Report', 'Index', 'overlap']
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #3109094e
 
@@ -14,9 +13,10 @@ import ast, builtins, hashlib, json, keyword, re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from fastcore.basics import patch
-from .benchmark import Benchmark
+from .benchmark import Problem
 from .answers import code_in
 from .extraction import fenced
 from .opened import opened, tops
@@ -24,104 +24,7 @@ from ..constants import PASSED
 from ..execution.sandbox.codec import encode
 from ..execution.execution import Program, Runner, VerdictStore, call_of, mechanism
 from ..io_utils import content_id
-from ..syntax import find_function, line_feeds, lines_of, normal_form, parse
-
-# %% ../../nbs/evaluation/43_contamination.ipynb #30424989
-
-@dataclass(frozen=True)
-class Problem:
-    "One problem of a benchmark, reduced to what can be found again."
-    benchmark: str         # name of the set
-    task_id: str           # its name there
-    text: str = ""         # what it asks for, in words, without worked examples
-    code: str = ""         # a reference solution; "" = the set has none
-    entry_point: str = ""  # the function that is asked for
-    tests: str = ""        # statements about the entry point that raise when it is wrong
-    context: str = ""      # trusted text that is executed before the tests
-    inputs: tuple = ()     # in place of tests: lists of arguments
-    answers: tuple = ()    # what is wanted for each of them; () = what the reference solution gives
-
-# %% ../../nbs/evaluation/43_contamination.ipynb #5421c61e
-
-def plain_words(
-    source: str,           # code with a docstring
-    entry_point: str = "",  # whose docstring; "" = the module's own
-) -> str:                  # without examples and assertions
-    "Read the words of a problem out of its prompt."
-    tree = parse(source) or parse(source.rstrip() + "\n    pass\n")
-    node = (find_function(tree, entry_point) or tree) if tree else None
-    values = [n.value for n in (node.body if node else []) if isinstance(n, ast.Expr)]
-    texts = [value.value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
-    lines, example = [], False
-    for line in lines_of(texts[0] if texts else ""):
-        # the answer stands below the question, up to an empty line
-        example = bool(line.strip()) and (example or line.lstrip().startswith(">>>"))
-        if not example and not re.match(r"\s*(assert\b|examples?\W*$|for examples?\W*$)", line, re.IGNORECASE):
-            lines.append(line.strip())
-    return "\n".join(lines).strip()
-
-def _humaneval(r: dict) -> dict:
-    entry, stub = r["entry_point"], r["prompt"].rstrip("\n") + "\n    pass\n"
-    tests = f"{r['test']}\n\ncheck({entry})\n" if r.get("test") else r.get("assertion", "")
-    return dict(
-        text=plain_words(r["prompt"], entry), code=r["prompt"] + r["canonical_solution"], tests=tests,
-        context=stub if parse(stub) else "", inputs=() if tests else tuple(r.get("base_input", ())),
-    )
-
-# %% ../../nbs/evaluation/43_contamination.ipynb #8731131b
-
-def _mbpp(r: dict) -> dict:
-    code = line_feeds(r["code"])
-    tests = r["test_list"] if isinstance(r["test_list"], list) else [r["test_list"]]
-    defined = [n.name for n in (parse(code) or ast.Module([], [])).body if isinstance(n, ast.FunctionDef)]
-    asked = re.findall(r"(\w+)\s*\(", tests[0] if tests else "")
-    before = "\n".join([*r.get("test_imports", []), r.get("test_setup_code") or ""]).strip()
-    return dict(
-        text=r.get("text") or r.get("prompt", ""), code=code, tests="\n".join(tests), context=before,
-        entry_point=r.get("entry_point") or next((n for n in asked if n in defined), defined[-1] if defined else ""),
-    )
-
-def _lcb(r: dict) -> dict:
-    def read(k): return json.loads(r[k]) if isinstance(r.get(k), str) else r.get(k) or {}
-    shown, meta = read("public_test_cases"), read("metadata")
-    asked = [t for t in shown if t.get("testtype") == "functional"]
-    given = [[json.loads(line) for line in lines_of(t["input"]) if line.strip()] for t in asked]
-    return dict(task_id=r["question_id"], text=r["question_content"], entry_point=meta.get("func_name", ""),
-                inputs=tuple(given), answers=tuple(json.loads(t["output"]) for t in asked))
-
-# %% ../../nbs/evaluation/43_contamination.ipynb #a71bd978
-
-def problem_of(
-    r: dict,         # a record as the benchmark's file has it
-    benchmark: str,  # name of the set
-) -> Problem:
-    "Reduce a record to the neutral one, by the fields that it has."
-    if "question_content" in r:
-        found = _lcb(r)
-    elif "complete_prompt" in r:
-        found = dict(text=r.get("instruct_prompt", ""), code=r["complete_prompt"] + r["canonical_solution"])
-    elif "canonical_solution" in r:
-        found = _humaneval(r)
-    elif "test_list" in r:
-        found = _mbpp(r)
-    else:
-        found = dict(
-            text=r.get("text") or r.get("description", ""), code=r.get("code", ""),
-            tests=r.get("tests") or r.get("test", ""), context=r.get("context", ""), inputs=tuple(r.get("inputs", ())),
-            answers=tuple(r.get("answers", ())),
-        )
-    found = dict(task_id=r.get("task_id"), entry_point=r.get("entry_point", "")) | found
-    return Problem(benchmark, **found | dict(task_id=str(found["task_id"])))
-
-# %% ../../nbs/evaluation/43_contamination.ipynb #a7be4752
-
-def problems_of(
-    benchmark: Benchmark | Iterable[dict],  # a benchmark, or its records
-    name: str = "",                         # of the set; "" = the benchmark's own
-) -> list[Problem]:
-    "Reduce all problems of a benchmark."
-    records = benchmark.problems if isinstance(benchmark, Benchmark) else benchmark
-    return [problem_of(r, name or getattr(benchmark, "key", "")) for r in records]
+from ..syntax import normal_form, parse
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #9bae7903
 
@@ -150,22 +53,22 @@ def streams(code: str) -> tuple[list[str], list[str]]:  # tokens of the code, wo
 KINDS = EXACT, TEN_GRAM, AST, BEHAVIOURAL = "exact", "10-gram", "ast", "behavioural"
 N, LEAST = 10, dict(code=8, words=4)
 
-def runs(tokens: list[str]) -> Iterator[tuple]: return zip(*(tokens[i:] for i in range(N)))
+def ngrams(tokens: list[str]) -> Iterator[tuple]: return zip(*(tokens[i:] for i in range(N)))
 
 COMMON = {
     *keyword.kwlist, *dir(builtins), *dir(str), *dir(list), *dir(dict), *dir(set), "List", "Dict", "Tuple", "Set",
     "Optional", "Any", "self", "math",
 }
 
-def telling(run: tuple, part: str) -> bool:
-    "Whether a run says more than an idiom: code with two names or values of its own."
+def telling(ngram: tuple, part: str) -> bool:
+    "Whether a 10-gram says more than an idiom: code with two names or values of its own."
     def own(t): return t.isidentifier() and len(t) > 1 or t[0] == '"' and len(t) > 4 or t[0].isdigit() and len(t) > 1
-    return part == "words" or len({t for t in run if t not in COMMON and own(t)}) > 1
+    return part == "words" or len({t for t in ngram if t not in COMMON and own(t)}) > 1
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #ab6f4416
 
 class Texts:
-    "An index of all runs of ten tokens in a set of problems."
+    "An index of all 10-grams in a set of problems."
     def __init__(self, problems: list[Problem]):
         self.tokens = [dict(code=streams(p.code)[0], words=words(p.text)) for p in problems]
         self.whole, self.places = {}, dict(code={}, words={})
@@ -173,28 +76,31 @@ class Texts:
         for i, parts in enumerate(self.tokens):
             for part, tokens in parts.items():
                 if len(tokens) >= LEAST[part]: self.whole.setdefault((part, *tokens), []).append(i)
-                for at, run in enumerate(runs(tokens)): self.places[part].setdefault(run, []).append((i, at))
-                seen.update({(part, *run) for run in runs(tokens)})
+                for at, ngram in enumerate(ngrams(tokens)): self.places[part].setdefault(ngram, []).append((i, at))
+                seen.update({(part, *ngram) for ngram in ngrams(tokens)})
         most = max(2, len(problems) / 100)
-        self.boilerplate = {run for run, n in seen.items() if n > most or not telling(run[1:], run[0])}
-        def own(part, tokens): return len({(part, *run) for run in runs(tokens)} - self.boilerplate)
+        self.boilerplate = {ngram for ngram, n in seen.items() if n > most or not telling(ngram[1:], ngram[0])}
+        def own(part, tokens): return len({(part, *ngram) for ngram in ngrams(tokens)} - self.boilerplate)
         self.own = [{part: own(part, tokens) for part, tokens in parts.items()} for parts in self.tokens]
 
-    def find(self, row: "Row") -> Iterator[tuple]:  # (problem, kind, where, detail, share)
-        "Compare one row's texts with all problems."
-        for part, where, tokens in row.texts:
-            for i in self.whole.get((part, *tokens), ()): yield i, EXACT, where, "is the text of", 1.0
-            shared = {}
-            for at, run in enumerate(runs(tokens)):
-                for i, there in self.places[part].get(run, ()):
-                    its = self.tokens[i][part]
-                    if there == 0 and tokens[at:at + len(its)] == its:
-                        yield i, EXACT, where, "holds the text of", 1.0
-                    elif at == 0 and its[there:there + len(tokens)] == tokens:
-                        yield i, EXACT, where, "is a piece of the text of", len(tokens) / len(its)
-                    if (part, *run) not in self.boilerplate: shared.setdefault(i, {})[run] = at
-            for i, found in shared.items():
-                yield i, TEN_GRAM, where, f"has `{' '.join(next(iter(found)))}` from", len(found) / self.own[i][part]
+# %% ../../nbs/evaluation/43_contamination.ipynb #87d9bac1
+
+@patch
+def find(self: Texts, row: "Row") -> Iterator[tuple]:  # (problem, kind, where, detail, share)
+    "Compare one row's texts with all problems."
+    for part, where, tokens in row.texts:
+        for i in self.whole.get((part, *tokens), ()): yield i, EXACT, where, "is the text of", 1.0
+        shared = {}
+        for at, ngram in enumerate(ngrams(tokens)):
+            for i, there in self.places[part].get(ngram, ()):
+                its = self.tokens[i][part]
+                if there == 0 and tokens[at:at + len(its)] == its:
+                    yield i, EXACT, where, "holds the text of", 1.0
+                elif at == 0 and its[there:there + len(tokens)] == tokens:
+                    yield i, EXACT, where, "is a piece of the text of", len(tokens) / len(its)
+                if (part, *ngram) not in self.boilerplate: shared.setdefault(i, {})[ngram] = at
+        for i, found in shared.items():
+            yield i, TEN_GRAM, where, f"has `{' '.join(next(iter(found)))}` from", len(found) / self.own[i][part]
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #bd61dbfd
 
@@ -204,6 +110,8 @@ def _is_beside(n: ast.stmt) -> bool:
 
 def _unhinted(n: ast.stmt) -> ast.stmt:
     return ast.Assign([n.target], n.value) if isinstance(n, ast.AnnAssign) and n.value else n
+
+# %% ../../nbs/evaluation/43_contamination.ipynb #13d7bf1f
 
 def bare(tree: ast.AST) -> ast.AST:
     "Take docstrings, hints and imports out of a tree, in place."
@@ -326,6 +234,8 @@ def _tables(calls: list) -> dict[int, str]:  # number of arguments: JSON of [pro
         tables.setdefault(len(c[1][0][0]), []).append([i, patience, chosen(c[1])])
     return {count: json.dumps(table) for count, table in tables.items()}
 
+# %% ../../nbs/evaluation/43_contamination.ipynb #99c99835
+
 def _asking(batch: list[tuple], texts: dict[int, str], seconds: float) -> Program:
     call = call_of("agreeing", [b[:2] for b in batch], list(texts.items()))
     return Program("from harnesses.probing import agreeing", call=call, seconds=seconds)
@@ -406,7 +316,7 @@ class Report:
         "The rows that overlap, with the strongest reason."
         order, found = dict(zip(KINDS, (1, 3, 2, 0))), {}
         for f in sorted(self.findings, key=lambda f: (f["row"], order[f["kind"]], -f["share"])):
-            share = f", {100 * f['share']:.0f} % of its runs" if f["kind"] == TEN_GRAM else ""
+            share = f", {100 * f['share']:.0f} % of its 10-grams" if f["kind"] == TEN_GRAM else ""
             why = f"{f['kind']}: {f['where']} {f['detail']} {f['benchmark']} {f['task_id']}{share}"
             found.setdefault(f["row"], why)
         return found
@@ -443,41 +353,52 @@ def frame(
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #be32862c
 
-def overlap(
-    problems: list[Problem],
-    rows: Iterable[dict],         # records with description and code
-    runner: Runner = Runner(),
-    kinds: tuple = KINDS,         # which ways of looking
+class Index:
+    "Problems, ready to be looked for in any number of rows."
+    def __init__(self, problems: list[Problem], runner: Runner = Runner()):
+        self.problems, self.runner = problems, runner
+        self.texts, self.trees = Texts(problems), {}
+        for i, p in enumerate(problems):
+            for shape in shapes(p.code): self.trees.setdefault(shape, []).append(i)
+
+    @cached_property
+    def calls(self): return recorded(self.problems, self.runner)
+
+# %% ../../nbs/evaluation/43_contamination.ipynb #dfafdb79
+
+@patch
+def report(
+    self: Index,
+    rows: Iterable[dict],   # records with description and code
+    kinds: tuple = KINDS,   # which ways of looking
 ) -> Report:
-    "Compare training data with the problems of benchmarks, in four ways."
+    "Compare training data with the problems, in four ways."
     rows = [row_of(i, r) for i, r in enumerate(rows)]
-    report, texts = Report(problems, len(rows)), Texts(problems)
+    report, by_code = Report(self.problems, len(rows)), {}
     def note(row, i, kind, where, detail, share):
         if kind not in kinds: return
-        p = problems[i]
+        p = self.problems[i]
         told = dict(row=row.index, id=row.id, benchmark=p.benchmark, task_id=p.task_id)
         report.findings.append(told | dict(kind=kind, where=where, detail=detail, share=share))
-    trees, by_code = {}, {}
-    for i, p in enumerate(problems):
-        for shape in shapes(p.code): trees.setdefault(shape, []).append(i)
     for row in rows:
-        largest = {f[:3]: f for f in sorted(texts.find(row), key=lambda f: f[4])}  # of several on one place
+        largest = {f[:3]: f for f in sorted(self.texts.find(row), key=lambda f: f[4])}  # of several on one place
         for finding in largest.values(): note(row, *finding)
         by_code.setdefault(row.code, []).append(row)
     for code, its in by_code.items():
         found = shapes(code) | shapes(opened(code)) if AST in kinds else {}
-        places = {i: where for shape, where in found.items() for i in trees.get(shape, ())}
+        places = {i: where for shape, where in found.items() for i in self.trees.get(shape, ())}
         for i, where in places.items():
             for row in its: note(row, i, AST, where, "is the same tree as", 1.0)
-    if BEHAVIOURAL in kinds: _behave(report, by_code, note, runner)
+    if BEHAVIOURAL in kinds: self.behave(report, by_code, note)
     report.findings.sort(key=lambda f: (f["row"], f["benchmark"], f["task_id"], KINDS.index(f["kind"])))
     return report
 
 # %% ../../nbs/evaluation/43_contamination.ipynb #96562534
 
-def _behave(report: Report, by_code: dict, note: Callable, runner: Runner):
+@patch
+def behave(self: Index, report: Report, by_code: dict, note: Callable):
     "Look for equal behaviour: probes first, then tests."
-    calls = recorded(report.problems, runner)
+    calls, runner = self.calls, self.runner
     report.unchecked = {(p.benchmark, p.task_id): c for p, c in zip(report.problems, calls) if isinstance(c, str)}
     codes = [code for code in by_code if code]
     asking = {code: opened(code) for code in codes}
@@ -487,3 +408,14 @@ def _behave(report: Report, by_code: dict, note: Callable, runner: Runner):
     tests = (under_test(report.problems[i], calls[i], asking[code], name) for code, name, i in asked)
     for (code, name, i), v in zip(asked, runner.run(tests)):
         if v.passed: [note(row, i, BEHAVIOURAL, name, "passes the tests of", 1.0) for row in by_code[code]]
+
+# %% ../../nbs/evaluation/43_contamination.ipynb #24a3a8f9
+
+def overlap(
+    problems: list[Problem],
+    rows: Iterable[dict],         # records with description and code
+    runner: Runner = Runner(),
+    kinds: tuple = KINDS,         # which ways of looking
+) -> Report:
+    "Compare training data with the problems of benchmarks, in four ways."
+    return Index(problems, runner).report(rows, kinds)

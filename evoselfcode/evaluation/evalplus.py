@@ -4,26 +4,27 @@
 
 # %% auto #0
 __all__ = ['CURRENT', 'RELEASED', 'VERSIONS', 'RELEASES', 'TEXTUAL', 'REQUIRED', 'MD5S', 'ENDS', 'ASKED', 'BEGUN', 'SLACK',
-           'SLOW', 'SETS', 'PATIENCE', 'Version', 'source_of', 'EvalPlus', 'case_of', 'prepare', 'packed_case',
-           'programs', 'words', 'result', 'canonical', 'HumanEvalPlus', 'MbppPlus', 'load_evalplus']
+           'SLOW', 'SETS', 'PATIENCE', 'Version', 'source_of', 'EvalPlus', 'HumanEvalPlus', 'MbppPlus', 'words']
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #133e815c
 
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from fastcore.basics import patch
 from ..constants import FAILED, PASSED, TIMEOUT
 from ..errors import UserError
-from .benchmark import LISTS, NUMBER, OFFICIAL, SPLIT, TEXT, Benchmark, Profile, Source
-from .benchmark import locate, md5_of, named, parse_records, read_bytes
+from .benchmark import ISOLATED, LISTS, NUMBER, OFFICIAL, TEXT, Benchmark, Harness, Problem
+from .benchmark import Source, folders_of, locate, md5_of, named, parse_records, read_bytes
 from .extraction import cut, sanitize
+from .humaneval import neutral_head, neutral_tests
 from ..execution.execution import Limits, Program, Runner, Verdict, call_of, library_folders
 from ..execution.sandbox.harnesses.evalplus import ALL_SECONDS, FAIL, GRACE_SECONDS, LATE, PASS
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #84e717dd
 
 @dataclass(frozen=True)
-class Version(Profile):
+class Version(Harness):
     "A version of evalplus; `seconds` is what one call gets at least."
     forgets: bool = False  # whether the inputs of find_zero are not counted
 
@@ -44,6 +45,8 @@ def source_of(name: str, version: str) -> Source:
     files = f"{name}-{version}.jsonl.gz", f"{name}-{version}.jsonl", f"{name}.jsonl.gz"
     others = f"{name}-v*.jsonl.gz", f"{name}-v*.jsonl"
     return Source((*files, *others), RELEASES.format(name.removesuffix("-Mini").lower(), version, name))
+
+# %% ../../nbs/evaluation/40_evalplus.ipynb #cee7cd82
 
 TEXTUAL = "task_id", "prompt", "entry_point", "canonical_solution"
 REQUIRED = dict.fromkeys(TEXTUAL, TEXT) | dict(base_input=LISTS, plus_input=LISTS, atol=NUMBER)
@@ -67,77 +70,113 @@ class EvalPlus(Benchmark):
 
     def __init__(self, *args, **more):
         super().__init__(*args, **more)
-        self.known, self.packed = {}, {}  # by task and set: what is known of the expected outputs; what judging is told
+        self.known, self.packed = {}, {}  # by task and set: what is known of the expected outputs; what a check is told
 
     @classmethod
-    def load(cls, folders: list[Path], profile: str = CURRENT.name, mini: bool = False) -> "EvalPlus":
-        "Read the problems from the first folder that has them; `mini`: with fewer inputs, as evalplus chose them."
-        if mini not in cls.sources: raise UserError(f"{cls.key}: has no small version")
-        path = locate(cls.sources[mini], [Path(folder) for folder in folders])
-        data = read_bytes(path)
-        problems = parse_records(data, path, REQUIRED)
-        return named(cls.of(problems, profile, mini, md5_of(data)), path, MD5S)
-
-    @classmethod
-    def of(cls, problems: list[dict], profile: str = CURRENT.name, mini: bool = False, md5: str = "") -> "EvalPlus":
-        "Make a benchmark from records."
-        if profile not in VERSIONS:
-            raise UserError(f"{cls.key}: profile {profile!r}: must be one of {', '.join(VERSIONS)}")
-        return cls(f"{cls.key}{'mini' * mini}[{len(problems)}]", VERSIONS[profile], problems, md5)
+    def of_config(cls, config): return cls.load(folders_of(config), config.benchmark.evalplus_harness)
 
     def limits(self, checker: str) -> Limits:
         "numpy is there for programs, as it is with evalplus."
         return replace(super().limits(checker), libraries=True)
 
+    def canonical(self, problem: dict) -> dict:
+        return dict(task_id=problem["task_id"], solution=problem["prompt"] + problem["canonical_solution"])
+
+# %% ../../nbs/evaluation/40_evalplus.ipynb #1b9f29b0
+
+class HumanEvalPlus(EvalPlus):
+    "HumanEval+: 164 problems."
+    key, dataset = "humaneval+", "humaneval"
+    stops = (*ENDS, "\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert ")
+    sources = {False: source_of("HumanEvalPlus", "v0.1.10"), True: source_of("HumanEvalPlus-Mini", "v0.1.10")}
+
+class MbppPlus(EvalPlus):
+    "MBPP+: 378 problems."
+    key, dataset = "mbpp+", "mbpp"
+    stops = (*ENDS, '\n"""', "\nassert")
+    sources = {False: source_of("MbppPlus", "v0.2.0")}
+
+# %% ../../nbs/evaluation/40_evalplus.ipynb #2f498f96
+
+@patch(cls_method=True)
+def of(cls: EvalPlus, problems: list[dict], harness: str = CURRENT.name, mini: bool = False, md5: str = "") -> EvalPlus:
+    "Make a benchmark from records."
+    if harness not in VERSIONS:
+        raise UserError(f"{cls.key}: harness {harness!r}: must be one of {', '.join(VERSIONS)}")
+    return cls(f"{cls.key}{'mini' * mini}[{len(problems)}]", VERSIONS[harness], problems, md5)
+
+@patch(cls_method=True)
+def load(cls: EvalPlus, folders: list[Path], harness: str = CURRENT.name, mini: bool = False) -> EvalPlus:
+    "Read the problems from the first folder that has them; `mini`: with fewer inputs, as evalplus chose them."
+    if mini not in cls.sources: raise UserError(f"{cls.key}: has no small version")
+    path = locate(cls.sources[mini], [Path(folder) for folder in folders])
+    data = read_bytes(path)
+    problems = parse_records(data, path, REQUIRED)
+    return named(cls.of(problems, harness, mini, md5_of(data)), path, MD5S)
+
 # %% ../../nbs/evaluation/40_evalplus.ipynb #510ab249
 
-def _prompt(self: EvalPlus, problem: dict, chat: bool = False) -> str | list[dict]:
+@patch
+def prompt(self: EvalPlus, problem: dict, chat: bool = False) -> str | list[dict]:
     text = problem["prompt"].strip()
     if not chat: return text + "\n"
     question, answer = f"{ASKED}\n```\n{text}\n```\n", f"{BEGUN}\n```python\n"
     return [dict(role="user", content=question), dict(role="assistant", content=answer)]
 
-def _extract(self: EvalPlus, problem: dict, text: str, chat: bool = False) -> str:
+@patch
+def extract(self: EvalPlus, problem: dict, text: str, chat: bool = False) -> str:
     text = cut(text, self.chat_stops if chat else self.stops).replace("\t", "    ")
     return sanitize(text if chat else self.prompt(problem) + text, problem["entry_point"])
 
-EvalPlus.prompt, EvalPlus.extract = _prompt, _extract
+# %% ../../nbs/evaluation/40_evalplus.ipynb #73b1c001
+
+@patch
+def neutral(self: EvalPlus, problem: dict) -> Problem:
+    tests = neutral_tests(problem) or problem.get("assertion", "")
+    inputs = () if tests else tuple(problem["base_input"])
+    return Problem(self.key, **neutral_head(problem), tests=tests, inputs=inputs)
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #866f5ff7
 
 SETS = ("base", "plus")
 PATIENCE = 900.0  # seconds that a reference solution may take for all inputs
 
+@patch
 def case_of(self: EvalPlus, problem: dict, which: str, **more) -> str:  # JSON
-    "What judging needs to know of a problem: base or plus."
-    forgets = self.profile.forgets and problem["entry_point"] == "find_zero"
+    "What a check needs to know of a problem: base or plus."
+    forgets = self.harness.forgets and problem["entry_point"] == "find_zero"
     told = dict(task=problem["task_id"], dataset=self.dataset, entry=problem["entry_point"], atol=problem["atol"])
     told |= dict(reference=problem["prompt"] + problem["canonical_solution"],
-                 inputs=json.dumps(problem[f"{which}_input"]), least=self.profile.seconds, forgets=forgets, **more)
+                 inputs=json.dumps(problem[f"{which}_input"]), least=self.harness.seconds, forgets=forgets, **more)
     return json.dumps(told)
 
+# %% ../../nbs/evaluation/40_evalplus.ipynb #a113201d
+
+@patch
 def prepare(self: EvalPlus, samples: list[dict], runner: Runner = Runner()):
-    "Ask the reference solutions what is expected; of an answer that did not come, the judge will ask again."
+    "Ask the reference solutions what is expected; of an answer that did not come, the check will ask again."
     tasks = dict.fromkeys(sample["task_id"] for sample in samples)
     wanted = [(task, which) for task in tasks for which in SETS if (task, which) not in self.known]
     asking = [Program("from harnesses.evalplus import expect", call=call_of("expect"), seconds=PATIENCE,
                       data=self.case_of(self.by_task[task], which)) for task, which in wanted]
-    answers = runner.under(replace(self.limits(SPLIT), libraries=False)).run(asking)
+    answers = runner.under(replace(self.limits(ISOLATED), libraries=False)).run(asking)
     for key, answer in zip(wanted, answers): self.known[key] = answer.value if answer.passed else None
 
-# %% ../../nbs/evaluation/40_evalplus.ipynb #510cd62f
-
+@patch
 def packed_case(self: EvalPlus, problem: dict, which: str) -> str:
     "The case with all that is known of its outputs, once for all samples."
     key = problem["task_id"], which
     if key not in self.packed: self.packed[key] = self.case_of(problem, which, known=self.known.get(key))
     return self.packed[key]
 
+# %% ../../nbs/evaluation/40_evalplus.ipynb #510cd62f
+
+@patch
 def programs(self: EvalPlus, problem: dict, sample: dict, checker: str) -> list[Program]:
     solution, entry = sample["solution"], problem["entry_point"]
     made = []
     for which in SETS:
-        least = min(ALL_SECONDS, self.profile.seconds * len(problem[f"{which}_input"]))
+        least = min(ALL_SECONDS, self.harness.seconds * len(problem[f"{which}_input"]))
         most = least + GRACE_SECONDS + SLOW.get(problem["task_id"], SLACK)
         given = dict(data=self.packed_case(problem, which), seconds=most)
         if checker == OFFICIAL:
@@ -166,8 +205,9 @@ def words(verdict: Verdict, checker: str, forgets: bool) -> tuple[str, str]:
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #2c0b7db2
 
+@patch
 def result(self: EvalPlus, problem: dict, sample: dict, verdicts: list[Verdict], checker: str) -> dict:
-    forgets = self.profile.forgets and problem["entry_point"] == "find_zero"
+    forgets = self.harness.forgets and problem["entry_point"] == "find_zero"
     said = {which: words(verdict, checker, forgets) for which, verdict in zip(SETS, verdicts, strict=True)}
     which = next((which for which, (how, _) in said.items() if how != PASS), "plus")
     how, why = said[which]
@@ -178,36 +218,3 @@ def result(self: EvalPlus, problem: dict, sample: dict, verdicts: list[Verdict],
         passed=how == PASS, status=status, detail=f"{which}: {why}" if why else "", base_status=said["base"][0],
         plus_status=said["plus"][0], result=how,
     )
-
-def canonical(self: EvalPlus, problem: dict) -> dict:
-    return dict(task_id=problem["task_id"], solution=problem["prompt"] + problem["canonical_solution"])
-
-EvalPlus.case_of, EvalPlus.prepare, EvalPlus.packed_case, EvalPlus.programs = case_of, prepare, packed_case, programs
-EvalPlus.result, EvalPlus.canonical = result, canonical
-
-# %% ../../nbs/evaluation/40_evalplus.ipynb #f0aec436
-
-class HumanEvalPlus(EvalPlus):
-    "HumanEval+: 164 problems."
-    key, dataset = "humaneval+", "humaneval"
-    stops = (*ENDS, "\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert ")
-    sources = {False: source_of("HumanEvalPlus", "v0.1.10"), True: source_of("HumanEvalPlus-Mini", "v0.1.10")}
-
-class MbppPlus(EvalPlus):
-    "MBPP+: 378 problems."
-    key, dataset = "mbpp+", "mbpp"
-    stops = (*ENDS, '\n"""', "\nassert")
-    sources = {False: source_of("MbppPlus", "v0.2.0")}
-
-# %% ../../nbs/evaluation/40_evalplus.ipynb #502ca72a
-
-def load_evalplus(
-    name: str,            # humaneval+ or mbpp+
-    folders: list[Path],  # searched in this order, with what lies below
-    profile: str = CURRENT.name,
-    mini: bool = False,   # with fewer inputs
-) -> EvalPlus:
-    "Find the data file of a set of problems, and read it."
-    known = {kind.key: kind for kind in (HumanEvalPlus, MbppPlus)}
-    if name not in known: raise UserError(f"{name!r}: must be one of {', '.join(known)}")
-    return known[name].load(folders, profile, mini)

@@ -5,9 +5,8 @@
 # %% auto #0
 __all__ = ['BEFORE', 'TICKS', 'FENCE', 'PYTHON', 'STATEMENT', 'MARK', 'INCOMPLETE', 'WHOLE', 'OPEN', 'DEAD', 'EXCEPT',
            'UNREADABLE', 'QUIET', 'CLAUSE', 'MARGIN', 'LARGEST', 'REST', 'COMMENT', 'cut', 'open_string', 'Block',
-           'fenced', 'code_block', 'parse_error', 'state_of', 'Runs', 'statement', 'dies', 'back', 'unfinished_try',
-           'ends', 'longest_code', 'names_in', 'name_of', 'Pieces', 'width', 'is_future', 'may_define', 'ends_bare',
-           'definitions', 'sanitize']
+           'fenced', 'code_block', 'parse_error', 'state_of', 'Runs', 'longest_code', 'names_in', 'name_of', 'Pieces',
+           'width', 'is_future', 'may_define', 'ends_bare', 'definitions', 'sanitize']
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #dca6f09e
 
@@ -15,6 +14,7 @@ import ast, re, warnings
 from collections import deque
 from collections.abc import Iterator
 from itertools import accumulate
+from fastcore.basics import patch
 from ..syntax import lines_of
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #1a6c1f3e
@@ -62,19 +62,23 @@ class Block:
             if strings and self.maybe: quotes = open_string(line, quotes)
         self.next, self.unended = len(lines), bool(quotes)
 
-    def ended_by(self, line: str) -> bool:
-        bare = line.strip()
-        if bare.startswith(self.fence) and len(line) - len(line.lstrip()) < self.indent + 4:
-            if set(bare) == {self.fence[0]}: return True
-            if not self.maybe: return False
-            next_one = FENCE.fullmatch(bare)
-            language, apart = (next_one["language"], next_one["gap"]) if next_one else ("", "")
-            if language and (not apart or PYTHON.fullmatch(language.lower())): self.next -= 1  # another block begins
-            return True
-        if self.maybe and self.fence[0] == "`" and bare.endswith(self.fence) and bare.count("`") == len(self.fence):
-            self.code.append(line[self.indent:].rstrip().removesuffix(self.fence))
-            return True
-        return False
+# %% ../../nbs/evaluation/35_extraction.ipynb #8e1760af
+
+@patch
+def ended_by(self: Block, line: str) -> bool:
+    "Whether a line ends the block; code that stands on it is taken in."
+    bare = line.strip()
+    if bare.startswith(self.fence) and len(line) - len(line.lstrip()) < self.indent + 4:
+        if set(bare) == {self.fence[0]}: return True
+        if not self.maybe: return False
+        next_one = FENCE.fullmatch(bare)
+        language, apart = (next_one["language"], next_one["gap"]) if next_one else ("", "")
+        if language and (not apart or PYTHON.fullmatch(language.lower())): self.next -= 1  # another block begins
+        return True
+    if self.maybe and self.fence[0] == "`" and bare.endswith(self.fence) and bare.count("`") == len(self.fence):
+        self.code.append(line[self.indent:].rstrip().removesuffix(self.fence))
+        return True
+    return False
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #55a299d6
 
@@ -91,6 +95,8 @@ def fenced(text: str) -> Iterator[tuple[str, str]]:  # language in lower case, c
             block = Block(lines, at, opening, strings)  # no string can be trusted to end
         at = block.next
         yield block.language, "\n".join(block.code)
+
+# %% ../../nbs/evaluation/35_extraction.ipynb #a5724d36
 
 def code_block(
     text: str,             # a chat model's answer
@@ -116,6 +122,8 @@ def parse_error(code: str, flags: int = ast.PyCF_ONLY_AST) -> Exception | None:
         warnings.simplefilter("ignore")  # the parser has opinions on strings
         try: compile(code, "<text>", "exec", flags, dont_inherit=True)
         except UNREADABLE as error: return error
+
+# %% ../../nbs/evaluation/35_extraction.ipynb #0e7e9f8b
 
 def state_of(code: str) -> tuple[str, int, str]:  # how it is; first line left open, from 0; a pattern of what closes it
     "Whether a text is whole, is open but may become whole when more lines follow, or is dead: wrong whatever follows."
@@ -152,6 +160,7 @@ class Runs:
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #43ce154f
 
+@patch
 def statement(
     self: Runs, first: int,
     starts,             # lines below at which another statement may begin, and the end
@@ -173,10 +182,9 @@ def statement(
         tests, skipped = tests + 1, 0
     return self.back(first, alive), False
 
-Runs.statement = statement
-
 # %% ../../nbs/evaluation/35_extraction.ipynb #c9d12a7e
 
+@patch
 def dies(self: Runs, first: int, alive: int, dead: int) -> int:
     "The first line with which a statement is beyond help: by steps that double, then by halving."
     step = 1
@@ -186,6 +194,7 @@ def dies(self: Runs, first: int, alive: int, dead: int) -> int:
         else: alive, step = middle, 2 * step
     return dead
 
+@patch
 def back(self: Runs, first: int, last: int) -> int:
     "The last line, from `last` backwards, up to which a statement parses; the line before the first for none."
     while last >= first:
@@ -195,6 +204,9 @@ def back(self: Runs, first: int, last: int) -> int:
         last = min(last, line) - 1
     return last if last >= first else first - 1
 
+# %% ../../nbs/evaluation/35_extraction.ipynb #39099b90
+
+@patch
 def unfinished_try(self: Runs, first: int, last: int) -> int:
     "The nearest `try` that is still without its other half at a line; -1 for none that is sure to be one."
     least = 1 << 30
@@ -207,10 +219,9 @@ def unfinished_try(self: Runs, first: int, last: int) -> int:
         least = min(least, indent)
     return -1
 
-Runs.dies, Runs.back, Runs.unfinished_try = dies, back, unfinished_try
-
 # %% ../../nbs/evaluation/35_extraction.ipynb #ff569f87
 
+@patch
 def ends(self: Runs) -> list[int]:
     "For each line the last line of the longest run that begins there; the line before it where none does."
     found = [*range(-1, self.count)]
@@ -222,8 +233,6 @@ def ends(self: Runs) -> list[int]:
             found[i] = max(last, found[last + 1]) if whole else last
             below.appendleft(i)
     return found[:-1]
-
-Runs.ends = ends
 
 # %% ../../nbs/evaluation/35_extraction.ipynb #c4eb8d90
 
@@ -260,6 +269,8 @@ def names_in(node: ast.AST) -> set[str]:
             elif field in ("names", "kwd_attrs") and all(isinstance(part, str) for part in value):
                 found.update(value)
     return found
+
+# %% ../../nbs/evaluation/35_extraction.ipynb #dc061a27
 
 def name_of(node: ast.stmt, ends: bool) -> str | None:  # None where there is no plain name
     "The name that a statement defines, as the harnesses see it; `ends`: whether a value stands at the end, bare."

@@ -45,6 +45,7 @@ def _resample(
     parts = [min(block, resamples - start) for start in range(0, resamples, block)]
     return np.concatenate([values[rng.integers(size, size=(rows, size))].mean(axis=1) for rows in parts])
 
+# %% ../../nbs/evaluation/32_passk.ipynb #6b5ed06d
 
 def bootstrap(
     per_problem_values,     # one value per problem, for example its pass@1
@@ -68,6 +69,7 @@ class Difference(NamedTuple):
     gained: int        # problems whose value rose
     lost: int          # problems whose value fell
 
+# %% ../../nbs/evaluation/32_passk.ipynb #6202cbdc
 
 def paired_bootstrap(
     a,                      # one value per problem, the earlier round

@@ -27,6 +27,7 @@ class Share(NamedTuple):
     n: int       # how many were counted
     groups: int  # the groups that they come from
 
+# %% ../../nbs/evaluation/46_selection.ipynb #1f191304
 
 def wilson(
     share: float,  # 0..1
@@ -70,6 +71,7 @@ def chance_lower(
     lower, not_higher = (np.searchsorted(right, wrong, end) for end in ("left", "right"))
     return float((lower + not_higher).mean() / (2 * len(right)))
 
+# %% ../../nbs/evaluation/46_selection.ipynb #07cca2a9
 
 def lower_within(
     table,       # candidates
@@ -94,6 +96,7 @@ def told(
     number, groups = (f"{n:,} {word}{'s' * (n != 1)}" for n, word in ((share.n, unit), (share.groups, "description")))
     return f"{mean} % (95 % interval {low} to {high}; {number} of {groups})"
 
+# %% ../../nbs/evaluation/46_selection.ipynb #26150b08
 
 def side(
     share: Share,
@@ -138,6 +141,7 @@ def _by_description(table):
         groups[f"blind_{step}"] = expected.fillna(0.0)  # none of none
     return groups.groupby("description").sum()
 
+# %% ../../nbs/evaluation/46_selection.ipynb #006a3fa2
 
 def right_shares(
     table,               # candidates

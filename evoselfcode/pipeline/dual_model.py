@@ -8,6 +8,7 @@ __all__ = ['not_a_description', 'describe', 'anonymous_head', 'round_trip', 'kee
 # %% ../../nbs/pipeline/55_dual_model.ipynb #db91dd35
 
 import re
+from collections.abc import Callable
 from ..config import Dual, Sampling
 from ..constants import PASSED
 from ..execution.execution import Runner
@@ -75,8 +76,7 @@ def round_trip(
     seed: int = 0,  # of this batch
     inputs: int = 16,
     runner: Runner = Runner(),
-    benchmark: set[str] = frozenset(),  # behaviour fingerprints of the benchmark problems
-    overlaps: dict[str, str] | None = None,  # id of a pair that overlaps with another benchmark: how
+    contaminated: Callable | None = None,  # function of rows and their fingerprints: why each may not be trained on
 ) -> list[dict]:  # pairs with scores.round_trip, dropped_by and reason
     "Judge descriptions by whether D2C gets the code's behaviour back from them"
     refused = [not_a_description(p["description"], p["code"]) for p in described]
@@ -88,10 +88,14 @@ def round_trip(
     programs = list(dict.fromkeys(programs))
     did = behaviours(programs, inputs, runner)
     found = {code: behaviour for (code, _), behaviour in zip(programs, did)}
-    def outcome(pair, question, why):
-        copies, overlap = [found[c] for c in back.get(question, [])], (overlaps or {}).get(pair["id"])
-        return _judged(pair, why, copies, found[pair["code"]], settings, benchmark, overlap)
-    return [outcome(*each) for each in zip(described, questions, refused)]
+    faults = [_fault(why, found[pair["code"]]) for pair, why in zip(described, refused)]
+    left = [pair for pair, (gate, _) in zip(described, faults) if not gate]
+    did = [found[pair["code"]].fingerprint for pair in left]
+    whys = iter(contaminated(left, did) if contaminated and left else [""] * len(left))
+    faults = [(gate, reason) if gate else ("contamination" * bool(why := next(whys)), why) for gate, reason in faults]
+    def outcome(pair, question, fault):
+        return _judged(pair, fault, [found[c] for c in back.get(question, [])], found[pair["code"]], settings)
+    return [outcome(*each) for each in zip(described, questions, faults)]
 
 # %% ../../nbs/pipeline/55_dual_model.ipynb #a813bf8e
 
@@ -106,25 +110,21 @@ def _written_back(d2c, asked: list[tuple], settings: Dual, sampling: Sampling, s
 
 # %% ../../nbs/pipeline/55_dual_model.ipynb #7566c4c4
 
-def _judged(pair, refused, copies, original, settings: Dual, benchmark, overlap=None) -> dict:
+def _fault(refused: str, original) -> tuple[str, str]:  # gate and reason; empty when there is none
+    "Say what is wrong with a pair, whatever D2C writes back"
+    if refused: return "description", refused
+    if original.status != PASSED:
+        return "execution", f"the code itself does not run: {original.status} {original.detail}".strip()
+    return ("", "") if original.deterministic else ("determinism", "two runs differ")
+
+def _judged(pair, fault, copies, original, settings: Dual) -> dict:
     "Write the round trip's outcome into a pair"
     alike = [b.fingerprint is not None and b.fingerprint == original.fingerprint for b in copies]
     share = sum(alike) / len(alike) if alike else 0.0
-    if refused:
-        gate, reason = "description", refused
-    elif original.status != PASSED:
-        gate, reason = "execution", f"the code itself does not run: {original.status} {original.detail}".strip()
-    elif not original.deterministic:
-        gate, reason = "determinism", "two runs differ"
-    elif original.fingerprint in benchmark:
-        gate, reason = "contamination", "behaves like a benchmark problem"
-    elif overlap:
-        gate, reason = "contamination", overlap
-    elif share < settings.round_trip_min:
+    gate, reason = fault
+    if not gate and share < settings.round_trip_min:
         gate = "round_trip"
         reason = f"{share:.2f} of the programs written back behave alike, {settings.round_trip_min} wanted"
-    else:
-        gate, reason = "", ""
     return pair | dict(
         scores=dict(round_trip=round(share, 4)), fingerprint=original.fingerprint, dropped_by=gate, reason=reason
     )

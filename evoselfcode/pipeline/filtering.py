@@ -10,6 +10,7 @@ __all__ = ['RULES', 'ASK', 'RANKS', 'as_run', 'lint', 'verdict', 'apply_gates', 
 
 import ast, json, os, random, subprocess, sys, tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from ..config import Filter, Select
 from ..constants import FAILED, PASSED
@@ -62,13 +63,11 @@ def _entry_point(c, _):
     name = c["entry_point"]
     found = bool(name) and find_function(parse(c["code"]), name) is not None
     return verdict(found, f"defines no function {name or 'at top level'}")
-def _lint(c, seen): return verdict(not seen["lint"][c["code"]], seen["lint"][c["code"]])
+def _lint(_, complaint): return verdict(not complaint, complaint)
 def _execution(c, _):
     return verdict(c["behaviour"]["status"] == PASSED, f"{c['behaviour']['status']}: {c['behaviour']['detail']}")
 def _determinism(c, _): return verdict(c["behaviour"]["deterministic"], "two runs differ")
-def _contamination(c, seen):
-    if c["behaviour"]["fingerprint"] in seen["benchmark"]: return verdict(False, "behaves like a benchmark problem")
-    return verdict(c["id"] not in seen["overlaps"], seen["overlaps"].get(c["id"], ""))
+def _contamination(_, why): return verdict(not why, why)
 
 ASK = dict(
     syntax=_syntax, entry_point=_entry_point, lint=_lint, execution=_execution, determinism=_determinism,
@@ -80,24 +79,26 @@ ASK = dict(
 def apply_gates(
     candidates: list[dict],  # scored candidates
     settings: Filter = Filter(),
-    benchmark: set[str] = frozenset(),  # behaviour fingerprints of the study's own problems
-    overlaps: dict[str, str] | None = None,  # id of a candidate that overlaps with another benchmark: how
+    contaminated: Callable | None = None,  # function of rows and their fingerprints: why each may not be trained on
 ) -> list[dict]:  # with verdicts, dropped_by ("" when all gates passed) and copies, which one that stays stands for
-    "Ask every gate about every candidate, until one fails"
-    seen = dict(benchmark=benchmark, overlaps=overlaps or {})
-    parsing = [c["code"] for c in candidates if parse(c["code"]) is not None]
-    seen["lint"] = dict(zip(parsing, lint(parsing))) if "lint" in settings.gates and parsing else {}
-    judged = [_asked(c, [gate for gate in settings.gates if gate != "duplicates"], seen) for c in candidates]
+    "Ask every gate about the candidates that those before it let pass"
+    judged = [c | dict(verdicts={}, dropped_by="", reason="") for c in candidates]
+    for gate in settings.gates:
+        left = [c for c in judged if not c["dropped_by"]]
+        if gate == "duplicates": continue  # it compares what all others let pass
+        for c, said in zip(left, _said_at_once(gate, left, contaminated)):
+            c["verdicts"][gate] = answer = ASK[gate](c, said)
+            if answer["status"] != PASSED: c.update(dropped_by=gate, reason=answer["detail"])
+    for c in judged:
+        if not c["dropped_by"]: c["copies"] = 1
     return without_copies(judged) if "duplicates" in settings.gates else judged
 
-def _asked(c, gates, seen):
-    "Ask about one candidate"
-    verdicts = {}
-    for gate in gates:
-        verdicts[gate] = ASK[gate](c, seen)
-        if verdicts[gate]["status"] != PASSED:
-            return c | dict(verdicts=verdicts, dropped_by=gate, reason=verdicts[gate]["detail"])
-    return c | dict(verdicts=verdicts, dropped_by="", reason="", copies=1)
+def _said_at_once(gate, left, contaminated) -> list[str]:  # what is wrong with each candidate
+    "Ask what is asked of many at once: ruff, and the benchmarks"
+    if gate == "lint" and left: return lint([c["code"] for c in left])
+    if gate == "contamination" and left and contaminated:
+        return contaminated(left, [c["behaviour"]["fingerprint"] for c in left])
+    return [""] * len(left)
 
 # %% ../../nbs/pipeline/53_filtering.ipynb #223c60c9
 

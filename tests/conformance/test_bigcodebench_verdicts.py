@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from evoselfcode.evaluation.benchmark import check, read_samples
-from evoselfcode.evaluation.bigcodebench import CURRENT, BigCodeBench, assembled, runnable
+from evoselfcode.evaluation.bigcodebench import CURRENT, BigCodeBench, assembled
 from evoselfcode.execution.execution import Runner
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "benchmarks"
@@ -59,13 +59,13 @@ def part_of(bench: BigCodeBench) -> BigCodeBench:
     "The tasks that need no libraries, the slow ones first."
     few = stdlib_only()
     problems = slow_first(p for p in bench.problems if p["task_id"] in few)
-    return BigCodeBench(problems, bench.split, bench.subset, profile=bench.profile, libraries=bench.libraries)
+    return BigCodeBench(problems, bench.split, bench.subset, harness=bench.harness, libraries=bench.libraries)
 
 
 def test_the_authors_solutions_pass():
-    bench = part_of(BigCodeBench.load([FOLDER], profile=PATIENT))
+    bench = part_of(BigCodeBench.load([FOLDER], harness=PATIENT))
     assert len(bench.problems) == 300
-    here, reasons = runnable(bench, runner=Runner(workers=3))
+    here, reasons = bench.runnable(runner=Runner(workers=3))
     kinds = {task: why.partition(":")[0] for task, why in reasons.items()}
     assert kinds == dict.fromkeys(NETWORK, "needs-network"), reasons
     assert here.set_name == "bigcodebench[complete, full-300, 297 runnable here]"
@@ -94,7 +94,7 @@ def test_verdicts_are_those_recorded():
     seen = 0
     # of the latter, two hang: they would do so for 241 s
     for kind, seconds in (("complete", 75.0), ("instruct", 25.0)):
-        full = BigCodeBench.load([FOLDER], kind, "hard", profile=replace(CURRENT, seconds=seconds))
+        full = BigCodeBench.load([FOLDER], kind, "hard", harness=replace(CURRENT, seconds=seconds))
         bench = part_of(full)
         samples = read_samples(FOLDER / "verdicts" / "bcb" / f"acecoder-ckpt200__hard-{kind}.jsonl.gz", full)
         asked = slow_first(s for s in samples if s["task_id"] in bench.by_task)

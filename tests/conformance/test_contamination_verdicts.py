@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from evoselfcode.evaluation.benchmark import parse_records, read_bytes
-from evoselfcode.evaluation.contamination import AST, BEHAVIOURAL, EXACT, TEN_GRAM, overlap, problems_of
+from evoselfcode.evaluation.contamination import AST, BEHAVIOURAL, EXACT, TEN_GRAM, overlap
+from evoselfcode.evaluation.humaneval import load_humaneval
+from evoselfcode.evaluation.mbpp import load_mbpp
 from evoselfcode.execution.execution import Runner
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "benchmarks"
@@ -15,11 +17,11 @@ pytestmark = [pytest.mark.conformance, pytest.mark.skipif(not FOLDER.is_dir(), r
 TRIVIAL = {f"HumanEval/{n}" for n in (10, 14, 23, 28, 30, 34, 35, 42, 48, 53, 58)}
 
 
-def problems(path, name): return problems_of(parse_records(read_bytes(FOLDER / path), path), name)
+def problems(benchmark): return [benchmark.neutral(p) for p in benchmark.problems]
 
 
 @pytest.fixture(scope="module")
-def humaneval(): return problems("humaneval/HumanEval.jsonl.gz", "humaneval")
+def humaneval(): return problems(load_humaneval([FOLDER / "humaneval"]))
 
 
 def renamed(p): return re.sub(rf"\b{p.entry_point}\b", "some_other_name", p.code)
@@ -38,10 +40,10 @@ def test_planted_solutions_of_humaneval_are_found(humaneval, tmp_path):
 
 
 def test_planted_solutions_of_mbpp_are_found(tmp_path):
-    every = problems("mbpp/sanitized-mbpp.json", "mbpp")
+    every = problems(load_mbpp([FOLDER / "mbpp"], "sanitized-427"))
     report = overlap(every, planted(every), Runner(workers=2, store=tmp_path / "store.sqlite"))
     # their tests ask for a match object, which is no data
-    assert sorted(task for _, task in report.unchecked) == ["737", "787", "794"]
+    assert sorted(task for _, task in report.unchecked) == ["Mbpp/737", "Mbpp/787", "Mbpp/794"]
     assert len(found(report, BEHAVIOURAL)) >= 422  # of 424; on a busy machine one or two run out of time
 
 

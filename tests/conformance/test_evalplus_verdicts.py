@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, check
+from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, check
 from evoselfcode.evaluation.evalplus import RELEASED, HumanEvalPlus, MbppPlus, load_evalplus
 from evoselfcode.execution.sandbox.harnesses.evalplus import restore
 
@@ -27,7 +27,7 @@ SLOW = {
         "and took longer where it was recorded"
     ),
 }
-DIFFERENT = {SPLIT: SLOW, OFFICIAL: SLOW}
+DIFFERENT = {ISOLATED: SLOW, OFFICIAL: SLOW}
 
 
 def recorded(bench) -> list[dict]:
@@ -47,7 +47,7 @@ def recorded(bench) -> list[dict]:
     return found
 
 
-@pytest.mark.parametrize("checker", [SPLIT, OFFICIAL])
+@pytest.mark.parametrize("checker", [ISOLATED, OFFICIAL])
 @pytest.mark.parametrize("kind, size", [(HumanEvalPlus, 164), (MbppPlus, 378)])
 def test_verdicts_are_evalpluss(kind, size, checker):
     bench = kind.load([FOLDER])

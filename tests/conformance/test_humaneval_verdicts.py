@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, check, read_bytes
+from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, check, read_bytes
 from evoselfcode.evaluation.humaneval import load_humaneval
 
 DATA = Path(__file__).resolve().parents[3]/"shared"/"benchmarks"
@@ -29,7 +29,7 @@ def humaneval():
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.name.split(".")[0])
 def test_recorded_verdicts(humaneval, path):
     rows = records(path)
-    official, split = (check(humaneval, rows, checker) for checker in (OFFICIAL, SPLIT))
+    official, isolated = (check(humaneval, rows, checker) for checker in (OFFICIAL, ISOLATED))
     old = [OLDER_PYTHON in row["result"] for row in rows]
     parser = ["(<string>, line " in row["result"] for row in rows]  # a parser's words change from version to version
     assert [
@@ -39,13 +39,13 @@ def test_recorded_verdicts(humaneval, path):
     ] == []
     assert [
         (r["task_id"], r["result"], row["result"])
-        for r, row, o in [*zip(official, rows, old), *zip(split, rows, old)]
+        for r, row, o in [*zip(official, rows, old), *zip(isolated, rows, old)]
         if r["passed"] != row["passed"] and not o
     ] == []
     assert sum(old) <= 2
 
 
-@pytest.mark.parametrize("checker", [OFFICIAL, SPLIT])
+@pytest.mark.parametrize("checker", [OFFICIAL, ISOLATED])
 def test_the_authors_solutions_pass_and_empty_bodies_do_not(humaneval, checker):
     solved = check(humaneval, [humaneval.canonical(p) for p in humaneval.problems], checker)
     assert [r["task_id"] for r in solved if not r["passed"]] == [] and len(solved) == 164

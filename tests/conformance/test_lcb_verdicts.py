@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, check, read_samples
+from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, check, read_samples
 from evoselfcode.evaluation.lcb import fenced, load
 from evoselfcode.execution.execution import Runner
 
@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.conformance, pytest.mark.skipif(not FOLDER.is_dir(), reason="the recorded verdicts are not here"),
 ]
 EXPECTED = {"lcb@28fef95": "res_head", "lcb@051d813": "res_old"}
-# Where `official` equals the record and `split` does not pass what that passes: none is known.
+# Where `official` equals the record and `isolated` does not pass what that passes: none is known.
 OTHERWISE_SPLIT: dict[str, str] = {}
 
 
@@ -42,11 +42,11 @@ def samples(expected, tmp_path_factory):
 def judge(name, checker, samples, unlike):
     """Results; those that ran out of time and shall not have are judged again, alone and with four times as much: a
     busy machine is no difference."""
-    benchmark = load([VERDICTS], "lcb_v5_reconstructed.jsonl.gz", profile=name)
+    benchmark = load([VERDICTS], "lcb_v5_reconstructed.jsonl.gz", harness=name)
     rows = check(benchmark, samples, checker, runner=Runner(workers=2))
     late = [i for i, row in enumerate(rows) if row["status"] == "timeout" and unlike(row)]
     assert len(late) <= 10, [rows[i]["task_id"] for i in late]
-    benchmark.profile = replace(benchmark.profile, seconds=4 * benchmark.profile.seconds)
+    benchmark.harness = replace(benchmark.harness, seconds=4 * benchmark.harness.seconds)
     alone = Runner(workers=1)
     for i, again in zip(late, check(benchmark, [samples[i] for i in late], checker, alone) if late else []):
         rows[i] = again
@@ -63,7 +63,7 @@ def test_official_gives_the_same_result_lists(name, samples, expected):
 @pytest.mark.parametrize("name", EXPECTED)
 def test_split_passes_the_same_programs(name, samples, expected):
     unlike = lambda row: row["passed"] != all(r is True for r in expected[row["task_id"]][EXPECTED[name]])
-    rows = judge(name, SPLIT, samples, unlike)
+    rows = judge(name, ISOLATED, samples, unlike)
     assert {(r["task_id"], r["detail"]) for r in rows if unlike(r) and r["task_id"] not in OTHERWISE_SPLIT} == set()
     assert len(OTHERWISE_SPLIT) < 0.002 * len(rows)
     lists = [(r["task_id"], r["result"], expected[r["task_id"]][EXPECTED[name]]) for r in rows]

@@ -1,12 +1,12 @@
 """MBPP's verdicts are the recorded ones on 5,000 outputs of a real model, and its authors' solutions pass wherever a
-profile lets them."""
+harness lets them."""
 import json
 from pathlib import Path
 
 import pytest
 
-from evoselfcode.evaluation.benchmark import OFFICIAL, SPLIT, Profile, check, read_bytes
-from evoselfcode.evaluation.mbpp import PROFILES, SETS, load_mbpp
+from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, Harness, check, read_bytes
+from evoselfcode.evaluation.mbpp import HARNESSES, SETS, load_mbpp
 
 DATA = Path(__file__).resolve().parents[3]/"shared"/"benchmarks"
 pytestmark = [
@@ -20,10 +20,10 @@ WITHOUT_SETUP = {"Mbpp/367", "Mbpp/927"}  # their tests use a tree that only tes
 HEAVY = {"Mbpp/123"}
 
 
-@pytest.mark.parametrize("checker", [OFFICIAL, SPLIT])
+@pytest.mark.parametrize("checker", [OFFICIAL, ISOLATED])
 def test_recorded_verdicts(checker):
     mbpp = load_mbpp([DATA], "test-500")
-    mbpp.profile = Profile("the recorder's", seconds=5.0)  # program, newline, tests
+    mbpp.harness = Harness("the recorder's", seconds=5.0)  # program, newline, tests
     rows = [json.loads(line) for line in read_bytes(RECORDS).splitlines()]
     samples = [
         dict(task_id=f"Mbpp/{r['task_id']}", solution=code, recorded=passed)
@@ -38,12 +38,12 @@ def test_recorded_verdicts(checker):
 
 
 @pytest.mark.parametrize("name", SETS)
-@pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("checker", [OFFICIAL, SPLIT])
-def test_the_authors_solutions_pass(name, profile, checker):
-    mbpp = load_mbpp([DATA], name, profile)
+@pytest.mark.parametrize("harness", HARNESSES)
+@pytest.mark.parametrize("checker", [OFFICIAL, ISOLATED])
+def test_the_authors_solutions_pass(name, harness, checker):
+    mbpp = load_mbpp([DATA], name, harness)
     rows = check(mbpp, [mbpp.canonical(p) for p in mbpp.problems], checker)
     failed = {r["task_id"]: r["detail"] for r in rows if not r["passed"]}
     without = {t for t in WITHOUT_SETUP if t in mbpp.by_task and mbpp.by_task[t]["setup"]}
-    assert set(failed) - HEAVY == (without if profile != "mbpp@paper" else set()), failed
+    assert set(failed) - HEAVY == (without if harness != "mbpp@paper" else set()), failed
     assert len(mbpp.problems) == int(name.split("-")[-1])
