@@ -6,7 +6,8 @@
 __all__ = ['NOT_BLANK', 'GATES', 'BENCHMARKS', 'PUBLIC', 'DAY', 'RENAMED', 'REWORDED', 'key', 'Paths', 'Data', 'Names',
            'Functions', 'Sampling', 'Scoring', 'Filter', 'Select', 'Train', 'Dual', 'Iterate', 'Evaluation',
            'Benchmark', 'Execution', 'Harvest', 'Server', 'Config', 'problem', 'list_problems', 'problems', 'filled',
-           'misfit', 'load_yaml', 'merge', 'read_override', 'load_config', 'to_yaml', 'renamed', 'with_defaults']
+           'misshapen', 'misfit', 'load_yaml', 'merge', 'read_override', 'layers_of', 'culprit', 'load_config',
+           'to_yaml', 'renamed', 'with_defaults']
 
 # %% ../nbs/03_config.ipynb #d78d783f
 
@@ -393,6 +394,21 @@ def filled(layer, default):  # what stands in a YAML file or an override, what i
 
 # %% ../nbs/03_config.ipynb #d192fcfd
 
+def misshapen(value, default, name: str) -> str:  # "" when it is not
+    "Say where a list, a dictionary or a single value stands in another's place."
+    if isinstance(default, list):
+        items = value if isinstance(value, list) else [value]
+        if any(isinstance(item, (list, dict)) for item in items): return f"{name}: must be a list of single values"
+        return "" if items is value else f"{name}: must be a list; write [{value}]"
+    blank = isinstance(value, dict) and None in value.values() and name == "data.fields"
+    if isinstance(default, dict) and (blank or not isinstance(value, dict)):
+        return f"{name}: must be a dictionary; write {{KEY: VALUE}}, with a blank behind the colon"
+    if not isinstance(default, (list, dict)) and isinstance(value, (list, dict)):
+        return f"{name}: must be a single value, not {value}"
+    return f"{name}: must not be empty" if value is None else ""
+
+# %% ../nbs/03_config.ipynb #58edc76f
+
 # keys of earlier versions, and what they are called now
 RENAMED = {
     "execution.weak_walls": "execution.allow_unsandboxed", "execution.engine": "execution.backend",
@@ -402,7 +418,7 @@ RENAMED = {
 REWORDED = {"benchmark.checker": {"split": "isolated"}}
 
 def misfit(layer, default, name: str = "") -> str:  # "" when there is none
-    "Say where a list, a dictionary, a section or a single value stands in another's place."
+    "Say what of a YAML file or an override does not fit the declared settings."
     if is_dataclass(default) and isinstance(layer, dict):
         for old in (f"{name}.{k}".lstrip(".") for k in layer):
             if old in RENAMED: return f"{old}: is called {RENAMED[old]} now"
@@ -412,16 +428,7 @@ def misfit(layer, default, name: str = "") -> str:  # "" when there is none
     if default is None or isinstance(layer, str) and "${" in layer: return ""
     if is_dataclass(default):
         return f"{name}: a section of settings cannot be replaced by a single value; write {name}.KEY"
-    if isinstance(default, list):
-        items = layer if isinstance(layer, list) else [layer]
-        if any(isinstance(item, (list, dict)) for item in items): return f"{name}: must be a list of single values"
-        return "" if items is layer else f"{name}: must be a list; write [{layer}]"
-    blank = isinstance(layer, dict) and None in layer.values() and name == "data.fields"
-    if isinstance(default, dict) and (blank or not isinstance(layer, dict)):
-        return f"{name}: must be a dictionary; write {{KEY: VALUE}}, with a blank behind the colon"
-    if not isinstance(default, (list, dict)) and isinstance(layer, (list, dict)):
-        return f"{name}: must be a single value, not {layer}"
-    return f"{name}: must not be empty" if layer is None else ""
+    return misshapen(layer, default, name)
 
 # %% ../nbs/03_config.ipynb #553ff585
 
@@ -487,28 +494,40 @@ def read_override(text: str):  # KEY=VALUE -> OmegaConf tree with that key
 
 # %% ../nbs/03_config.ipynb #808a58c5
 
+def layers_of(path: str | Path | None, overrides: tuple | list) -> list[tuple]:
+    "List what is laid over the defaults, the last word at the end: what a message calls it, and what reads it."
+    base = project_root()/BASE_CONFIG
+    files = [(str(BASE_CONFIG), base)] * base.is_file() + [(str(path), path)] * (path is not None)
+    given = [(f"-o {text}", partial(read_override, text)) for text in overrides]
+    return [(shown, partial(load_yaml, file)) for shown, file in files] + given
+
+# %% ../nbs/03_config.ipynb #01c64845
+
+def culprit(name: str, layers: list[tuple]) -> str:  # `layers`: what a message calls each, its OmegaConf tree
+    "Name the layer that set a key last."
+    from omegaconf import OmegaConf
+    key_name = name.split("[")[0]
+    touched = (key_name, "evaluation.n") if key_name == "evaluation.ks" else (key_name,)
+    found = [shown for shown, layer in layers if any(OmegaConf.select(layer, k) is not None for k in touched)]
+    return found[-1] if found else "settings"
+
+# %% ../nbs/03_config.ipynb #3120243a
+
 def load_config(
     path: str | Path | None = None,  # the command's YAML file
     overrides: tuple | list = (),    # "section.key=value" texts; the last word
 ) -> Config:                         # checked settings
     "Merge defaults, configs/base.yaml, `path` and `overrides`, and check the result."
     from omegaconf import OmegaConf
-    base = project_root()/BASE_CONFIG
-    files = [(str(BASE_CONFIG), base)] * base.is_file() + [(str(path), path)] * (path is not None)
-    layers = [(shown, partial(load_yaml, file)) for shown, file in files]
-    layers += [(f"-o {text}", partial(read_override, text)) for text in overrides]
-    tree, sources = OmegaConf.structured(Config), []
-    for source, make in layers:
-        tree, layer = merge(tree, source, make)
-        sources.append((source, layer))
+    tree, layers = OmegaConf.structured(Config), []
+    for shown, make in layers_of(path, overrides):
+        tree, layer = merge(tree, shown, make)
+        layers.append((shown, layer))
     for name, words in REWORDED.items():
         OmegaConf.update(tree, name, words.get(value := OmegaConf.select(tree, name), value))
     cfg = OmegaConf.to_object(tree)
     for name, value, text in problems(cfg)[:1]:
-        key_name = name.split("[")[0]
-        touched = (key_name, "evaluation.n") if key_name == "evaluation.ks" else (key_name,)
-        blame = [source for source, layer in sources if any(OmegaConf.select(layer, k) is not None for k in touched)]
-        raise UserError(f"{blame[-1] if blame else 'settings'}: {name}: {text}, not {value!r}")
+        raise UserError(f"{culprit(name, layers)}: {name}: {text}, not {value!r}")
     return cfg
 
 # %% ../nbs/03_config.ipynb #ed82c512

@@ -149,6 +149,26 @@ def resume_point(
 
 # %% ../nbs/07_stages.ipynb #b129de6a
 
+def _go_on(file, path: Path, batches: list[tuple], work, meta: dict, name: str):
+    "Do the batches that are left, and say in the meta file how far the good bytes reach after each."
+    file.truncate(meta["bytes"])
+    file.seek(0)
+    digest, done = hashlib.file_digest(file, "sha256"), meta["done"]
+    for number, (key, payload) in enumerate(progress(batches[done:], name, unit="batch"), done + 1):
+        start = time.perf_counter()
+        records = work(key, payload)
+        keys = [key] if records is not None else [key for key, _ in batches[number - 1:]]
+        digest.update(lines := b"".join(map(dump_line, records or ())))
+        with file_errors(path): append_synced(file, lines)
+        meta.update(
+            done=number - 1 + len(keys), keys=keys_hash(keys, meta["keys"]), bytes=meta["bytes"] + len(lines),
+            sha256=digest.hexdigest(), seconds=round(meta["seconds"] + time.perf_counter() - start, 3),
+        )
+        write_json(meta_path(path), meta)
+        if records is None: break
+
+# %% ../nbs/07_stages.ipynb #1f6838ce
+
 def run_batches(
     path: str | Path,      # JSON lines to write, and to go on with
     batches: list[tuple],  # (key, payload) of each batch, in order
@@ -160,27 +180,12 @@ def run_batches(
     "Run a stage batch by batch, going on where an earlier run stopped."
     path, name = Path(path), note or Path(path).stem
     meta = resume_point(path, batches, fingerprint(settings, inputs))
-    done, todo = meta["done"], batches[meta["done"]:]
-    if done: get_logger("io").info(f"{name}: {done}/{len(batches)} reused, {len(todo)} to do")
-    if not todo and finished(path): return read_jsonl(path, empty_ok=True)
-    write_json(meta_path(path), meta)
-    with file_errors(path): file = open(path, "a+b", buffering=0)
-    with file:
-        file.truncate(meta["bytes"])
-        file.seek(0)
-        digest = hashlib.file_digest(file, "sha256")
-        for number, (key, payload) in enumerate(progress(todo, name, unit="batch"), done + 1):
-            start = time.perf_counter()
-            records = work(key, payload)
-            keys = [key] if records is not None else [key for key, _ in batches[number - 1:]]
-            digest.update(lines := b"".join(map(dump_line, records or ())))
-            with file_errors(path): append_synced(file, lines)
-            meta.update(
-                done=number - 1 + len(keys), keys=keys_hash(keys, meta["keys"]), bytes=meta["bytes"] + len(lines),
-                sha256=digest.hexdigest(), seconds=round(meta["seconds"] + time.perf_counter() - start, 3),
-            )
-            write_json(meta_path(path), meta)
-            if records is None: break
+    done, left = meta["done"], len(batches) - meta["done"]
+    if done: get_logger("io").info(f"{name}: {done}/{len(batches)} reused, {left} to do")
+    if left or not finished(path):
+        write_json(meta_path(path), meta)
+        with file_errors(path): file = open(path, "a+b", buffering=0)
+        with file: _go_on(file, path, batches, work, meta, name)
     return read_jsonl(path, empty_ok=True)
 
 # %% ../nbs/07_stages.ipynb #55fd3bb5
