@@ -110,7 +110,7 @@ def coloured(code: str) -> str:
         styles = {Comment: GREY, Keyword: PURPLE, Operator.Word: PURPLE, String: GREEN, Number: ORANGE,
                   Name.Function: BLUE, Name.Builtin: BLUE}
     formatter = HtmlFormatter(style=Middle, noclasses=True, nowrap=True)
-    return highlight(code, PythonLexer(stripnl=False, ensurenl=False), formatter)
+    return highlight(code, PythonLexer(stripnl=False, ensurenl=False), formatter).rstrip()  # it ends with a new line
 
 
 class Code:
