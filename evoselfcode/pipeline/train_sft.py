@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['HEAVIEST', 'LARGE', 'FAST', 'MEMORY', 'd2c_rows', 'c2d_rows', 'tokenise', 'weight_in', 'fitted', 'show_mask',
-           'half_precision', 'weights_for', 'training_arguments', 'progress_callback', 'counting', 'trainable',
-           'as_today', 'train', 'model_card']
+           'half_precision', 'weights_for', 'training_arguments', 'progress_callback', 'trainable', 'as_today', 'train',
+           'model_card']
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #2a6b4056
 import errno, math, os, shutil, time
@@ -112,30 +112,16 @@ def training_arguments(settings: Train, folder: Path, n_rows: int, seed: int, de
     )
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #86706319
-def progress_callback(
-    total: int,  # steps
-    note: str,   # what the bar is called
-    seen: dict,  # `tokens` that were read so far; see `counting`
-):
-    "Draw a progress bar on stdout, fed by the trainer: the steps, the loss, tokens per second"
+def progress_callback(total: int, note: str):
+    "Draw a progress bar on stdout, fed by the trainer"
     from transformers import TrainerCallback
     class Bar(TrainerCallback):
         bar = progress(range(total), note, unit="step")
-        def on_train_begin(self, *_, **__): self.begun = time.perf_counter()
         def on_step_end(self, args, state, control, **_): self.bar.update(state.global_step - self.bar.n)
         def on_log(self, args, state, control, logs=None, **_):
-            if not logs or "loss" not in logs: return
-            rate = seen["tokens"] / (time.perf_counter() - self.begun)
-            self.bar.set_postfix_str(f"loss {float(logs['loss']):.3f}, {rate:,.0f} tokens/s")
+            if logs and "loss" in logs: self.bar.set_postfix(loss=f"{float(logs['loss']):.3f}")
         def on_train_end(self, *_, **__): self.bar.close()
     return Bar()
-
-def counting(collate, seen: dict):
-    "Let a collator count the tokens that it hands out"
-    def collator(rows):
-        seen["tokens"] += sum(len(row["input_ids"]) for row in rows)
-        return collate(rows)
-    return collator
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #a4799723
 def trainable(model, settings: Train):
@@ -242,11 +228,11 @@ def _trainer(model, tokenizer, examples: list[dict], settings: Train, folder: Pa
     rows, in_parts = _in_parts(wrapped, model, longest, examples, settings, note)
     columns = ("input_ids", "labels", "weights") if in_parts else ("input_ids", "labels")
     examples = [{name: example[name] for name in columns} for example in examples]
-    kind, seen = trainer_in_parts() if in_parts else Trainer, dict(tokens=0)
+    kind = trainer_in_parts() if in_parts else Trainer
     trainer = kind(
         wrapped, arguments, train_dataset=examples,
-        data_collator=counting(DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-100), seen),
-        callbacks=[progress_callback(arguments.max_steps, note, seen)],
+        data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-100),
+        callbacks=[progress_callback(arguments.max_steps, note)],
     )
     if in_parts: trainer.at_once, trainer.note = rows, note
     trainer.remove_callback(PrinterCallback)
