@@ -110,14 +110,17 @@ def coloured(code: str) -> str:
         styles = {Comment: GREY, Keyword: PURPLE, Operator.Word: PURPLE, String: GREEN, Number: ORANGE,
                   Name.Function: BLUE, Name.Builtin: BLUE}
     formatter = HtmlFormatter(style=Middle, noclasses=True, nowrap=True)
-    return highlight(code, PythonLexer(stripnl=False, ensurenl=False), formatter)
+    return highlight(code, PythonLexer(stripnl=False, ensurenl=False), formatter).rstrip()  # it ends with a new line
+
+
+MONO = "ui-monospace,monospace"   # said in each, since not every notebook's page does
 
 
 class Code:
     "Python that a notebook shows as code."
     def __init__(self, code: str): self.code = code.rstrip()
     def __repr__(self) -> str: return self.code
-    def _repr_html_(self) -> str: return f'<pre style="overflow-x:auto">{coloured(self.code)}</pre>'
+    def _repr_html_(self) -> str: return f'<pre style="font-family:{MONO};overflow-x:auto">{coloured(self.code)}</pre>'
 
 
 def facts_line(row: dict) -> str:
@@ -147,7 +150,7 @@ class Cards:
         cards = [
             '<div style="border-left:3px solid #8885;padding-left:.8em;margin:0 0 1.2em">'
             f'<div>{escape(row["description"])}</div>'
-            f'<pre style="margin:.3em 0;overflow-x:auto">{coloured(str(row["code"]).rstrip())}</pre>'
+            f'<pre style="font-family:{MONO};margin:.3em 0;overflow-x:auto">{coloured(str(row["code"]).rstrip())}</pre>'
             f'<small style="color:{GREY}">{escape(facts_line(row))}</small></div>'
             for row in self.rows
         ]

@@ -15,7 +15,6 @@ import platform
 import subprocess
 import time
 from collections import Counter
-from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,7 @@ from .page import BLUE, ORANGE, Cards, Checks, Facts, Note, Text, plot, shown, w
 from .run_folder import ARMS, HIGH, Run, candidates, examples, examples_note, load_arms, load_run
 from .run_folder import losses, models_of, nothing, precision, round_name, scores, selection
 from .run_folder import separation, true_share, unknown, written_descriptions
-from .scoreboard import LINES, draw_curves
+from .scoreboard import draw_curves, plot_loss, plot_steps
 
 # %% ../../nbs/reporting/73_report.ipynb #76513420
 
@@ -313,17 +312,8 @@ def plot_funnel(run: Run):  # Plot, or None where no round has a funnel
     "Draw the funnel of the last round."
     table = funnel(run)
     if table.empty: return None
-    left = table.iloc[:, -1].dropna().astype(int)
-    def draw(axes):
-        bars = axes[0].barh([step.replace("_", " ") for step in left.index], left, color=BLUE, height=0.68)
-        counts = [f"{n:,}  ({100 * n / max(left.iloc[0], 1):.0f} %)" for n in left]
-        axes[0].bar_label(bars, counts, padding=4)
-        axes[0].invert_yaxis()
-        axes[0].set(title=f"Candidates left after each step, {table.columns[-1]}", xlabel="candidates",
-                    xlim=(0, left.max() * 1.25))
-        axes[0].grid(False)
-        axes[0].tick_params(axis="y", length=0)
-    return plot(draw, 5.2, 0.55 + 0.33 * (len(left) + 1))
+    left = table.iloc[:, -1].dropna().astype(int).to_dict()
+    return plot_steps(left, f"Candidates left after each step, {table.columns[-1]}")
 
 # %% ../../nbs/reporting/73_report.ipynb #d0961451
 
@@ -402,15 +392,10 @@ def plot_losses(
 ):                       # Plot, or None where no training has left its loss
     "Draw the training loss of one direction, a line for each iteration."
     table = losses(run)
-    table = table[table.model == model]
-    if table.empty: return None
-    def draw(axes):
-        for (name, part), (color, line) in zip(table.groupby("round", sort=False), cycle(LINES)):
-            axes[0].plot(part.step, part.loss, linestyle=line, color=color, marker="o", markersize=3, label=name)
-        axes[0].set(title=f"{model.upper()}, training loss", xlabel="step", ylabel="loss per token",
-                    xlim=(0, 1.05 * table.step.max()), ylim=(0, 1.1 * table.loss.max()))
-        axes[0].legend(frameon=False, labelcolor="linecolor")
-    return plot(draw, 3.7, 2.7)
+    if not (table.model == model).any(): return None
+    parts = table[table.model == model].groupby("round", sort=False)
+    curves = {name: part[["step", "loss"]].values.tolist() for name, part in parts}
+    return plot_loss(curves, f"{model.upper()}, training loss")
 
 # %% ../../nbs/reporting/73_report.ipynb #707b22e7
 
