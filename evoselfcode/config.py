@@ -99,6 +99,7 @@ BENCHMARKS = {  # name, as on the command line: what it is
 }
 PUBLIC = tuple(name for name in BENCHMARKS if name != "pocket")  # made by others
 
+# %% ../nbs/03_config.ipynb #571fe413
 @dataclass
 class Sampling:
     "Drawing candidates from the current model."
@@ -365,6 +366,7 @@ def filled(layer, default):  # what stands in a YAML file or an override, what i
         return {k: filled(v, getattr(default, str(k), None)) for k, v in (layer or {}).items()}
     return type(default)() if layer is None and isinstance(default, (str, list, dict)) else layer
 
+# %% ../nbs/03_config.ipynb #ead340fb
 def misfit(layer, default, name: str = "") -> str:  # "" when there is none
     "Say where a list, a dictionary, a section or a single value stands in another's place."
     if is_dataclass(default) and isinstance(layer, dict):

@@ -140,7 +140,8 @@ def test_the_releases_are_known(kind, file, mini, tmp_path):
     (("--recheck", "nonsense"), "--recheck nonsense: must be timeout, or nothing"),
     (("-o", "execution.recheck=nonsense"), "execution.recheck: must be one of timeout, nothing, not 'nonsense'"),
     (("--extract",), "--extract goes with --samples"),
-    (("-o", "benchmark.checker=nonsense"), "benchmark.checker: must be one of both, isolated, official, not 'nonsense'"),
+    (("-o", "benchmark.checker=nonsense"),
+     "benchmark.checker: must be one of both, isolated, official, not 'nonsense'"),
 ])
 def test_options_say_what_they_take(words, told, tmp_path):
     words = [*words, "-o", f"paths.root={tmp_path}"]
