@@ -133,6 +133,8 @@ BENCHMARKS = {  # name, as on the command line: what it is
 }
 PUBLIC = tuple(name for name in BENCHMARKS if name != "pocket")  # made by others
 
+# %% ../nbs/03_config.ipynb #571fe413
+
 @dataclass
 class Filter:
     "Removing what is wrong."
