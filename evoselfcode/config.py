@@ -44,9 +44,9 @@ class Paths:
 @dataclass
 class Data:
     "Input files: JSON lines or a JSON array, CSV, parquet, or a folder that `datasets` saved."
-    seed: str = key(  # what Model0 learns from: `seed_pairs`, what the base model invents, or both
+    start: str = key(  # what Model0 learns from: `initial_pairs`, what the base model invents, or both
         "raw", choices=("raw", "generated", "both"))
-    seed_pairs: str = "data/raw/seed_pairs.jsonl"      # labelled pairs (description, code); "" = none
+    initial_pairs: str = "data/raw/initial_pairs.jsonl"  # labelled pairs (description, code); "" = none
     descriptions: str = "data/raw/descriptions.jsonl"  # descriptions without code, for the forward cycle; "" = none
     unlabelled_code: str = "data/raw/unlabelled_code.jsonl"  # undescribed functions, for the backward cycle; "" = none
     validation: str = key(  # problems that decide keep, roll back or stop
@@ -237,7 +237,7 @@ class Harvest:
     imports: str = key(  # only functions that need no import, or also those whose imports can be put in front of them
         "none", choices=("none", "needed"))
     duplicate: float = key(0.8, above=0, high=1)  # similarity from which two functions count as one
-    permutations: int = key(128, low=1)           # length of the signatures by which similarity is estimated
+    permutations: int = key(128, low=1)           # length of the sketches by which similarity is estimated
     max_kilobytes: int = key(512, low=1)          # larger files are left out
     workers: int = key(0, low=0)                  # processes; 0 = one per core
 
@@ -341,7 +341,10 @@ def problems(
 
 # %% ../nbs/03_config.ipynb #553ff584
 # keys of earlier versions, and what they are called now
-RENAMED = {"execution.weak_walls": "execution.allow_unsandboxed", "execution.engine": "execution.backend"}
+RENAMED = {
+    "execution.weak_walls": "execution.allow_unsandboxed", "execution.engine": "execution.backend",
+    "data.seed": "data.start", "data.seed_pairs": "data.initial_pairs",
+}
 
 def filled(layer, default):  # what stands in a YAML file or an override, what is known of that place
     "Read what is left blank as empty, where a text, a list or a dictionary is wanted."
@@ -465,6 +468,8 @@ def renamed(settings: dict) -> dict:
     for old, new in RENAMED.items():
         (section, key), (_, now) = old.split("."), new.split(".")
         if key in (settings.get(section) or ()): settings[section].setdefault(now, settings[section].pop(key))
+    data = settings.get("data") or {}
+    if data.get("initial_pairs") == "data/raw/seed_pairs.jsonl": data["initial_pairs"] = Data.initial_pairs
     return settings
 
 def with_defaults(

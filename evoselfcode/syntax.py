@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['line_feeds', 'lines_of', 'parse', 'find_function', 'head_end', 'signature_text', 'function_signature', 'bound',
-           'used', 'needed', 'without_docstring', 'split_function', 'defined_function', 'normal_form']
+           'used', 'needed', 'without_docstring', 'description_in', 'split_function', 'defined_function', 'normal_form']
 
 # %% ../nbs/08_syntax.ipynb #7293156a
 import ast, inspect, io, tokenize, warnings
@@ -113,6 +113,13 @@ def without_docstring(
     while rest and not rest[0].strip(): rest = rest[1:]
     return "\n".join([*lines[start:doc.lineno - 1], *rest]) + "\n"
 
+# %% ../nbs/08_syntax.ipynb #c53572f6
+def description_in(
+    docstring: str,  # as it stands in the source
+) -> str:
+    "Read a docstring as a description, without its indentation and its outer blank lines."
+    return inspect.cleandoc(docstring).strip()
+
 # %% ../nbs/08_syntax.ipynb #c3ed6478
 def split_function(
     source: str,            # Python source with a function that has a docstring
@@ -132,7 +139,7 @@ def split_function(
     others = "".join(cut(n) + "\n" for n in parts if not isinstance(n, (ast.Import, ast.ImportFrom)))
     code = imports + ("\n" if imports else "") + others + without_docstring(lines, node)
     if parse(code) is None: return None
-    return dict(description=inspect.cleandoc(text).strip(), code=code, entry_point=node.name,
+    return dict(description=description_in(text), code=code, entry_point=node.name,
                 signature=signature_text(lines, node), imports=imports)
 
 # %% ../nbs/08_syntax.ipynb #6f671d63

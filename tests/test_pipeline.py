@@ -35,7 +35,7 @@ def pocket():
 
 @pytest.fixture(scope="module")
 def pairs(root):
-    return [dict(description=r["prompt"], code=r["code"]) for r in read_jsonl(root / "data/raw/seed_pairs.jsonl")]
+    return [dict(description=r["prompt"], code=r["code"]) for r in read_jsonl(root / "data/raw/initial_pairs.jsonl")]
 
 
 # sampling and scoring
@@ -479,12 +479,12 @@ def study(workspace, iteration, **changes):
 
 @pytest.mark.timeout(600)
 def test_a_study_starts_from_what_the_base_model_invents(workspace):
-    raw = workspace / "data/raw/seed_pairs.jsonl"
-    given = study(workspace, 0).seed()
-    data = lambda seed: replace(Data(), seed=seed)
+    raw = workspace / "data/raw/initial_pairs.jsonl"
+    given = study(workspace, 0).initial_pairs()
+    data = lambda start: replace(Data(), start=start)
     names = Names(number=24, batch=40)
     own = study(workspace, 0, data=data("generated"), names=names)
-    invented = own.seed()
+    invented = own.initial_pairs()
     assert 0 < len(invented) < 24 and {p["source"] for p in invented} <= {"fim", "l2r"} and own.pairs() == invented
     rows = read_jsonl(own.folder / "functions.jsonl")
     assert [r["id"] for r in rows if r["kept"]] == [p["id"] for p in invented] and len(rows) == 24
@@ -494,10 +494,10 @@ def test_a_study_starts_from_what_the_base_model_invents(workspace):
         if r["kept"]
     )
     assert all(r["reason"] for r in rows if not r["kept"])
-    assert study(workspace, 0, data=data("both"), names=names).seed() == given + invented and given
+    assert study(workspace, 0, data=data("both"), names=names).initial_pairs() == given + invented and given
     raw.unlink()
-    assert study(workspace, 0, data=data("generated"), names=names).seed() == invented
-    with pytest.raises(UserError, match="seed_pairs.jsonl: not found"): study(workspace, 0)
+    assert study(workspace, 0, data=data("generated"), names=names).initial_pairs() == invented
+    with pytest.raises(UserError, match="initial_pairs.jsonl: not found"): study(workspace, 0)
 
 
 def write_iteration(workspace, number, passed, best, decision):
@@ -533,7 +533,7 @@ def test_a_worse_round_is_nobody_s_teacher_and_its_pairs_are_not_used(rounds):
     assert third.model_path("d2c") == str(rounds / "checkpoints/r/iter-001/d2c")
     assert third.model_path("d2c!").endswith("iter-003/d2c")
     assert {p["id"] for p in third.pairs() if p["source"] != "raw"} == {"p1"}
-    raw = {(r["prompt"], r["code"]) for r in read_jsonl(rounds / "data/raw/seed_pairs.jsonl")}
+    raw = {(r["prompt"], r["code"]) for r in read_jsonl(rounds / "data/raw/initial_pairs.jsonl")}
     assert len(third.pairs()) == 1 + len(raw)
     assert study(rounds, 2, **alone).best == 1 and study(rounds, 1, **alone).best == 0
 
@@ -580,9 +580,10 @@ def test_rounds_take_turns_over_the_pools(rounds):
 
 
 def test_pools_may_be_switched_off(workspace):
-    none = dict(data=Data(descriptions="", unlabelled_code="", truth="", seed_pairs=""))
+    none = dict(data=Data(descriptions="", unlabelled_code="", truth="", initial_pairs=""))
     alone = study(workspace, 0, **none)
-    assert alone.given == dict(seed_pairs=[], descriptions=[], unlabelled_code=[], truth={}) and alone.precision() == {}
+    assert alone.given == dict(initial_pairs=[], descriptions=[], unlabelled_code=[], truth={})
+    assert alone.precision() == {}
     write_iteration(workspace, 0, 6, True, "start")
     first = study(workspace, 1, **none)
     assert first.candidates() == [] and first.filtered() == [] and first.backward() == [] and first.reworded() == []
@@ -601,7 +602,7 @@ def test_a_run_keeps_the_settings_of_its_finished_iterations(rounds, message):
 
 def test_what_comes_in_is_read_before_anything_is_made(workspace, message):
     for changes, words in (
-        (dict(data=Data(seed_pairs="none.jsonl")), "none.jsonl: not found"),
+        (dict(data=Data(initial_pairs="none.jsonl")), "none.jsonl: not found"),
         (dict(model="./none"), "./none: no such folder"),
         (dict(data=Data(truth="configs")), "is a folder"),
     ):
@@ -610,7 +611,7 @@ def test_what_comes_in_is_read_before_anything_is_made(workspace, message):
     line = message(study, workspace, 0, data=Data(descriptions="mine.jsonl"))
     assert "mine.jsonl: line 2: `description` must be a text, not int" in line
     write_jsonl(workspace / "mine.jsonl", [dict(prompt="Add one.", code="x"), dict(code="x")])
-    line = message(study, workspace, 0, data=Data(seed_pairs="mine.jsonl"))
+    line = message(study, workspace, 0, data=Data(initial_pairs="mine.jsonl"))
     assert "mine.jsonl: line 2: needs a text in `prompt` or `description`" in line
     assert not (workspace / "data/generated").exists()
 
@@ -670,12 +671,12 @@ def test_the_name_of_the_link_to_the_newest_is_taken(message):
     assert "run: must be a plain name other than latest" in message(load_config, None, ["run=latest"])
 
 
-def test_seed_pairs_in_both_forms(workspace):
+def test_initial_pairs_in_both_forms(workspace):
     write_jsonl(workspace / "mine.jsonl", [
         dict(prompt="Add one.", code="def f(x):\n    return x + 1\n"),
         dict(description="Take one.", code="import os\ndef g(x): return x - 1\n", entry_point="g"),
     ])
-    found = study(workspace, 0, data=Data(seed_pairs="mine.jsonl")).given["seed_pairs"]
+    found = study(workspace, 0, data=Data(initial_pairs="mine.jsonl")).given["initial_pairs"]
     assert [(p["description"], p["entry_point"], p["source"], p["parents"]) for p in found] == [
         ("Add one.", "f", "raw", []), ("Take one.", "g", "raw", []),
     ]

@@ -23,6 +23,7 @@ def _parts(kind) -> list[str]:
 
 PARTS = {kind: parts for kind in vars(ast).values() if (parts := _parts(kind))}
 
+# %% ../../nbs/datagen/30_standalone.ipynb #08d31b9d
 def _place_inside(kind, place: str) -> str:
     "Say in what kind of place the statements below one stand."
     if place == "nested" or kind in FUNCTIONS: return "nested"
@@ -45,7 +46,7 @@ def statements(
 
 # %% ../../nbs/datagen/30_standalone.ipynb #8548ce5c
 def unfit(node) -> str:
-    "Say why a top-level function cannot stand alone, from its head; '' = it may."
+    "Say why a top-level function cannot stand alone, from its signature; '' = it may."
     first = [a.arg for a in node.args.posonlyargs + node.args.args][:1]
     if isinstance(node, ast.AsyncFunctionDef): return "async"
     if node.decorator_list: return "decorated"
@@ -53,6 +54,7 @@ def unfit(node) -> str:
     if first and first[0] in ("self", "cls", "mcs"): return "method"
     return "test" if re.match("test(_|$)", node.name) else ""
 
+# %% ../../nbs/datagen/30_standalone.ipynb #a60f6d7e
 def complexity(
     nodes: list,  # all nodes of a function
 ) -> int:         # 1 = no decision

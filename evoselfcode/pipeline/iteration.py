@@ -80,8 +80,8 @@ PAIR = ("id", "description", "code", "entry_point", "source", "iteration", "pare
 @once
 def seed(self: Study) -> list[dict]:
     "Collect the pairs that the study starts from: the raw file's, the base model's own, or both"
-    raw = self.given["seed_pairs"]
-    if self.config.data.seed == "raw": return raw
+    raw = self.given["initial_pairs"]
+    if self.config.data.start == "raw": return raw
     if self.iteration: invented = read_jsonl(self.run / "iter-000" / "functions.jsonl", empty_ok=True)
     else: invented = self.functions()
     return raw + [{k: r[k] for k in PAIR} for r in invented if r["kept"]]

@@ -96,7 +96,7 @@ def load_arms(
 
 
 def round_name(
-    iteration: int,  # 0 is the model trained on the seed pairs alone
+    iteration: int,  # 0 is the model trained on the initial pairs alone
 ) -> str:
     "Name an iteration for a reader."
     return "Model0" if iteration == 0 else f"round {iteration}"
