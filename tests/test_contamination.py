@@ -381,8 +381,8 @@ def test_the_gate_stops_candidates_and_round_trips(tmp_path):
         both | dict(id="good", description="Count the rises.", code=INNOCENT, entry_point="rises"),
     ]
     overlaps = gate.reasons(rows)
-    judged = filtering.apply_gates(rows, Config().filter, gate.fingerprints(), overlaps)
-    assert [(c["dropped_by"], c["reason"]) for c in judged] == [
+    checked = filtering.apply_gates(rows, Config().filter, gate.fingerprints(), overlaps)
+    assert [(c["dropped_by"], c["reason"]) for c in checked] == [
         ("contamination", "behavioural: summits passes the tests of humaneval T/0"),
         ("", ""),
     ]

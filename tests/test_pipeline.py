@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from evoselfcode.config import GATES, Config, Data, Dual, Evaluation, Filter, Iterate, Names, Paths, Sampling, Select
-from evoselfcode.config import Train, load_config
+from evoselfcode.config import GATES, SELECTORS, Config, Data, Dual, Evaluation, Filter, Iterate, Names, Paths, Sampling
+from evoselfcode.config import Select, Train, load_config
 from evoselfcode.errors import UserError
 from evoselfcode.engine.local import Engine
 from evoselfcode.io_utils import content_id, read_jsonl, write_json, write_jsonl
@@ -114,9 +114,9 @@ def kept_of(found): return Counter(c["parents"][0] for c in found if c["kept"] a
 @pytest.mark.parametrize("agreement", [0., .6])
 @pytest.mark.parametrize("control", ["random", "agreement"])
 def test_a_control_keeps_as_many_of_each_description(share, agreement, control):
-    judged = crowd()
+    checked = crowd()
     def selected(selector, seed):
-        return filtering.select(judged, Select(selector, share, min_agreement=agreement), seed)
+        return filtering.select(checked, Select(selector, share, min_agreement=agreement), seed)
     wise = selected("low_perplexity", 1)
     blind, again, other = (selected(control, seed) for seed in (1, 1, 2))
     kept = [{c["id"] for c in found if c["kept"]} for found in (wise, blind)]
@@ -194,8 +194,8 @@ def test_the_tail_is_surprising_and_new():
 def test_the_funnel_adds_up(pocket):
     found = scoring.score(pocket, sampling.sample(pocket, TASKS, Sampling(n=8, max_new_tokens=60), seed=3), 8)
     settings = Filter()
-    judged = filtering.apply_gates(found, settings, {found[0]["behaviour"]["fingerprint"]})
-    selected = filtering.select(judged, Select(min_agreement=0.2))
+    checked = filtering.apply_gates(found, settings, {found[0]["behaviour"]["fingerprint"]})
+    selected = filtering.select(checked, Select(min_agreement=0.2))
     steps = filtering.funnel(selected, settings.gates)
     lost = Counter(c["dropped_by"] for c in selected if not c["kept"])
     assert [s["step"] for s in steps] == ["candidates", *settings.gates, "agreement", "selection"]
@@ -454,19 +454,24 @@ def test_a_private_language_does_not_survive_the_round_trip(pocket):
             assert all(prompt.endswith("def f(values: list[int]) -> int:\n") for prompt in prompts)
             return [[Sample(CODE.split("\n", 1)[1], 1, True, 0.)] * n for _ in prompts]
     described = [pair(CODE), pair("Return the sum of the positive numbers.")]
-    judged = dual_model.keep_distinct(dual_model.round_trip(Parrot(), described, Dual(), inputs=6))
-    assert [(p["dropped_by"], p["kept"]) for p in judged] == [("description", False), ("", True)]
+    checked = dual_model.round_trip(Parrot(), described, Dual(), inputs=6)
+    assert [(p["dropped_by"], p["kept"]) for p in checked] == [("description", False), ("", True)]
 
 
-def test_every_true_description_is_kept_once():
-    rows = [("a", "x", ""), ("a", "y", ""), ("a", "x", ""), ("b", "x", ""), ("b", "z", "round_trip"), ("b", "z", "")]
-    judged = [
-        dict(id=str(i), parents=[parent], description=text, dropped_by=gate)
-        for i, (parent, text, gate) in enumerate(rows)
-    ]
-    found = dual_model.keep_distinct(judged)
+def test_every_true_description_is_kept_once(monkeypatch):
+    did = dict(status="passed", detail="", deterministic=True, fingerprint="1")
+    rows = [("a", "x", 1), ("a", "y", 1), ("a", "x", 1), ("b", "x", 1), ("b", "z", 0), ("b", "z", 1)]
+    tried = [dict(refused="", behaviour=did, share=share) for *_, share in rows]
+    monkeypatch.setattr(dual_model, "try_back", lambda *_: tried)
+    pairs = [dict(id=str(i), parents=[parent], description=text) for i, (parent, text, _) in enumerate(rows)]
+    found = dual_model.round_trip(None, pairs)
     assert [p["kept"] for p in found] == [True, True, False, True, False, True]
     assert [p["dropped_by"] for p in found] == ["", "", "duplicates", "", "round_trip", ""]
+
+
+def test_the_settings_know_the_words_of_the_tables():
+    assert tuple(filtering.GATES) == GATES and tuple(filtering.SELECTORS) == SELECTORS
+    assert all(score.good in ("low", "high") and score.cost for score in scoring.SCORES.values())
 
 
 # rounds

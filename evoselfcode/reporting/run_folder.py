@@ -17,7 +17,7 @@ from ..errors import UserError
 from ..evaluation.selection import drawn, precision_table, selection_verdict, share_of
 from ..evaluation.selection import separation as separated
 from ..io_utils import read_json, read_jsonl
-from ..pipeline.filtering import ASK
+from ..pipeline.filtering import GATES
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #13cddc52
 ARMS = {"random": "random choice", "agreement": "agreement only", "perplexity": "perplexity only",
@@ -132,7 +132,8 @@ def candidates(run: Run):  # DataFrame: a row per candidate whose truth is known
         truth = {record["id"]: record["right"] for record in run.records(it, "truth")}
         for record in run.records(it, "filtered"):
             if (right := truth.get(record["id"])) is None: continue
-            gated, dropped_by = record.get("dropped_by") not in ASK, record.get("dropped_by")
+            dropped_by = record.get("dropped_by")
+            gated = dropped_by not in GATES or dropped_by == "duplicates"  # of a copy the program passed
             agreed, kept = gated and dropped_by != "agreement", bool(record.get("kept"))
             facts = (round_name(it["iteration"]), record["id"], record["description"], bool(right), gated, agreed, kept)
             rows.append(dict(zip(FACTS, facts)) | (record.get("scores") or {}))
