@@ -490,11 +490,12 @@ def test_a_study_starts_from_what_the_base_model_invents(workspace):
     names = Names(number=24, batch=40)
     own = study(workspace, 0, data=data("generated"), names=names)
     invented = own.initial_pairs()
-    assert 0 < len(invented) < 24 and {p["source"] for p in invented} <= {"fim", "l2r"} and own.pairs() == invented
+    assert 0 < len(invented) < 24 and {p["source"] for p in invented} <= {"fim", "l2r"}
+    assert own.training_pairs() == invented
     rows = read_jsonl(own.folder / "functions.jsonl")
     assert [r["id"] for r in rows if r["kept"]] == [p["id"] for p in invented] and len(rows) == 24
     assert all(
-        r["behaviour"]["status"] == "passed" and r["behaviour"]["fingerprint"] not in own.gate.fingerprints()
+        r["behaviour"]["status"] == "passed" and r["behaviour"]["fingerprint"] not in own.contamination.fingerprints()
         for r in rows
         if r["kept"]
     )
@@ -534,13 +535,13 @@ def rounds(workspace):
 def test_a_worse_round_is_nobody_s_teacher_and_its_pairs_are_not_used(rounds):
     alone = dict(dual=Dual(forward=False, backward=False))
     third = study(rounds, 3, **alone)
-    assert third.best == 1 and third.teacher == rounds / "checkpoints/r/iter-001"
+    assert third.best_before == 1 and third.teacher_folder == rounds / "checkpoints/r/iter-001"
     assert third.model_path("d2c") == str(rounds / "checkpoints/r/iter-001/d2c")
-    assert third.model_path("d2c!").endswith("iter-003/d2c")
-    assert {p["id"] for p in third.pairs() if p["source"] != "raw"} == {"p1"}
+    assert third.model_path("d2c", own=True).endswith("iter-003/d2c")
+    assert {p["id"] for p in third.training_pairs() if p["source"] != "raw"} == {"p1"}
     raw = {(r["prompt"], r["code"]) for r in read_jsonl(rounds / "data/raw/initial_pairs.jsonl")}
-    assert len(third.pairs()) == 1 + len(raw)
-    assert study(rounds, 2, **alone).best == 1 and study(rounds, 1, **alone).best == 0
+    assert len(third.training_pairs()) == 1 + len(raw)
+    assert study(rounds, 2, **alone).best_before == 1 and study(rounds, 1, **alone).best_before == 0
 
 
 def test_the_validation_split_decides(rounds):
@@ -572,13 +573,13 @@ def test_latest_points_at_the_best(rounds):
 
 def test_an_iteration_that_is_missing_is_named(rounds, message):
     shutil.rmtree(rounds / "data/generated/r/iter-001")
-    assert "iteration 1 of run r is not finished" in message(lambda: study(rounds, 3).teacher)
+    assert "iteration 1 of run r is not finished" in message(lambda: study(rounds, 3).teacher_folder)
 
 
 def test_rounds_take_turns_over_the_pools(rounds):
     small = Dual(descriptions_per_round=700, codes_per_round=700)
     rows = [dict(id=str(i)) for i in range(1600)]
-    drawn = [[r["id"] for r in study(rounds, k, dual=small).shuffled("descriptions", rows)] for k in (1, 2, 3)]
+    drawn = [[r["id"] for r in study(rounds, k, dual=small).round_share("descriptions", rows)] for k in (1, 2, 3)]
     assert all(len(set(ids)) == 700 for ids in drawn) and not set(drawn[0]) & set(drawn[1])
     assert set(drawn[0]) | set(drawn[1]) | set(drawn[2]) == {r["id"] for r in rows}
     assert window([1, 2, 3], 2, 5) == [3, 1, 2] and window([], 0, 3) == []
@@ -591,7 +592,7 @@ def test_pools_may_be_switched_off(workspace):
     assert alone.precision() == {}
     write_iteration(workspace, 0, 6, True, "start")
     first = study(workspace, 1, **none)
-    assert first.candidates() == [] and first.filtered() == [] and first.backward() == [] and first.reworded() == []
+    assert first.candidates() == first.filtered() == first.backward_pairs() == first.reworded_pairs() == []
     assert first.precision() == {}
 
 

@@ -23,11 +23,11 @@ from ..prompts import c2d_prompt, d2c_prompt
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #02e2c8eb
 def d2c_rows(pairs: list[dict]) -> list[dict]:
-    "Turn pairs into training rows for description to code"
+    "Turn pairs into training rows for description to code."
     return [dict(prompt=d2c_prompt(p["description"]), completion=p["code"].strip("\n") + "\n") for p in pairs]
 
 def c2d_rows(pairs: list[dict]) -> list[dict]:
-    "Turn pairs into training rows for code to description"
+    "Turn pairs into training rows for code to description."
     return [dict(prompt=c2d_prompt(p["code"]), completion=p["description"].strip()) for p in pairs]
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #c4875d07
@@ -36,7 +36,7 @@ def tokenise(
     tokenizer,
     max_length: int,  # tokens
 ) -> tuple[list[dict], int, int]:  # input_ids, labels, weights per row; how many rows were cut, and left out
-    "Tokenise rows; the labels of the prompt are -100, and a completion is learned whole, with its end, or not at all"
+    "Tokenise rows; the labels of the prompt are -100, and a completion is learned whole, with its end, or not at all."
     examples, cut = [], 0
     for row, whole in zip(rows, prompt_ids(tokenizer, [row["prompt"] for row in rows])):
         answer = tokenizer(row["completion"], add_special_tokens=False).input_ids
@@ -60,13 +60,13 @@ def weight_in(row: dict) -> float:
     return float(weight)
 
 def fitted(prompt: list[int], room: int) -> list[int] | None:
-    "A prompt that is too long loses its middle; None where less than half of it would stay"
+    "A prompt that is too long loses its middle; None where less than half of it would stay."
     if len(prompt) <= room: return prompt
     if 2 * room < len(prompt): return None
     return prompt[:(room + 1) // 2] + prompt[len(prompt) - room // 2:]
 
 def show_mask(example: dict, tokenizer) -> list[tuple[str, bool]]:
-    "Show each token of an example and whether it is learned"
+    "Show each token of an example and whether it is learned."
     return [(tokenizer.decode([i]), label != -100) for i, label in zip(example["input_ids"], example["labels"])]
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #8c3363ba
@@ -96,7 +96,7 @@ def weights_for(base: str, settings: Train, device: str) -> tuple:  # model, tok
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #ac2215dc
 def training_arguments(settings: Train, folder: Path, n_rows: int, seed: int, device):
-    "Translate our settings into transformers' TrainingArguments"
+    "Translate our settings into transformers' TrainingArguments."
     from transformers import TrainingArguments
     steps = max(round(math.ceil(n_rows / settings.batch_size) * settings.epochs), settings.min_steps)
     half = half_precision(device)
@@ -113,7 +113,7 @@ def training_arguments(settings: Train, folder: Path, n_rows: int, seed: int, de
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #86706319
 def progress_callback(total: int, note: str):
-    "Draw a progress bar on stdout, fed by the trainer"
+    "Draw a progress bar on stdout, fed by the trainer."
     from transformers import TrainerCallback
     class Bar(TrainerCallback):
         bar = progress(range(total), note, unit="step")
@@ -125,7 +125,7 @@ def progress_callback(total: int, note: str):
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #a4799723
 def trainable(model, settings: Train):
-    "Wrap `model` for LoRA, or return it as it is for full training"
+    "Wrap `model` for LoRA, or return it as it is for full training."
     if settings.method == "full": return model
     from peft import LoraConfig, get_peft_model
     targets = settings.lora_targets.split(",")
@@ -156,7 +156,7 @@ def train(
     origin: str = "",  # fingerprint of `base`, when its name alone does not tell
     device: str = "auto",
 ) -> dict:  # steps, mean loss, rows, rows cut, rows left out, tokens learned
-    "Fine-tune `base` on `rows` and save it; do nothing when that was done already"
+    "Fine-tune `base` on `rows` and save it; do nothing when that was done already."
     folder = Path(folder)
     learned = {key: value for key, value in asdict(settings).items() if key not in MEMORY}
     made_from = dict(rows=content_id(rows), base=base, origin=origin, settings=learned, seed=seed)
@@ -181,7 +181,7 @@ def train(
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #ef0fd480
 def _examples(rows, tokenizer, settings: Train, note: str) -> tuple[list[dict], int, int]:  # as for `tokenise`
-    "Tokenise rows, and tell what was cut or left out"
+    "Tokenise rows, and tell what was cut or left out."
     log = get_logger("train")
     examples, cut, left_out = tokenise(rows, tokenizer, settings.max_length)
     if not examples:
@@ -197,7 +197,7 @@ def _examples(rows, tokenizer, settings: Train, note: str) -> tuple[list[dict], 
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #672a50ce
 def _in_parts(wrapped, model, longest: int, examples: list[dict], settings: Train, note: str) -> tuple[int, bool]:
-    "Find how many rows are computed at a time, and whether a batch has to be computed in parts at all"
+    "Find how many rows are computed at a time, and whether a batch has to be computed in parts at all."
     chunked, weighted = chunks_agree(model), any(example["weights"] != 1 for example in examples)
     if weighted and not chunked:
         raise UserError(f"{note}: rows with weights need a model that leaves its logits as its output layer gives them")
@@ -215,7 +215,7 @@ def _in_parts(wrapped, model, longest: int, examples: list[dict], settings: Trai
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #6b1565ab
 def _trainer(model, tokenizer, examples: list[dict], settings: Train, folder: Path, seed: int, note: str):
-    "Set up transformers' Trainer, with our progress bar in place of its prints"
+    "Set up transformers' Trainer, with our progress bar in place of its prints."
     from transformers import DataCollatorForSeq2Seq, Trainer
     from transformers.trainer_callback import PrinterCallback
     if model.device.type == "cuda":
@@ -240,7 +240,7 @@ def _trainer(model, tokenizer, examples: list[dict], settings: Train, folder: Pa
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #557402ef
 def _fit(rows, folder, base, settings, seed, note, device, made_from) -> dict:
-    "Train in `folder`, which the caller moves into place"
+    "Train in `folder`, which the caller moves into place."
     from transformers import set_seed
     from transformers.trainer_utils import get_last_checkpoint
     start = time.perf_counter()
@@ -275,10 +275,10 @@ def _fit(rows, folder, base, settings, seed, note, device, made_from) -> dict:
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #4c827f01
 def model_card(note: str, base: str, settings: Train, seed: int, summary: dict) -> str:
-    "Say in a model card what a checkpoint is and what it was made from"
+    "Say in a model card what a checkpoint is and what it was made from."
     return (
         f"---\nbase_model: {base}\nlibrary_name: transformers\ntags: [evoselfcode]\n---\n\n# {note}\n\n"
         f"Fine-tuned from `{base}` by evoselfcode ({settings.method}, rate {settings.learning_rate}, seed {seed}) "
         f"on {summary['rows']} rows in {summary['steps']} steps; mean training loss {summary['loss']}. "
-        "The training rows lie in the run folder beside the records they came from.\n"
+        "The training rows lie in the run folder beside the records they came from.\n."
     )
