@@ -49,9 +49,12 @@ ELSEWHERE = frozenset("__pycache__ build dist node_modules site-packages dist-pa
 LICENCE = re.compile(r"(?:un)?licen[sc]es?(?:[-_.].*)?|copying(?:[-_.].*)?|notices?(?:[-_.].*)?", re.IGNORECASE)
 CODE = frozenset(".py .pyi .pyc .pyx .so .ipynb .json .js .c .h .cpp .html".split())
 
-def is_licence(name: str) -> bool: return bool(LICENCE.fullmatch(name)) and Path(name).suffix.lower() not in CODE
+def is_licence(name: str) -> bool:
+    "Tell the name of a licence file."
+    return bool(LICENCE.fullmatch(name)) and Path(name).suffix.lower() not in CODE
 
 def _entries(folder: Path) -> list | None:  # None where it cannot be read
+    "List what a folder holds."
     try:
         with os.scandir(folder) as found: return list(found)
     except OSError: return None

@@ -59,6 +59,7 @@ def vocabulary_of(model) -> int:
     "Count the tokens that a model has embeddings for, be they wrapped or not."
     return model.get_input_embeddings().weight.shape[0]
 
+# %% ../../nbs/pipeline/49_fitting.ipynb #1bb2c841
 def chunks_agree(
     model,
     tokens: int = 16,
@@ -105,6 +106,7 @@ def saved_bytes(work) -> int:
     del result
     return sum(storage.nbytes() for storage in kept.values())
 
+# %% ../../nbs/pipeline/49_fitting.ipynb #341e4b9f
 def token_bytes(
     model,
     tokens: int = 64,  # length of the row that is tried
@@ -117,6 +119,7 @@ def token_bytes(
     if not chunked: return saved_bytes(lambda: model(**seen, labels=ids, use_cache=False).loss) // tokens
     return saved_bytes(lambda: model.get_decoder()(**seen, use_cache=False).last_hidden_state) // tokens
 
+# %% ../../nbs/pipeline/49_fitting.ipynb #31ca677d
 def recompute(model, on: bool) -> bool:  # whether the model can
     "Have a model keep the inputs of its layers alone, and compute the rest again in the backward pass; or not."
     name = "activation_checkpointing" if hasattr(model, "activation_checkpointing_enable") else "gradient_checkpointing"

@@ -38,15 +38,16 @@ def behaviour_columns(
 def group_agreement(
     groups: list,  # what each candidate belongs to
     fingerprints: list,  # behaviour of each candidate, None when it has none
-) -> list[float]:  # 0..1
+) -> np.ndarray:  # 0..1
     "Compute the share of each candidate's group that behaves as it does."
     sizes, alike = Counter(groups), Counter(zip(groups, fingerprints))
-    return [alike[group, mark] / sizes[group] if mark else 0.0 for group, mark in zip(groups, fingerprints)]
+    shares = [alike[group, mark] / sizes[group] if mark else 0.0 for group, mark in zip(groups, fingerprints)]
+    return np.array(shares)
 
 def agreement(
     _,  # needs no model
     records: list[dict],  # parents, behaviour; all candidates of one or more descriptions
-) -> list[float]:
+) -> np.ndarray:
     "Compute the share of a description's candidates that behave as each one does."
     return group_agreement([r["parents"][0] for r in records], [r["behaviour"]["fingerprint"] for r in records])
 

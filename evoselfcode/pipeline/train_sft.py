@@ -59,24 +59,27 @@ def weight_in(row: dict) -> float:
         raise UserError(f"a training row has weight {weight!r}: {told}")
     return float(weight)
 
+# %% ../../nbs/pipeline/54_train_sft.ipynb #75504a91
 def fitted(prompt: list[int], room: int) -> list[int] | None:
     "A prompt that is too long loses its middle; None where less than half of it would stay."
     if len(prompt) <= room: return prompt
     if 2 * room < len(prompt): return None
     return prompt[:(room + 1) // 2] + prompt[len(prompt) - room // 2:]
 
+# %% ../../nbs/pipeline/54_train_sft.ipynb #8fb8ad16
 def show_mask(example: dict, tokenizer) -> list[tuple[str, bool]]:
     "Show each token of an example and whether it is learned."
     return [(tokenizer.decode([i]), label != -100) for i, label in zip(example["input_ids"], example["labels"])]
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #8c3363ba
-LARGE, FAST = 100_000_000, 1e-3  # parameters; a rate that no model of this size survives when all of it is trained
-
 def half_precision(device) -> str | None:  # bfloat16 | float16; None where float32 is right
     "Say in which precision of 16 bits a device computes."
     import torch
     if device.type != "cuda": return None
     return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+
+# %% ../../nbs/pipeline/54_train_sft.ipynb #e97bc125
+LARGE, FAST = 100_000_000, 1e-3  # parameters; a rate that no model of this size survives when all of it is trained
 
 def weights_for(base: str, settings: Train, device: str) -> tuple:  # model, tokenizer
     "Load a model to be trained: all that is trained in float32, what is frozen as the device likes it."
@@ -145,6 +148,20 @@ def as_today(made_from: dict) -> dict:
     settings = with_defaults(made_from["settings"], asdict(Train()))
     return made_from | dict(settings={key: value for key, value in settings.items() if key not in MEMORY})
 
+# %% ../../nbs/pipeline/54_train_sft.ipynb #5ba9ad07
+def _done(folder: Path, made_from: dict, note: str) -> dict | None:  # the summary; None when there is no such folder
+    "Find a model that was trained before; refuse a folder with another one."
+    if not folder.exists(): return None
+    if not (folder / "training.json").exists():
+        raise UserError(f"{folder}: exists but has no training.json; delete it or choose another run name")
+    done = training_record(folder / "training.json")
+    if as_today(done["made_from"]) == made_from:
+        get_logger("train").info(f"{note}: reused {folder}")
+        return done["summary"]
+    raise UserError(
+        f"{folder}: holds a model made from other rows or settings; delete the folder or choose another run name"
+    )
+
 # %% ../../nbs/pipeline/54_train_sft.ipynb #144b2728
 def train(
     rows: list[dict],  # prompt, completion
@@ -160,16 +177,7 @@ def train(
     folder = Path(folder)
     learned = {key: value for key, value in asdict(settings).items() if key not in MEMORY}
     made_from = dict(rows=content_id(rows), base=base, origin=origin, settings=learned, seed=seed)
-    if (folder / "training.json").exists():
-        done = training_record(folder / "training.json")
-        if as_today(done["made_from"]) == made_from:
-            get_logger("train").info(f"{note}: reused {folder}")
-            return done["summary"]
-        raise UserError(
-            f"{folder}: holds a model made from other rows or settings; delete the folder or choose another run name"
-        )
-    if folder.exists():
-        raise UserError(f"{folder}: exists but has no training.json; delete it or choose another run name")
+    if done := _done(folder, made_from, note): return done
     if not rows: raise UserError(f"{note}: there are no rows to train on")
     partial = folder.with_name(folder.name + ".partial")
     try: summary = _fit(rows, partial, base, settings, seed, note, device, made_from)
@@ -238,6 +246,16 @@ def _trainer(model, tokenizer, examples: list[dict], settings: Train, folder: Pa
     trainer.remove_callback(PrinterCallback)
     return trainer
 
+# %% ../../nbs/pipeline/54_train_sft.ipynb #3148ee06
+def _save(trained, tokenizer, folder: Path, base: str, settings: Train):
+    "Save a trained model."
+    # an adapter names one base; one that was trained on another adapter is saved with both, as a whole model
+    if settings.method == "lora" and (model_folder(base) / "adapter_config.json").is_file():
+        trained = trained.merge_and_unload()
+    with quiet():
+        trained.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
 # %% ../../nbs/pipeline/54_train_sft.ipynb #557402ef
 def _fit(rows, folder, base, settings, seed, note, device, made_from) -> dict:
     "Train in `folder`, which the caller moves into place."
@@ -258,13 +276,7 @@ def _fit(rows, folder, base, settings, seed, note, device, made_from) -> dict:
         steps=result.global_step, loss=round(result.training_loss, 4), rows=len(examples), cut=cut, left_out=left_out,
         tokens=sum(l != -100 for e in examples for l in e["labels"]),
     )
-    trained = trainer.model
-    # an adapter names one base; one that was trained on another adapter is saved with both, as a whole model
-    if settings.method == "lora" and (model_folder(base) / "adapter_config.json").is_file():
-        trained = trained.merge_and_unload()
-    with quiet():
-        trained.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+    _save(trainer.model, tokenizer, folder, base, settings)
     shutil.rmtree(folder / "trainer", ignore_errors=True)
     started.unlink()
     write_bytes(folder / "README.md", model_card(note, base, settings, seed, summary).encode())
