@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FUNCTIONS', 'PARTS', 'BUILTINS', 'IMPORTS', 'SUSPECT', 'EMAIL', 'statements', 'unfit', 'complexity', 'outside_names',
-           'bindings', 'Module', 'imports_for', 'detectors', 'has_secret', 'private']
+           'bindings', 'Module', 'import_lines', 'imports_for', 'detectors', 'has_secret', 'private']
 
 # %% ../../nbs/datagen/30_standalone.ipynb #b066ebbb
 import ast, builtins, re, symtable
@@ -124,6 +124,21 @@ def _is_future_annotations(n) -> bool:
     "Tell the import that leaves annotations unevaluated."
     return isinstance(n, ast.ImportFrom) and n.module == "__future__" and n.names[0].name == "annotations"
 
+def import_lines(
+    module: Module,
+    needed: list,     # its import statements that are wanted
+    names: set[str],  # what is wanted of them
+    annotated: bool,  # whether there are annotations, which may only make sense unevaluated
+) -> str:
+    "Write import statements, reduced to what is wanted of them."
+    lines = [ast.unparse(n) for n in module.tree.body if annotated and _is_future_annotations(n)]
+    for n in needed:
+        aliases = [a for a in n.names if (a.asname or a.name).partition(".")[0] in names]
+        reduced = ast.Import(aliases) if isinstance(n, ast.Import) else ast.ImportFrom(n.module, aliases, 0)
+        lines.append(ast.unparse(reduced))
+    return "".join(line + "\n" for line in dict.fromkeys(lines))
+
+# %% ../../nbs/datagen/30_standalone.ipynb #76a9d80a
 def imports_for(
     module: Module,
     node,                 # a function in it
@@ -139,15 +154,8 @@ def imports_for(
     needed = [n for n in module.tree.body if any(n is m for m, _ in binding)]
     inner = [n for n in nodes if isinstance(n, IMPORTS)]
     if not all(map(module.foreign, needed + inner)): return "", "needs its own package"
-    lines = []
-    # annotations may only make sense unevaluated
-    if any(isinstance(n, ast.arg) and n.annotation or n is node and node.returns for n in nodes):
-        lines += [ast.unparse(n) for n in module.tree.body if _is_future_annotations(n)]
-    for n in needed:
-        aliases = [a for a in n.names if (a.asname or a.name).partition(".")[0] in names]
-        reduced = ast.Import(aliases) if isinstance(n, ast.Import) else ast.ImportFrom(n.module, aliases, 0)
-        lines.append(ast.unparse(reduced))
-    return "".join(line + "\n" for line in dict.fromkeys(lines)), "needs imports" if needed or inner else ""
+    annotated = any(isinstance(n, ast.arg) and n.annotation or n is node and node.returns for n in nodes)
+    return import_lines(module, needed, names, annotated), "needs imports" if needed or inner else ""
 
 # %% ../../nbs/datagen/30_standalone.ipynb #59254771
 SUSPECT = re.compile(
