@@ -75,21 +75,21 @@ def check(folder, alone):
 
 
 def near(folder, sample=300):
-    "Compare near duplicates with what they are said to repeat, by their runs of tokens."
+    "Compare near duplicates with what they are said to repeat, by their n-grams of tokens."
     import base64
-    from evoselfcode.datagen.duplicates import near_duplicates, signature_matrix, token_runs
+    from evoselfcode.datagen.duplicates import n_grams, near_duplicates, sketch_matrix, tokens_of
     from evoselfcode.io_utils import read_jsonl
     forms = {}
     for part in sorted((folder / "parts").glob("*.jsonl")):
         for row in reversed(read_jsonl(part, empty_ok=True)):
-            if row["signature"]: forms[row["form"]] = row
+            if row["sketch"]: forms[row["form"]] = row
     rows = list(forms.values())
     start = time.perf_counter()
-    first = near_duplicates(signature_matrix([base64.b64decode(row["signature"]) for row in rows]))
+    first = near_duplicates(sketch_matrix([base64.b64decode(row["sketch"]) for row in rows]))
     seconds = time.perf_counter() - start
     pairs = [(row, rows[at]) for row, at in zip(rows, first) if at >= 0][:sample]
-    runs = [[set(token_runs(row["record"]["code"])) for row in pair] for pair in pairs]
-    exact = sorted(len(a & b) / len(a | b) for a, b in runs) or [1.0]
+    grams = [[set(n_grams(tokens_of(row["record"]["code"]))) for row in pair] for pair in pairs]
+    exact = sorted(len(a & b) / len(a | b) for a, b in grams) or [1.0]
     median = statistics.median(exact)
     print(f"  {(first >= 0).sum()} near duplicates among {len(rows)} in {seconds:.2f} s; "
           f"exact similarity of {len(pairs)} of them: median {median:.2f}, lowest {exact[0]:.2f}")

@@ -27,7 +27,7 @@ def rows_of(options) -> list[dict]:
     from evoselfcode.io_utils import read_jsonl
     from evoselfcode.pipeline.train_sft import d2c_rows
     from evoselfcode.project import project_root
-    pairs = read_jsonl(project_root() / "data/raw/seed_pairs.jsonl")
+    pairs = read_jsonl(project_root() / "data/raw/initial_pairs.jsonl")
     rows = d2c_rows([dict(description=pair["prompt"], code=pair["code"]) for pair in pairs])
     return [rows[at % len(rows)] for at in range(options.rows)]
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WANTED', 'FIELDS_HINT', 'csv_rows', 'json_rows', 'saved_rows', 'parquet_rows', 'rows_of', 'tidy', 'not_a_text',
-           'read_records', 'refuse', 'no_python', 'seed_pairs', 'descriptions', 'unlabelled_code', 'truth',
+           'read_records', 'refuse', 'no_python', 'initial_pairs', 'descriptions', 'unlabelled_code', 'truth',
            'read_inputs']
 
 # %% ../nbs/09_inputs.ipynb #6a01f0c4
@@ -162,7 +162,7 @@ def no_python(code: str, function: bool = False) -> str:  # "" when it is fine
 
 # %% ../nbs/09_inputs.ipynb #d5825eb0
 
-def seed_pairs(path: Path, fields: dict[str, str]) -> list[dict]:
+def initial_pairs(path: Path, fields: dict[str, str]) -> list[dict]:
     "Read labelled pairs: `prompt` and `code`, or `description` and `code`."
     pairs, faults = [], []
     # a name that was given wins
@@ -225,12 +225,12 @@ def truth(path: Path, fields: dict[str, str]) -> dict[str, str]:  # description 
 
 # %% ../nbs/09_inputs.ipynb #d8e359c7
 
-def read_inputs(config: Config) -> dict[str, list | dict]:  # seed_pairs, descriptions, unlabelled_code, truth
+def read_inputs(config: Config) -> dict[str, list | dict]:  # initial_pairs, descriptions, unlabelled_code, truth
     "Read the files that a study starts from; none where a key is empty."
     data = config.data
     def given(read, path, none): return read(config.path(path), data.fields) if path else none
     return dict(
-        seed_pairs=given(seed_pairs, data.seed_pairs, []) if data.seed != "generated" else [],
+        initial_pairs=given(initial_pairs, data.initial_pairs, []) if data.start != "generated" else [],
         descriptions=given(descriptions, data.descriptions, []),
         unlabelled_code=given(unlabelled_code, data.unlabelled_code, []),
         truth=given(truth, data.truth, {}),

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['line_feeds', 'lines_of', 'parse', 'find_function', 'signature_end', 'signature_text', 'function_signature', 'bound',
-           'used', 'needed', 'without_docstring', 'statement_text', 'split_function', 'defined_function', 'normal_form']
+           'used', 'needed', 'without_docstring', 'description_in', 'statement_text', 'split_function',
+           'defined_function', 'normal_form']
 
 # %% ../nbs/08_syntax.ipynb #7293156a
 
@@ -129,6 +130,14 @@ def without_docstring(
     while rest and not rest[0].strip(): rest = rest[1:]
     return "\n".join([*lines[start:doc.lineno - 1], *rest]) + "\n"
 
+# %% ../nbs/08_syntax.ipynb #c53572f6
+
+def description_in(
+    docstring: str,  # as it stands in the source
+) -> str:
+    "Read a docstring as a description, without its indentation and its outer blank lines."
+    return inspect.cleandoc(docstring).strip()
+
 # %% ../nbs/08_syntax.ipynb #c3ed6478
 
 def statement_text(lines: list[str], node) -> str:
@@ -154,7 +163,7 @@ def split_function(
     others = "".join(statement_text(lines, n) + "\n" for n in parts if not is_import(n))
     code = imports + ("\n" if imports else "") + others + without_docstring(lines, node)
     if parse(code) is None: return None
-    return dict(description=inspect.cleandoc(text).strip(), code=code, entry_point=node.name,
+    return dict(description=description_in(text), code=code, entry_point=node.name,
                 signature=signature_text(lines, node), imports=imports)
 
 # %% ../nbs/08_syntax.ipynb #6f671d63

@@ -109,7 +109,7 @@ def test_a_faulty_file_of_pairs_is_named_with_its_line(place, fault):
     content, words = RAW[fault]
     (place / "mine.jsonl").write_bytes(content)
     for task in (("pipeline", "iterate"), ("pipeline", "train-d2c")):
-        line = refused(place, *task, *TINY, "-o", "data.seed_pairs=mine.jsonl")
+        line = refused(place, *task, *TINY, "-o", "data.initial_pairs=mine.jsonl")
         assert "mine.jsonl: " in line and words in line, line
         if fault != "broken JSON at line 17": break
     assert (place / "mine.jsonl").read_bytes() == content

@@ -200,12 +200,17 @@ def test_an_old_name_of_a_key_is_told_with_its_new_one(workspace, message):
     told = message(lambda: load_config(workspace / "old.yaml"))
     assert told.endswith("old.yaml: execution.weak_walls: is called execution.allow_unsandboxed now")
     assert "execution.backend" in message(lambda: load_config(None, ["execution.engine=ray"]))
+    assert "data.seed: is called data.start now" in message(lambda: load_config(None, ["data.seed=both"]))
 
 
 def test_settings_of_an_earlier_version_are_read_with_todays_names():
     old = with_defaults(dict(run="r", execution=dict(engine="ray", weak_walls=True, seconds=1.0)))
     assert old["execution"]["backend"] == "ray" and old["execution"]["allow_unsandboxed"] is True
     assert old.keys() == asdict(Config()).keys() and old["execution"].keys() == asdict(Config())["execution"].keys()
+    new = "data/raw/initial_pairs.jsonl"
+    for path, now in (("data/raw/seed_pairs.jsonl", new), ("mine.csv", "mine.csv"), ("", "")):
+        found = with_defaults(dict(data=dict(seed="both", seed_pairs=path)))["data"]
+        assert found == asdict(Config())["data"] | dict(start="both", initial_pairs=now)
 
 
 def test_the_words_of_earlier_versions_are_understood(workspace, message):

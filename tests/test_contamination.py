@@ -399,8 +399,8 @@ def test_candidates_and_round_trips_are_stopped(tmp_path, monkeypatch):
     def contaminated(rows, fingerprints):
         asked.append([r["id"] for r in rows])
         return kept_out.reasons(rows, fingerprints)
-    judged = filtering.apply_gates(rows, Config().filter, contaminated)
-    assert [(c["dropped_by"], c["reason"]) for c in judged] == [
+    checked = filtering.apply_gates(rows, Config().filter, contaminated)
+    assert [(c["dropped_by"], c["reason"]) for c in checked] == [
         ("contamination", "behavioural: summits passes the tests of humaneval T/0"),
         ("", ""),
         ("syntax", "does not parse"),

@@ -27,7 +27,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def rows(root):
-    pairs = [dict(description=r["prompt"], code=r["code"]) for r in read_jsonl(root / "data/raw/seed_pairs.jsonl")]
+    pairs = [dict(description=r["prompt"], code=r["code"]) for r in read_jsonl(root / "data/raw/initial_pairs.jsonl")]
     return train_sft.d2c_rows(pairs[:40])
 
 

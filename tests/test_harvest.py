@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evoselfcode.datagen.duplicates import form, near_duplicates, signature, signature_matrix, token_runs
+from evoselfcode.datagen.duplicates import form, n_grams, near_duplicates, sketch, sketch_matrix, tokens_of
 from evoselfcode.config import Harvest
 from evoselfcode.datagen.harvest import harvest, spdx
 from evoselfcode.datagen.standalone import SUSPECT, has_secret, outside_names
@@ -373,7 +373,7 @@ def test_near_duplicates_are_those_of_a_look_everywhere():
         else:
             lines = [line() for _ in range(rng.integers(8, 25))]
         texts.append(lines)
-    matrix = signature_matrix([signature("\n".join(lines)) for lines in texts])
+    matrix = sketch_matrix([sketch("\n".join(lines)) for lines in texts])
     for threshold in (0.6, 0.8, 1.0):
         wanted = np.full(len(matrix), -1)
         for row in range(len(matrix)):
@@ -381,16 +381,16 @@ def test_near_duplicates_are_those_of_a_look_everywhere():
             if len(alike): wanted[row] = alike[0]
         assert (wanted >= 0).sum() > 2 and (near_duplicates(matrix, threshold) == wanted).mean() > 0.99
     pairs = [(i, j) for i in range(0, 600, 7) for j in range(i)]
-    runs = [set(token_runs("\n".join(lines))) for lines in texts]
-    error = [(matrix[i] == matrix[j]).mean() - len(runs[i] & runs[j]) / len(runs[i] | runs[j]) for i, j in pairs]
+    grams = [set(n_grams(tokens_of("\n".join(lines)))) for lines in texts]
+    error = [(matrix[i] == matrix[j]).mean() - len(grams[i] & grams[j]) / len(grams[i] | grams[j]) for i, j in pairs]
     assert abs(np.mean(error)) < 0.005 and np.abs(error).max() < 0.25
-    assert near_duplicates(signature_matrix([]), 0.8).tolist() == []
+    assert near_duplicates(sketch_matrix([]), 0.8).tolist() == []
 
 
 def test_what_counts_as_a_token():
     code = "def f():\n    return '#' + \"\"\"a # b\nc\"\"\" + x  # comment 'open"
     same = "def g( ) :  # another\n  return '#'+\"\"\"a # b\nc\"\"\"+x"
-    assert token_runs(code) == token_runs(same) != token_runs(code.replace("a # b", "a"))
+    assert tokens_of(code) == tokens_of(same) != tokens_of(code.replace("a # b", "a"))
 
 
 def test_short_functions_that_look_alike_are_different(gather):

@@ -21,11 +21,11 @@ PROBLEM = dict(
 )
 BOM = b"\xef\xbb\xbf"
 READERS = dict(
-    seed_pairs=inputs.seed_pairs, descriptions=inputs.descriptions, unlabelled_code=inputs.unlabelled_code,
+    initial_pairs=inputs.initial_pairs, descriptions=inputs.descriptions, unlabelled_code=inputs.unlabelled_code,
     truth=inputs.truth, problems=lambda path, fields: load_problems(path),
 )
 GOOD = dict(
-    seed_pairs=PAIR, descriptions=dict(description="Add one."), unlabelled_code=dict(code=CODE),
+    initial_pairs=PAIR, descriptions=dict(description="Add one."), unlabelled_code=dict(code=CODE),
     truth=dict(description="Add one.", code=CODE), problems=PROBLEM,
 )
 
@@ -95,20 +95,20 @@ def test_the_formats_of_the_field_are_read(read, tmp_path, kind, name):
 def test_hard_texts_survive_a_table(read, tmp_path):
     code = 'def f(s):\n    """A "quoted", comma;\ttab."""\n\n    return s.split("\x0c")\n'
     for name in ("a.csv", "a.tsv", "a.parquet", "saved"):
-        found, = inputs.seed_pairs(saved(tmp_path, name, [dict(description="NA", code=code)]), {})
+        found, = inputs.initial_pairs(saved(tmp_path, name, [dict(description="NA", code=code)]), {})
         assert (found["description"], found["code"]) == ("NA", code)
 
 
 def test_fields_are_given_our_names(read):
     row = dict(question="Add one.", completion=CODE, fn="f", prompt=None, id=7, kept=True, unasked=1)
     fields = dict(question="description", completion="code", fn="entry_point", nowhere="code")
-    plain = read("seed_pairs", lines(PAIR), "plain.jsonl")
-    assert read("seed_pairs", lines(row), fields=fields) == plain
+    plain = read("initial_pairs", lines(PAIR), "plain.jsonl")
+    assert read("initial_pairs", lines(row), fields=fields) == plain
     row_of_two = dict(instruction="Add one.", output=CODE)
-    assert read("seed_pairs", lines(row_of_two), fields=dict(instruction="prompt", output="code")) == plain
+    assert read("initial_pairs", lines(row_of_two), fields=dict(instruction="prompt", output="code")) == plain
     alpaca = dict(instruction="Add one.", output=CODE, prompt=f"### Instruction: Add one. ### Output: {CODE}")
     theirs = dict(instruction="description", output="code")
-    assert read("seed_pairs", lines(alpaca), "alpaca.jsonl", fields=theirs) == plain
+    assert read("initial_pairs", lines(alpaca), "alpaca.jsonl", fields=theirs) == plain
     assert read("truth", lines(row), fields=fields) == {"Add one.": CODE}
     assert read("descriptions", lines(row), fields=fields)[0].keys() == {"id", "description", "entry_point"}
     assert read("unlabelled_code", lines(row), fields=fields)[0].keys() == {"id", "code", "entry_point"}
@@ -125,22 +125,22 @@ def test_unlabelled_code_without_a_function_is_left_out_and_told(read, message, 
 # what is refused, in one line
 
 @pytest.mark.parametrize("kind, rows, words", [
-    ("seed_pairs", [PAIR, PAIR | dict(code="")], "line 2: `code` must not be empty"),
-    ("seed_pairs", [PAIR, PAIR | dict(code="  \n")], "line 2: `code` must not be empty"),
-    ("seed_pairs", [PAIR, PAIR | dict(code=None)], "line 2: `code` must be a text, not null"),
-    ("seed_pairs", [PAIR | dict(code=[CODE])], "line 1: `code` must be a text, not list"),
-    ("seed_pairs", [PAIR | dict(prompt=3)], "line 1: `prompt` must be a text, not int"),
-    ("seed_pairs", [PAIR | dict(prompt="")], "line 1: needs a text in `prompt` or `description`"),
-    ("seed_pairs", [PAIR | dict(prompt="\ufeff \r\n")], "line 1: needs a text in `prompt` or `description`"),
-    ("seed_pairs", [dict(text="Add one.", code=CODE)], "there are 'text', 'code'; -o data.fields={THEIRS: OURS}"),
-    ("seed_pairs", [PAIR | dict(entry_point=[])], "line 1: `entry_point` must be a text, not list"),
-    ("seed_pairs", [PAIR, PAIR | dict(code="print 1"), PAIR, PAIR | dict(code="def f(")],
+    ("initial_pairs", [PAIR, PAIR | dict(code="")], "line 2: `code` must not be empty"),
+    ("initial_pairs", [PAIR, PAIR | dict(code="  \n")], "line 2: `code` must not be empty"),
+    ("initial_pairs", [PAIR, PAIR | dict(code=None)], "line 2: `code` must be a text, not null"),
+    ("initial_pairs", [PAIR | dict(code=[CODE])], "line 1: `code` must be a text, not list"),
+    ("initial_pairs", [PAIR | dict(prompt=3)], "line 1: `prompt` must be a text, not int"),
+    ("initial_pairs", [PAIR | dict(prompt="")], "line 1: needs a text in `prompt` or `description`"),
+    ("initial_pairs", [PAIR | dict(prompt="\ufeff \r\n")], "line 1: needs a text in `prompt` or `description`"),
+    ("initial_pairs", [dict(text="Add one.", code=CODE)], "there are 'text', 'code'; -o data.fields={THEIRS: OURS}"),
+    ("initial_pairs", [PAIR | dict(entry_point=[])], "line 1: `entry_point` must be a text, not list"),
+    ("initial_pairs", [PAIR, PAIR | dict(code="print 1"), PAIR, PAIR | dict(code="def f(")],
      "line 2: `code` is no Python that this interpreter reads (and 1 more: line 4)"),
-    ("seed_pairs", [PAIR | dict(code="x\0 = 1")], "line 1: `code` is no Python"),
-    ("seed_pairs", [PAIR | dict(code="x = " + "9" * 5000)], "line 1: `code` is no Python"),
-    ("seed_pairs", [PAIR | dict(code="```python\n" + CODE + "```")], "line 1: `code` is no Python"),
-    ("seed_pairs", [PAIR | dict(code="x = '\ud83d'")], "line 1: `code` holds half a surrogate pair ('\\ud83d')"),
-    ("seed_pairs", [PAIR | dict(prompt="\udc80")], "line 1: `prompt` holds half a surrogate pair"),
+    ("initial_pairs", [PAIR | dict(code="x\0 = 1")], "line 1: `code` is no Python"),
+    ("initial_pairs", [PAIR | dict(code="x = " + "9" * 5000)], "line 1: `code` is no Python"),
+    ("initial_pairs", [PAIR | dict(code="```python\n" + CODE + "```")], "line 1: `code` is no Python"),
+    ("initial_pairs", [PAIR | dict(code="x = '\ud83d'")], "line 1: `code` holds half a surrogate pair ('\\ud83d')"),
+    ("initial_pairs", [PAIR | dict(prompt="\udc80")], "line 1: `prompt` holds half a surrogate pair"),
     ("descriptions", [dict(description="\ud83d")], "line 1: `description` holds half a surrogate pair"),
     ("descriptions", [dict(description=[])], "line 1: `description` must be a text, not list"),
     ("descriptions", [dict(description=True)], "line 1: `description` must be a text, not bool"),
@@ -200,12 +200,12 @@ def test_a_file_that_cannot_be_meant_is_named(read, message, kind, name, content
 
 def test_a_folder_must_be_one_that_datasets_saved(tmp_path, message):
     from datasets import Dataset, DatasetDict
-    assert "is a folder, but not one that `datasets` saved" in message(inputs.seed_pairs, tmp_path, {})
+    assert "is a folder, but not one that `datasets` saved" in message(inputs.initial_pairs, tmp_path, {})
     one = Dataset.from_list([PAIR])
     DatasetDict(train=one, test=one).save_to_disk(tmp_path / "both")
-    line = message(inputs.seed_pairs, tmp_path / "both", {})
+    line = message(inputs.initial_pairs, tmp_path / "both", {})
     assert f"holds the splits train, test; name one of them: {tmp_path / 'both/train'}" in line
-    assert len(inputs.seed_pairs(tmp_path / "both/train", {})) == 1
+    assert len(inputs.initial_pairs(tmp_path / "both/train", {})) == 1
 
 
 # a study
@@ -213,17 +213,17 @@ def test_a_folder_must_be_one_that_datasets_saved(tmp_path, message):
 def test_a_study_reads_them_all(tmp_path):
     "Each key by its own file; home folders and renamed fields included, and none where the key is empty."
     rows = [dict(question="Add one.", completion=CODE)]
-    names = dict(seed_pairs="p.csv", descriptions="d.parquet", truth="saved")
+    names = dict(initial_pairs="p.csv", descriptions="d.parquet", truth="saved")
     places = {kind: str(saved(tmp_path, name, rows)) for kind, name in names.items()}
     data = Data(**places, unlabelled_code="", fields=dict(question="description", completion="code"))
     found = inputs.read_inputs(Config(paths=Paths(root=str(tmp_path)), data=data))
-    assert found["seed_pairs"][0]["code"] == CODE and found["descriptions"][0]["description"] == "Add one."
+    assert found["initial_pairs"][0]["code"] == CODE and found["descriptions"][0]["description"] == "Add one."
     assert found["truth"] == {"Add one.": CODE} and found["unlabelled_code"] == []
 
 
-def test_mbpp_s_own_records_serve_as_seed_pairs(root):
+def test_mbpp_s_own_records_serve_as_initial_pairs(root):
     "972 of its 974 records have the line ends of another system."
     path = root.parent / "shared/benchmarks/mbpp/mbpp.jsonl"
     if not path.is_file(): pytest.skip("MBPP's file is not here")
-    found = inputs.seed_pairs(path, dict(text="description"))
+    found = inputs.initial_pairs(path, dict(text="description"))
     assert len(found) == 974 and not any("\r" in p["code"] + p["description"] for p in found)

@@ -162,7 +162,7 @@ def test_what_git_keeps(tmp_path):
         "data/processed/a.jsonl", "data/eval/humaneval.jsonl",
     ]
     kept = [
-        "data/raw/seed_pairs.jsonl", "data/eval/pocket_eval.jsonl", "evoselfcode/pocket/model/model.safetensors",
+        "data/raw/initial_pairs.jsonl", "data/eval/pocket_eval.jsonl", "evoselfcode/pocket/model/model.safetensors",
         "configs/base.yaml", ".ci/run",
     ]
     assert all(map(ignored, made)) and not any(map(ignored, kept))

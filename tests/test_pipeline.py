@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from evoselfcode.config import GATES, Config, Data, Dual, Evaluation, Filter, Iterate, Names, Paths, Sampling, Select
-from evoselfcode.config import Train, load_config
+from evoselfcode.config import GATES, SELECTORS, Config, Data, Dual, Evaluation, Filter, Iterate, Names, Paths, Sampling
+from evoselfcode.config import Select, Train, load_config
 from evoselfcode.errors import UserError
 from evoselfcode.engine.local import LocalEngine
 from evoselfcode.io_utils import content_id, read_jsonl, write_json, write_jsonl
@@ -36,7 +36,7 @@ def pocket():
 
 @pytest.fixture(scope="module")
 def pairs(root):
-    return [dict(description=r["prompt"], code=r["code"]) for r in read_jsonl(root / "data/raw/seed_pairs.jsonl")]
+    return [dict(description=r["prompt"], code=r["code"]) for r in read_jsonl(root / "data/raw/initial_pairs.jsonl")]
 
 
 # sampling and scoring
@@ -115,9 +115,9 @@ def kept_of(found): return Counter(c["parents"][0] for c in found if c["kept"] a
 @pytest.mark.parametrize("agreement", [0., .6])
 @pytest.mark.parametrize("control", ["random", "agreement"])
 def test_a_control_keeps_as_many_of_each_description(share, agreement, control):
-    judged = crowd()
+    checked = crowd()
     def selected(selector, seed):
-        return filtering.select(judged, Select(selector, share, min_agreement=agreement), seed)
+        return filtering.select(checked, Select(selector, share, min_agreement=agreement), seed)
     wise = selected("low_perplexity", 1)
     blind, again, other = (selected(control, seed) for seed in (1, 1, 2))
     kept = [{c["id"] for c in found if c["kept"]} for found in (wise, blind)]
@@ -196,8 +196,8 @@ def test_the_funnel_adds_up(pocket):
     found = scoring.score(pocket, sampling.sample(pocket, TASKS, Sampling(n=8, max_new_tokens=60), seed=3), 8)
     settings = Filter()
     first = found[0]["behaviour"]["fingerprint"]
-    judged = filtering.apply_gates(found, settings, lambda _, did: ["behaves alike" * (f == first) for f in did])
-    selected = filtering.select(judged, Select(min_agreement=0.2))
+    checked = filtering.apply_gates(found, settings, lambda _, did: ["behaves alike" * (f == first) for f in did])
+    selected = filtering.select(checked, Select(min_agreement=0.2))
     steps = filtering.funnel(selected, settings.gates)
     lost = Counter(c["dropped_by"] for c in selected if not c["kept"])
     assert [s["step"] for s in steps] == ["candidates", *settings.gates, "agreement", "selection"]
@@ -456,19 +456,24 @@ def test_a_private_language_does_not_survive_the_round_trip(pocket):
             assert all(prompt.endswith("def f(values: list[int]) -> int:\n") for prompt in prompts)
             return [[Sample(CODE.split("\n", 1)[1], 1, True, 0.)] * n for _ in prompts]
     described = [pair(CODE), pair("Return the sum of the positive numbers.")]
-    judged = dual_model.keep_distinct(dual_model.round_trip(Parrot(), described, Dual(), inputs=6))
-    assert [(p["dropped_by"], p["kept"]) for p in judged] == [("description", False), ("", True)]
+    checked = dual_model.round_trip(Parrot(), described, Dual(), inputs=6)
+    assert [(p["dropped_by"], p["kept"]) for p in checked] == [("description", False), ("", True)]
 
 
-def test_every_true_description_is_kept_once():
-    rows = [("a", "x", ""), ("a", "y", ""), ("a", "x", ""), ("b", "x", ""), ("b", "z", "round_trip"), ("b", "z", "")]
-    judged = [
-        dict(id=str(i), parents=[parent], description=text, dropped_by=gate)
-        for i, (parent, text, gate) in enumerate(rows)
-    ]
-    found = dual_model.keep_distinct(judged)
+def test_every_true_description_is_kept_once(monkeypatch):
+    did = dict(status="passed", detail="", deterministic=True, fingerprint="1")
+    rows = [("a", "x", 1), ("a", "y", 1), ("a", "x", 1), ("b", "x", 1), ("b", "z", 0), ("b", "z", 1)]
+    tried = [dict(refused="", behaviour=did, share=share) for *_, share in rows]
+    monkeypatch.setattr(dual_model, "try_back", lambda *_: tried)
+    pairs = [dict(id=str(i), parents=[parent], description=text) for i, (parent, text, _) in enumerate(rows)]
+    found = dual_model.round_trip(None, pairs)
     assert [p["kept"] for p in found] == [True, True, False, True, False, True]
     assert [p["dropped_by"] for p in found] == ["", "", "duplicates", "", "round_trip", ""]
+
+
+def test_the_settings_know_the_words_of_the_tables():
+    assert tuple(filtering.GATES) == GATES and tuple(filtering.SELECTORS) == SELECTORS
+    assert all(score.good in ("low", "high") and score.cost for score in scoring.SCORES.values())
 
 
 # rounds
@@ -481,13 +486,14 @@ def study(workspace, iteration, **changes):
 
 @pytest.mark.timeout(600)
 def test_a_study_starts_from_what_the_base_model_invents(workspace):
-    raw = workspace / "data/raw/seed_pairs.jsonl"
-    given = study(workspace, 0).seed()
-    data = lambda seed: replace(Data(), seed=seed)
+    raw = workspace / "data/raw/initial_pairs.jsonl"
+    given = study(workspace, 0).initial_pairs()
+    data = lambda start: replace(Data(), start=start)
     names = Names(number=24, batch=40)
     own = study(workspace, 0, data=data("generated"), names=names)
-    invented = own.seed()
-    assert 0 < len(invented) < 24 and {p["source"] for p in invented} <= {"fim", "l2r"} and own.pairs() == invented
+    invented = own.initial_pairs()
+    assert 0 < len(invented) < 24 and {p["source"] for p in invented} <= {"fim", "l2r"}
+    assert own.training_pairs() == invented
     rows = read_jsonl(own.folder / "functions.jsonl")
     assert [r["id"] for r in rows if r["kept"]] == [p["id"] for p in invented] and len(rows) == 24
     assert all(
@@ -496,10 +502,10 @@ def test_a_study_starts_from_what_the_base_model_invents(workspace):
         if r["kept"]
     )
     assert all(r["reason"] for r in rows if not r["kept"])
-    assert study(workspace, 0, data=data("both"), names=names).seed() == given + invented and given
+    assert study(workspace, 0, data=data("both"), names=names).initial_pairs() == given + invented and given
     raw.unlink()
-    assert study(workspace, 0, data=data("generated"), names=names).seed() == invented
-    with pytest.raises(UserError, match="seed_pairs.jsonl: not found"): study(workspace, 0)
+    assert study(workspace, 0, data=data("generated"), names=names).initial_pairs() == invented
+    with pytest.raises(UserError, match="initial_pairs.jsonl: not found"): study(workspace, 0)
 
 
 def write_iteration(workspace, number, passed, best, decision):
@@ -531,13 +537,13 @@ def rounds(workspace):
 def test_a_worse_round_is_nobody_s_teacher_and_its_pairs_are_not_used(rounds):
     alone = dict(dual=Dual(forward=False, backward=False))
     third = study(rounds, 3, **alone)
-    assert third.best == 1 and third.teacher == rounds / "checkpoints/r/iter-001"
+    assert third.best_before == 1 and third.teacher_folder == rounds / "checkpoints/r/iter-001"
     assert third.model_path("d2c") == str(rounds / "checkpoints/r/iter-001/d2c")
-    assert third.model_path("d2c!").endswith("iter-003/d2c")
-    assert {p["id"] for p in third.pairs() if p["source"] != "raw"} == {"p1"}
-    raw = {(r["prompt"], r["code"]) for r in read_jsonl(rounds / "data/raw/seed_pairs.jsonl")}
-    assert len(third.pairs()) == 1 + len(raw)
-    assert study(rounds, 2, **alone).best == 1 and study(rounds, 1, **alone).best == 0
+    assert third.model_path("d2c", own=True).endswith("iter-003/d2c")
+    assert {p["id"] for p in third.training_pairs() if p["source"] != "raw"} == {"p1"}
+    raw = {(r["prompt"], r["code"]) for r in read_jsonl(rounds / "data/raw/initial_pairs.jsonl")}
+    assert len(third.training_pairs()) == 1 + len(raw)
+    assert study(rounds, 2, **alone).best_before == 1 and study(rounds, 1, **alone).best_before == 0
 
 
 def test_the_validation_split_decides(rounds):
@@ -579,25 +585,26 @@ def test_a_comparison_leaves_latest_where_it_is(rounds):
 
 def test_an_iteration_that_is_missing_is_named(rounds, message):
     shutil.rmtree(rounds / "data/generated/r/iter-001")
-    assert "iteration 1 of run r is not finished" in message(lambda: study(rounds, 3).teacher)
+    assert "iteration 1 of run r is not finished" in message(lambda: study(rounds, 3).teacher_folder)
 
 
 def test_rounds_take_turns_over_the_pools(rounds):
     small = Dual(descriptions_per_round=700, codes_per_round=700)
     rows = [dict(id=str(i)) for i in range(1600)]
-    drawn = [[r["id"] for r in study(rounds, k, dual=small).shuffled("descriptions", rows)] for k in (1, 2, 3)]
+    drawn = [[r["id"] for r in study(rounds, k, dual=small).round_share("descriptions", rows)] for k in (1, 2, 3)]
     assert all(len(set(ids)) == 700 for ids in drawn) and not set(drawn[0]) & set(drawn[1])
     assert set(drawn[0]) | set(drawn[1]) | set(drawn[2]) == {r["id"] for r in rows}
     assert window([1, 2, 3], 2, 5) == [3, 1, 2] and window([], 0, 3) == []
 
 
 def test_pools_may_be_switched_off(workspace):
-    none = dict(data=Data(descriptions="", unlabelled_code="", truth="", seed_pairs=""))
+    none = dict(data=Data(descriptions="", unlabelled_code="", truth="", initial_pairs=""))
     alone = study(workspace, 0, **none)
-    assert alone.given == dict(seed_pairs=[], descriptions=[], unlabelled_code=[], truth={}) and alone.precision() == {}
+    assert alone.given == dict(initial_pairs=[], descriptions=[], unlabelled_code=[], truth={})
+    assert alone.precision() == {}
     write_iteration(workspace, 0, 6, True, "start")
     first = study(workspace, 1, **none)
-    assert first.candidates() == [] and first.filtered() == [] and first.backward() == [] and first.reworded() == []
+    assert first.candidates() == first.filtered() == first.backward_pairs() == first.reworded_pairs() == []
     assert first.precision() == {}
 
 
@@ -613,7 +620,7 @@ def test_a_run_keeps_the_settings_of_its_finished_iterations(rounds, message):
 
 def test_what_comes_in_is_read_before_anything_is_made(workspace, message):
     for changes, words in (
-        (dict(data=Data(seed_pairs="none.jsonl")), "none.jsonl: not found"),
+        (dict(data=Data(initial_pairs="none.jsonl")), "none.jsonl: not found"),
         (dict(model="./none"), "./none: no such folder"),
         (dict(data=Data(truth="configs")), "is a folder"),
     ):
@@ -622,7 +629,7 @@ def test_what_comes_in_is_read_before_anything_is_made(workspace, message):
     line = message(study, workspace, 0, data=Data(descriptions="mine.jsonl"))
     assert "mine.jsonl: line 2: `description` must be a text, not int" in line
     write_jsonl(workspace / "mine.jsonl", [dict(prompt="Add one.", code="x"), dict(code="x")])
-    line = message(study, workspace, 0, data=Data(seed_pairs="mine.jsonl"))
+    line = message(study, workspace, 0, data=Data(initial_pairs="mine.jsonl"))
     assert "mine.jsonl: line 2: needs a text in `prompt` or `description`" in line
     assert not (workspace / "data/generated").exists()
 
@@ -682,12 +689,12 @@ def test_the_name_of_the_link_to_the_newest_is_taken(message):
     assert "run: must be a plain name other than latest" in message(load_config, None, ["run=latest"])
 
 
-def test_seed_pairs_in_both_forms(workspace):
+def test_initial_pairs_in_both_forms(workspace):
     write_jsonl(workspace / "mine.jsonl", [
         dict(prompt="Add one.", code="def f(x):\n    return x + 1\n"),
         dict(description="Take one.", code="import os\ndef g(x): return x - 1\n", entry_point="g"),
     ])
-    found = study(workspace, 0, data=Data(seed_pairs="mine.jsonl")).given["seed_pairs"]
+    found = study(workspace, 0, data=Data(initial_pairs="mine.jsonl")).given["initial_pairs"]
     assert [(p["description"], p["entry_point"], p["source"], p["parents"]) for p in found] == [
         ("Add one.", "f", "raw", []), ("Take one.", "g", "raw", []),
     ]

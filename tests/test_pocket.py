@@ -15,7 +15,7 @@ from evoselfcode.syntax import defined_function
 
 SPLITS = {"test": "pocket_eval", "validation": "pocket_validation"}
 TRAINED_ON = {
-    "seed pairs": ("raw/seed_pairs", 100),
+    "initial pairs": ("raw/initial_pairs", 100),
     "unlabelled code": ("raw/unlabelled_code", 1000),
     "solutions of the descriptions": ("eval/pocket_truth", 1000),
 }

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 COMMAND = [sys.executable, "-m", "evoselfcode.cli"]
-SIZES = {"data/raw/seed_pairs.jsonl": 60, "data/raw/descriptions.jsonl": 40, "data/raw/unlabelled_code.jsonl": 40,
+SIZES = {"data/raw/initial_pairs.jsonl": 60, "data/raw/descriptions.jsonl": 40, "data/raw/unlabelled_code.jsonl": 40,
          "data/eval/pocket_eval.jsonl": 16, "data/eval/pocket_validation.jsonl": 12}
 # Whatever runs and has words is kept: the numbers of this study mean nothing, but no stage is empty, and most have
 # several batches.

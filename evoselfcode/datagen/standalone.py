@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FUNCTIONS', 'PARTS', 'BUILTINS', 'IMPORTS', 'SUSPECT', 'EMAIL', 'statements', 'unfit', 'complexity', 'outside_names',
-           'bindings', 'Module', 'imports_for', 'detectors', 'has_secret', 'private']
+           'bindings', 'Module', 'import_lines', 'imports_for', 'detectors', 'has_secret', 'private']
 
 # %% ../../nbs/datagen/30_standalone.ipynb #b066ebbb
 
@@ -24,6 +24,8 @@ def _parts(kind) -> list[str]:
     return [part for part in ("body", "handlers", "orelse", "finalbody", "cases") if part in kind._fields]
 
 PARTS = {kind: parts for kind in vars(ast).values() if (parts := _parts(kind))}
+
+# %% ../../nbs/datagen/30_standalone.ipynb #08d31b9d
 
 def _place_inside(kind, place: str) -> str:
     "Say in what kind of place the statements below one stand."
@@ -48,13 +50,15 @@ def statements(
 # %% ../../nbs/datagen/30_standalone.ipynb #8548ce5c
 
 def unfit(node) -> str:
-    "Say why a top-level function cannot stand alone, from its head; '' = it may."
+    "Say why a top-level function cannot stand alone, from its signature; '' = it may."
     first = [a.arg for a in node.args.posonlyargs + node.args.args][:1]
     if isinstance(node, ast.AsyncFunctionDef): return "async"
     if node.decorator_list: return "decorated"
     if node.name.startswith("__") and node.name.endswith("__"): return "special name"
     if first and first[0] in ("self", "cls", "mcs"): return "method"
     return "test" if re.match("test(_|$)", node.name) else ""
+
+# %% ../../nbs/datagen/30_standalone.ipynb #a60f6d7e
 
 def complexity(
     nodes: list,  # all nodes of a function
@@ -126,7 +130,24 @@ class Module:
 IMPORTS = (ast.Import, ast.ImportFrom)
 
 def _is_future_annotations(n) -> bool:
+    "Tell the import that leaves annotations unevaluated."
     return isinstance(n, ast.ImportFrom) and n.module == "__future__" and n.names[0].name == "annotations"
+
+def import_lines(
+    module: Module,
+    needed: list,     # its import statements that are wanted
+    names: set[str],  # what is wanted of them
+    annotated: bool,  # whether there are annotations, which may only make sense unevaluated
+) -> str:
+    "Write import statements, reduced to what is wanted of them."
+    lines = [ast.unparse(n) for n in module.tree.body if annotated and _is_future_annotations(n)]
+    for n in needed:
+        aliases = [a for a in n.names if (a.asname or a.name).partition(".")[0] in names]
+        reduced = ast.Import(aliases) if isinstance(n, ast.Import) else ast.ImportFrom(n.module, aliases, 0)
+        lines.append(ast.unparse(reduced))
+    return "".join(line + "\n" for line in dict.fromkeys(lines))
+
+# %% ../../nbs/datagen/30_standalone.ipynb #76a9d80a
 
 def imports_for(
     module: Module,
@@ -143,15 +164,8 @@ def imports_for(
     needed = [n for n in module.tree.body if any(n is m for m, _ in binding)]
     inner = [n for n in nodes if isinstance(n, IMPORTS)]
     if not all(map(module.foreign, needed + inner)): return "", "needs its own package"
-    lines = []
-    # annotations may only make sense unevaluated
-    if any(isinstance(n, ast.arg) and n.annotation or n is node and node.returns for n in nodes):
-        lines += [ast.unparse(n) for n in module.tree.body if _is_future_annotations(n)]
-    for n in needed:
-        aliases = [a for a in n.names if (a.asname or a.name).partition(".")[0] in names]
-        reduced = ast.Import(aliases) if isinstance(n, ast.Import) else ast.ImportFrom(n.module, aliases, 0)
-        lines.append(ast.unparse(reduced))
-    return "".join(line + "\n" for line in dict.fromkeys(lines)), "needs imports" if needed or inner else ""
+    annotated = any(isinstance(n, ast.arg) and n.annotation or n is node and node.returns for n in nodes)
+    return import_lines(module, needed, names, annotated), "needs imports" if needed or inner else ""
 
 # %% ../../nbs/datagen/30_standalone.ipynb #59254771
 

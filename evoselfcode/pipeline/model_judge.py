@@ -55,7 +55,7 @@ def opinions(
     records: list[dict],  # id, description, code
     ratings: bool = False,  # ask for the five ratings, too
 ) -> list[dict]:  # per record: id, judge (0..1 or None), and ratings (1..5 or None by name)
-    "Ask a model about each record"
+    "Ask a model about each record."
     questions = dict(judge=JUDGE) | (RATINGS if ratings else {})
     found = decide(engine, [dict(state=d2c_prompt(r["description"]) + r["code"], questions=questions) for r in records])
     chance = lambda answer: None if answer is None else round(answer["noul"], 4)
@@ -70,17 +70,19 @@ def with_opinions(
     records: list[dict],
     found: list[dict],  # by `opinions`, one per record
 ) -> list[dict]:  # records with scores.judge and, if asked for, ratings
-    "Put opinions into the records they are about"
+    "Put opinions into the records they are about."
     def told(record, opinion):
         columns = dict(scores=record.get("scores", {}) | dict(judge=opinion["judge"]))
         if "ratings" in opinion: columns["ratings"] = opinion["ratings"]
         return record | columns
     return [told(r, o) for r, o in zip(records, found, strict=True)]
 
+# %% ../../nbs/pipeline/52_model_judge.ipynb #2bd5bd1d
+
 def judge(
     engine,  # as for `opinions`
     records: list[dict],
     ratings: bool = False,
 ) -> list[dict]:  # the records with their columns
-    "Add a model's opinions to records"
+    "Add a model's opinions to records."
     return with_opinions(records, opinions(engine, records, ratings))

@@ -28,11 +28,11 @@ from ..prompts import c2d_prompt, d2c_prompt
 # %% ../../nbs/pipeline/54_train_sft.ipynb #02e2c8eb
 
 def d2c_rows(pairs: list[dict]) -> list[dict]:
-    "Turn pairs into training rows for description to code"
+    "Turn pairs into training rows for description to code."
     return [dict(prompt=d2c_prompt(p["description"]), completion=p["code"].strip("\n") + "\n") for p in pairs]
 
 def c2d_rows(pairs: list[dict]) -> list[dict]:
-    "Turn pairs into training rows for code to description"
+    "Turn pairs into training rows for code to description."
     return [dict(prompt=c2d_prompt(p["code"]), completion=p["description"].strip()) for p in pairs]
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #c4875d07
@@ -42,7 +42,7 @@ def tokenise(
     tokenizer,
     max_length: int,  # tokens
 ) -> tuple[list[dict], int, int]:  # input_ids, labels, weights per row; how many rows were cut, and left out
-    "Tokenise rows; the labels of the prompt are -100, and a completion is learned whole, with its end, or not at all"
+    "Tokenise rows; the labels of the prompt are -100, and a completion is learned whole, with its end, or not at all."
     examples, cut = [], 0
     for row, whole in zip(rows, prompt_ids(tokenizer, [row["prompt"] for row in rows])):
         answer = tokenizer(row["completion"], add_special_tokens=False).input_ids
@@ -66,25 +66,31 @@ def weight_in(row: dict) -> float:
         raise UserError(f"a training row has weight {weight!r}: {told}")
     return float(weight)
 
+# %% ../../nbs/pipeline/54_train_sft.ipynb #75504a91
+
 def fitted(prompt: list[int], room: int) -> list[int] | None:
-    "A prompt that is too long loses its middle; None where less than half of it would stay"
+    "A prompt that is too long loses its middle; None where less than half of it would stay."
     if len(prompt) <= room: return prompt
     if 2 * room < len(prompt): return None
     return prompt[:(room + 1) // 2] + prompt[len(prompt) - room // 2:]
 
+# %% ../../nbs/pipeline/54_train_sft.ipynb #8fb8ad16
+
 def show_mask(example: dict, tokenizer) -> list[tuple[str, bool]]:
-    "Show each token of an example and whether it is learned"
+    "Show each token of an example and whether it is learned."
     return [(tokenizer.decode([i]), label != -100) for i, label in zip(example["input_ids"], example["labels"])]
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #8c3363ba
-
-LARGE, FAST = 100_000_000, 1e-3  # parameters; a rate that no model of this size survives when all of it is trained
 
 def half_precision(device) -> str | None:  # bfloat16 | float16; None where float32 is right
     "Say in which precision of 16 bits a device computes."
     import torch
     if device.type != "cuda": return None
     return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+
+# %% ../../nbs/pipeline/54_train_sft.ipynb #e97bc125
+
+LARGE, FAST = 100_000_000, 1e-3  # parameters; a rate that no model of this size survives when all of it is trained
 
 def weights_for(base: str, settings: Train, device: str) -> tuple:  # model, tokenizer
     "Load a model to be trained: all that is trained in float32, what is frozen as the device likes it."
@@ -105,7 +111,7 @@ def weights_for(base: str, settings: Train, device: str) -> tuple:  # model, tok
 # %% ../../nbs/pipeline/54_train_sft.ipynb #ac2215dc
 
 def training_arguments(settings: Train, folder: Path, n_rows: int, seed: int, device):
-    "Translate our settings into transformers' TrainingArguments"
+    "Translate our settings into transformers' TrainingArguments."
     from transformers import TrainingArguments
     steps = max(round(math.ceil(n_rows / settings.batch_size) * settings.epochs), settings.min_steps)
     half = half_precision(device)
@@ -145,7 +151,7 @@ def progress_callback(
 # %% ../../nbs/pipeline/54_train_sft.ipynb #a4799723
 
 def trainable(model, settings: Train):
-    "Wrap `model` for LoRA, or return it as it is for full training"
+    "Wrap `model` for LoRA, or return it as it is for full training."
     if settings.method == "full": return model
     from peft import LoraConfig, get_peft_model
     targets = settings.lora_targets.split(",")
@@ -167,6 +173,21 @@ def as_today(made_from: dict) -> dict:
     settings = with_defaults(made_from["settings"], asdict(Train()))
     return made_from | dict(settings={key: value for key, value in settings.items() if key not in MEMORY})
 
+# %% ../../nbs/pipeline/54_train_sft.ipynb #5ba9ad07
+
+def _done(folder: Path, made_from: dict, note: str) -> dict | None:  # the summary; None when there is no such folder
+    "Find a model that was trained before; refuse a folder with another one."
+    if not folder.exists(): return None
+    if not (folder / "training.json").exists():
+        raise UserError(f"{folder}: exists but has no training.json; delete it or choose another run name")
+    done = training_record(folder / "training.json")
+    if as_today(done["made_from"]) == made_from:
+        get_logger("train").info(f"{note}: reused {folder}")
+        return done["summary"]
+    raise UserError(
+        f"{folder}: holds a model made from other rows or settings; delete the folder or choose another run name"
+    )
+
 # %% ../../nbs/pipeline/54_train_sft.ipynb #144b2728
 
 def train(
@@ -179,20 +200,11 @@ def train(
     origin: str = "",  # fingerprint of `base`, when its name alone does not tell
     device: str = "auto",
 ) -> dict:  # steps, mean loss, rows, rows cut, rows left out, tokens learned
-    "Fine-tune `base` on `rows` and save it; do nothing when that was done already"
+    "Fine-tune `base` on `rows` and save it; do nothing when that was done already."
     folder = Path(folder)
     learned = {key: value for key, value in asdict(settings).items() if key not in MEMORY}
     made_from = dict(rows=content_id(rows), base=base, origin=origin, settings=learned, seed=seed)
-    if (folder / "training.json").exists():
-        done = training_record(folder / "training.json")
-        if as_today(done["made_from"]) == made_from:
-            get_logger("train").info(f"{note}: reused {folder}")
-            return done["summary"]
-        raise UserError(
-            f"{folder}: holds a model made from other rows or settings; delete the folder or choose another run name"
-        )
-    if folder.exists():
-        raise UserError(f"{folder}: exists but has no training.json; delete it or choose another run name")
+    if done := _done(folder, made_from, note): return done
     if not rows: raise UserError(f"{note}: there are no rows to train on")
     partial = folder.with_name(folder.name + ".partial")
     try: summary = _fit(rows, partial, base, settings, seed, note, device, made_from)
@@ -205,7 +217,7 @@ def train(
 # %% ../../nbs/pipeline/54_train_sft.ipynb #ef0fd480
 
 def _examples(rows, tokenizer, settings: Train, note: str) -> tuple[list[dict], int, int]:  # as for `tokenise`
-    "Tokenise rows, and tell what was cut or left out"
+    "Tokenise rows, and tell what was cut or left out."
     log = get_logger("train")
     examples, cut, left_out = tokenise(rows, tokenizer, settings.max_length)
     if not examples:
@@ -222,7 +234,7 @@ def _examples(rows, tokenizer, settings: Train, note: str) -> tuple[list[dict], 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #672a50ce
 
 def _in_parts(wrapped, model, longest: int, examples: list[dict], settings: Train, note: str) -> tuple[int, bool]:
-    "Find how many rows are computed at a time, and whether a batch has to be computed in parts at all"
+    "Find how many rows are computed at a time, and whether a batch has to be computed in parts at all."
     chunked, weighted = chunks_agree(model), any(example["weights"] != 1 for example in examples)
     if weighted and not chunked:
         raise UserError(f"{note}: rows with weights need a model that leaves its logits as its output layer gives them")
@@ -264,6 +276,17 @@ def _trainer(model, tokenizer, examples: list[dict], settings: Train, folder: Pa
     if in_parts: trainer.at_once, trainer.note = rows, note
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+# %% ../../nbs/pipeline/54_train_sft.ipynb #3148ee06
+
+def _save(trained, tokenizer, folder: Path, base: str, settings: Train):
+    "Save a trained model."
+    # an adapter names one base; one that was trained on another adapter is saved with both, as a whole model
+    if settings.method == "lora" and (model_folder(base) / "adapter_config.json").is_file():
+        trained = trained.merge_and_unload()
+    with quiet():
+        trained.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #557402ef
 
@@ -329,10 +352,10 @@ def learn_job(path: str):
 # %% ../../nbs/pipeline/54_train_sft.ipynb #4c827f01
 
 def model_card(note: str, base: str, settings: Train, seed: int, summary: dict) -> str:
-    "Say in a model card what a checkpoint is and what it was made from"
+    "Say in a model card what a checkpoint is and what it was made from."
     return (
         f"---\nbase_model: {base}\nlibrary_name: transformers\ntags: [evoselfcode]\n---\n\n# {note}\n\n"
         f"Fine-tuned from `{base}` by evoselfcode ({settings.method}, rate {settings.learning_rate}, seed {seed}) "
         f"on {summary['rows']} rows in {summary['steps']} steps; mean training loss {summary['loss']}. "
-        "The training rows lie in the run folder beside the records they came from.\n"
+        "The training rows lie in the run folder beside the records they came from.\n."
     )

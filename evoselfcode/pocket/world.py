@@ -406,7 +406,7 @@ def raw_files(seed: int = 2026) -> dict[str, list[dict]]:  # path below the proj
     files["data/eval/pocket_eval.jsonl"] = [problem(s, f"PocketEval/{i}", r) for i, s, r in each("test")]
     validation = [problem(s, f"PocketValidation/{i}", r) for i, s, r in each("validation")]
     files["data/eval/pocket_validation.jsonl"] = validation
-    files["data/raw/seed_pairs.jsonl"] = [dict(prompt=describe(s, r), code=write(s, r)) for _, s, r in each("seed")]
+    files["data/raw/initial_pairs.jsonl"] = [dict(prompt=describe(s, r), code=write(s, r)) for _, s, r in each("seed")]
     truth = [dict(description=describe(s, r), code=write(s, r)) for _, s, r in each("descriptions")]
     files["data/raw/descriptions.jsonl"] = [dict(description=t["description"]) for t in truth]
     files["data/eval/pocket_truth.jsonl"] = truth

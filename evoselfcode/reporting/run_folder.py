@@ -21,7 +21,7 @@ from ..errors import UserError
 from ..evaluation.selection import drawn, precision_table, selection_verdict, share_of
 from ..evaluation.selection import separation as separated
 from ..io_utils import read_json, read_jsonl
-from ..pipeline.filtering import ASK
+from ..pipeline.filtering import GATES
 from ..project import project_root
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #13cddc52
@@ -185,8 +185,9 @@ FACTS = ("round", "id", "description", "right", "gated", "agreed", "kept")
 
 def _how_far(iteration: dict, record: dict, right: bool) -> dict:
     "Say of a candidate whether it is right, and how far it came."
-    gated, name = record.get("dropped_by") not in ASK, round_name(iteration["iteration"])
-    agreed, kept = gated and record.get("dropped_by") != "agreement", bool(record.get("kept"))
+    dropped_by, name = record.get("dropped_by"), round_name(iteration["iteration"])
+    gated = dropped_by not in GATES or dropped_by == "duplicates"  # of a copy the program passed
+    agreed, kept = gated and dropped_by != "agreement", bool(record.get("kept"))
     return dict(zip(FACTS, (name, record["id"], record["description"], bool(right), gated, agreed, kept)))
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #4e2e3f9a

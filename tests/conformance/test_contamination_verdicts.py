@@ -50,7 +50,7 @@ def test_planted_solutions_of_mbpp_are_found(tmp_path):
 def test_the_pocket_data_hold_no_copy_of_humaneval(humaneval, root, tmp_path):
     rows = [
         r
-        for name in ("seed_pairs", "descriptions", "unlabelled_code")
+        for name in ("initial_pairs", "descriptions", "unlabelled_code")
         for r in parse_records(read_bytes(root / f"data/raw/{name}.jsonl"), name)
     ]
     report = overlap(humaneval, rows, Runner(workers=2, store=tmp_path / "store.sqlite"))
