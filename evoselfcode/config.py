@@ -205,6 +205,8 @@ class Iterate:
     rounds: int = key(3, low=1)               # rounds at most
     patience: int = key(2, low=1)             # rounds without a gain before stopping
     latest: bool = True                       # whether checkpoints/latest follows the best model of this run
+    keep: str = key(  # whose weights stay on the disk: every iteration's, the best's and the last's, or the best's
+        "all", choices=("all", "last", "best"))
     notebook: str = "nbs/runs/iterate.ipynb"  # the notebook that papermill runs for each round
 
 # %% ../nbs/03_config.ipynb #a86734eb

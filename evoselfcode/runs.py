@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SELECTORS', 'CYCLES', 'ARMS', 'parameters_of', 'check_notebook', 'run_notebook', 'as_overrides', 'as_list', 'as_seed',
-           'check_parameters', 'iterate', 'headline', 'write_page', 'write_report', 'check_arms', 'arm_config',
-           'start_arm', 'seed_config', 'compare', 'size_of', 'status_of', 'list_runs']
+           'check_parameters', 'disk_needed', 'iterate', 'headline', 'write_page', 'write_report', 'check_arms',
+           'arm_config', 'start_arm', 'seed_config', 'compare', 'size_of', 'status_of', 'list_runs']
 
 # %% ../nbs/74_runs.ipynb #bf193c18
 
@@ -159,6 +159,20 @@ def check_parameters(
     if unknown := [name for name in names if name not in known]:
         raise UserError(f"this notebook has no parameter {unknown[0]!r}; it has {', '.join(known)}")
 
+# %% ../nbs/74_runs.ipynb #e6eddc93
+
+def disk_needed(study) -> str:  # a `Study`
+    "Say how much of the disk a run's models will take, as `iterate.keep` has it, and how much is free."
+    from evoselfcode.pipeline.train_sft import checkpoint_bytes
+    config, base = study.config, study.model_path("base")
+    kept = dict(all=config.iterate.rounds + 1, last=2, best=1)[config.iterate.keep]
+    each = sum(checkpoint_bytes(base, settings) for settings in (config.train_d2c, config.train_c2d))
+    place = next(p for p in (study.checkpoints, *study.checkpoints.parents) if p.exists())
+    free = shutil.disk_usage(place).free
+    told = f"run {config.run}: its models take about {kept * each / 2**30:.2f} GiB, {free / 2**30:.1f} GiB are free"
+    # the newest stands beside the ones that are kept, until it is known which of them go
+    return told + "; set iterate.keep to best, or make room" * ((kept + 1) * each > free)
+
 # %% ../nbs/74_runs.ipynb #e29f6e95
 
 def iterate(
@@ -168,7 +182,7 @@ def iterate(
     "Run a whole study, one executed notebook per iteration."
     from evoselfcode.pipeline.iteration import Study
     source, run = project_root() / config.iterate.notebook, config.run_folder()
-    Study(config, work=False)
+    get_logger("iterate").info(disk_needed(Study(config, work=False)))
     with run_lock(run):
         write_bytes(run / "config.yaml", to_yaml(config).encode())
         for k in range(config.iterate.rounds + 1):
@@ -259,6 +273,10 @@ def start_arm(config: Config, arm: str) -> Config:
     for mine, theirs in folders:
         if not (theirs / "iter-000").is_dir():
             raise UserError(f"{theirs / 'iter-000'}: not there; run `pipeline iterate` for {config.run} first")
+    if not any((theirs / "iter-000/d2c").glob("*.safetensors")):
+        gone = f"{theirs / 'iter-000'}: its weights were not kept"
+        raise UserError(f"{gone}, and arms start from them: set iterate.keep to all")
+    for mine, theirs in folders:
         if (mine / "iter-000").is_dir(): continue
         partial, locks = mine / "iter-000.partial", shutil.ignore_patterns(".lock")
         shutil.copytree(theirs / "iter-000", partial, dirs_exist_ok=True, ignore=locks)

@@ -699,3 +699,38 @@ def test_initial_pairs_in_both_forms(workspace):
         ("Add one.", "f", "raw", []), ("Take one.", "g", "raw", []),
     ]
     assert len({p["id"] for p in found}) == 2
+
+
+# what takes memory and disk
+
+def test_the_model_is_let_go_before_a_training(workspace, monkeypatch):
+    import gc
+    import weakref
+    made = study(workspace, 0)
+    held = weakref.ref(made.engine("base").model)
+    seen = []
+    def train(*_):
+        gc.collect()
+        seen.append(held())
+    monkeypatch.setattr(train_sft, "train", train)
+    made.train("d2c")
+    assert seen == [None]
+
+
+@pytest.mark.parametrize("keep, left", [("all", "012"), ("last", "12"), ("best", "1")])
+def test_weights_that_nobody_asked_for_go(workspace, keep, left):
+    made = study(workspace, 2, iterate=Iterate(keep=keep))
+    for i, name in ((i, name) for i in range(3) for name in ("model.safetensors", "config.json", "training.json")):
+        write_json(made.checkpoints / f"iter-{i:03d}" / "d2c" / name, {})
+    made.forget(best=1)
+    kept = sorted(made.checkpoints.glob("iter-*/d2c/model.safetensors"))
+    assert "".join(path.parts[-3][-1] for path in kept) == left
+    assert len(list(made.checkpoints.glob("iter-*/d2c/training.json"))) == 3
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_the_room_that_weights_take_is_known_beforehand(pairs, tmp_path, method):
+    settings = Train(method=method, min_steps=1, epochs=0.1, learning_rate=1e-4)
+    train_sft.train(rows(pairs[:4]), tmp_path / "d2c", "pocket", settings)
+    size, = (path.stat().st_size for path in (tmp_path / "d2c").glob("*.safetensors"))
+    assert 0.97 < train_sft.checkpoint_bytes("pocket", settings) / size <= 1

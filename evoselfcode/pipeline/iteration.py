@@ -249,6 +249,7 @@ def train(self: Study, direction: str) -> dict:  # direction: d2c | c2d
     write_jsonl(self.folder / f"train_{direction}.jsonl", rows)
     start = "base" if settings.start == "base" or not self.iteration else direction
     seed = batch_seed(self.config.seed, f"train {direction}", str(self.iteration)) % 2**31
+    self.release()
     return train_sft.train(
         rows, self.models / direction, self.model_path(start), settings, seed,
         f"{direction} of iteration {self.iteration}", self.fingerprint(start), self.config.device,
@@ -361,8 +362,10 @@ def finish(self: Study) -> dict:  # metrics
         funnel=filtering.funnel(filtered, self.config.filter.gates) if filtered else [], precision=self.precision(),
         contamination=self.contamination.states if self.iteration else {}, seconds=self.stage_seconds(),
     )
-    self.link_latest(self.iteration if metrics["best"] else self.best_before)
+    best = self.iteration if metrics["best"] else self.best_before
+    self.link_latest(best)
     write_json(self.folder / "metrics.json", metrics)
+    self.forget(best)
     return metrics
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #98ae9fde

@@ -5,18 +5,19 @@
 # %% auto #0
 __all__ = ['HEAVIEST', 'LARGE', 'FAST', 'MEMORY', 'd2c_rows', 'c2d_rows', 'tokenise', 'weight_in', 'fitted', 'show_mask',
            'half_precision', 'weights_for', 'training_arguments', 'progress_callback', 'trainable', 'as_today', 'train',
-           'learn', 'learn_job', 'model_card']
+           'learn', 'learn_job', 'device_name', 'model_card', 'shapes_in', 'checkpoint_bytes']
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #2a6b4056
 
 import errno, math, os, shutil, time
 from dataclasses import asdict
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from ..config import Train, with_defaults
 from ..errors import UserError
 from ..engine.base import prompt_ids
-from ..engine.loading import load, model_folder, pick_device, quiet, training_record
+from ..engine.loading import base_of, load, model_folder, pick_device, quiet, training_record
 from ..io_utils import REASONS, content_id, read_json, write_bytes, write_json
 from ..logging_utils import get_logger, progress
 from .fitting import CHUNK, MemoryFull, chunks_agree, last_checkpoint, recompute, rows_at_a_time
@@ -301,8 +302,8 @@ def _fit(rows, folder, base, settings, seed, note, device, made_from) -> dict:
     found = launched(settings.launch, folder, job) if settings.launch else learn(folder, **job)
     shutil.rmtree(folder / "trainer", ignore_errors=True)
     started.unlink()
-    write_bytes(folder / "README.md", model_card(note, base, settings, seed, found["summary"]).encode())
     took = round(time.perf_counter() - start, 1)
+    write_bytes(folder / "README.md", model_card(note, made_from, found, took).encode())
     write_json(folder / "training.json", dict(made_from=made_from, summary=found["summary"], seconds=took) | found)
     return found["summary"]
 
@@ -310,7 +311,7 @@ def _fit(rows, folder, base, settings, seed, note, device, made_from) -> dict:
 
 def learn(
     folder: Path, rows: list[dict], base: str, settings: dict, seed: int, note: str, device: str
-) -> dict:  # summary, and curve: [step, loss] each
+) -> dict:  # summary; curve: [step, loss] each; device and processes
     "Train, in one process or as one of several, and save the weights"
     from transformers import set_seed
     settings = Train(**settings)
@@ -326,7 +327,8 @@ def learn(
         tokens=sum(l != -100 for e in examples for l in e["labels"]),
     )
     curve = [[row["step"], round(float(row["loss"]), 4)] for row in trainer.state.log_history if "loss" in row]
-    return dict(summary=summary, curve=curve)
+    found = dict(summary=summary, curve=curve)
+    return found | dict(device=device_name(model.device), processes=place()[1])
 
 def _save(trained, tokenizer, folder: Path, base: str, settings: Train):
     "Save a trained model as a Hugging Face folder"
@@ -351,11 +353,46 @@ def learn_job(path: str):
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #4c827f01
 
-def model_card(note: str, base: str, settings: Train, seed: int, summary: dict) -> str:
+def device_name(device) -> str:
+    "Name what a training runs on."
+    import torch
+    if device.type == "cuda": return torch.cuda.get_device_name(device)
+    return f"{torch.get_num_threads()} threads of the processor" if device.type == "cpu" else str(device)
+
+def model_card(note: str, made_from: dict, found: dict, seconds: float) -> str:
     "Say in a model card what a checkpoint is and what it was made from."
+    base, summary = made_from["base"], found["summary"]
+    tokens, steps = f"{summary['tokens']:,} learned tokens", f"{summary['steps']}, mean loss {summary['loss']}"
+    facts = dict(
+        base=f"`{base}`", rows=f"{summary['rows']} with {tokens} (content {made_from['rows']})", steps=steps,
+        settings=", ".join(f"{key} {value}" for key, value in made_from["settings"].items()), seed=made_from["seed"],
+        hardware=f"{found['processes']} process on {found['device']}, {seconds:,.0f} s",
+        versions=", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "peft")),
+    )
+    table = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
     return (
         f"---\nbase_model: {base}\nlibrary_name: transformers\ntags: [evoselfcode]\n---\n\n# {note}\n\n"
-        f"Fine-tuned from `{base}` by evoselfcode ({settings.method}, rate {settings.learning_rate}, seed {seed}) "
-        f"on {summary['rows']} rows in {summary['steps']} steps; mean training loss {summary['loss']}. "
-        "The training rows lie in the run folder beside the records they came from.\n."
+        f"| | |\n|---|---|\n{table}\n\nThe training rows lie in the run folder beside the records they came from.\n"
     )
+
+# %% ../../nbs/pipeline/54_train_sft.ipynb #0cb9b548
+
+def shapes_in(folder: Path) -> dict[str, list[int]]:
+    "Read the shapes of a model's weights, without the weights."
+    from safetensors import safe_open
+    found = {}
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, "pt") as file: found |= {name: file.get_slice(name).get_shape() for name in file.keys()}
+    return found
+
+def checkpoint_bytes(base: str, settings: Train) -> int:
+    "Estimate what a model trained from `base` takes on the disk."
+    folder = model_folder(base)
+    if (adapter := folder / "adapter_config.json").is_file(): folder = model_folder(base_of(adapter))
+    shapes = shapes_in(folder)
+    if settings.method == "full": return 4 * sum(map(math.prod, shapes.values()))
+    targets, ends = settings.lora_targets.split(","), ("embed", "wte", "lm_head")
+    def adapted(name): return targets == ["all-linear"] and not any(end in name for end in ends) or \
+        any(f".{target}." in name for target in targets)
+    layers = [shape for name, shape in shapes.items() if len(shape) == 2 and adapted(name)]
+    return 4 * settings.lora_rank * sum(map(sum, layers))
