@@ -142,7 +142,7 @@ class Filter:
     "Removing what is wrong."
     gates: list[str] = key(list(GATES), choices=GATES)           # gates in the order they are asked
     inputs: int = key(16, low=1, high=1000)                      # generated inputs per function, for behaviour
-    benchmarks: list[str] = key(["pocket"], choices=(*BENCHMARKS,))  # sets whose problems may not get into training
+    benchmarks: list[str] = key(["pocket"], choices=(*BENCHMARKS,))  # sets that no pair the loop makes may be like
 
 # %% ../nbs/03_config.ipynb #2e382412
 

@@ -97,15 +97,14 @@ def checkpoint(workspace):
 
 @pytest.mark.parametrize("name", ["latest", "tiny/best", "tiny/best/d2c", "tiny/iter-002", "tiny/iter-002/d2c"])
 def test_the_real_folder_of_a_checkpoint_is_told_and_kept(workspace, checkpoint, monkeypatch, name):
-    asked = []
-    def evaluate(config, ckpt, split):
-        asked.append(ckpt)
-        return dict(problems=3, n=2) | {"pass@1": dict(mean=.5, low=.4, high=.6)}, workspace / "found"
-    monkeypatch.setattr("evoselfcode.pipeline.iteration.evaluate_checkpoint", evaluate)
+    score = dict(problems=3, n=2, folder=str(workspace / "found")) | {"pass@1": dict(mean=.5, low=.4, high=.6)}
+    kept = []
+    monkeypatch.setattr("evoselfcode.evaluation.suite.engine_fingerprint", lambda path, config: path)
+    monkeypatch.setattr("evoselfcode.evaluation.suite.evaluate", lambda *given: score | dict(model=given[4]))
+    monkeypatch.setattr("evoselfcode.evaluation.suite.write_table", lambda folder, summaries: kept.extend(summaries))
     real = str(checkpoint.resolve())
-    assert real in told("eval", "pocket", "--ckpt", f"checkpoints/{name}").splitlines()[0]
-    kept = read_json(workspace / "found/summary.json")
-    assert asked == [real] and kept["measured"] == real and kept["split"] == "test" and kept["pass@1"]["mean"] == .5
+    assert told("eval", "pocket", "--ckpt", f"checkpoints/{name}").splitlines()[0] == f"{real}, test split"
+    assert [(summary["measured"], summary["model"]) for summary in kept] == [(real, real)]
 
 
 @pytest.mark.parametrize("name", ["tiny/best", "tiny/iter-002"])

@@ -24,7 +24,7 @@ LORA = Train(method="lora", learning_rate=1e-2, min_steps=4, epochs=1, batch_siz
 
 @pytest.fixture(scope="module")
 def rows(root):
-    pairs = [dict(description=r["prompt"], code=r["code"]) for r in read_jsonl(root / "data/raw/seed_pairs.jsonl")]
+    pairs = [dict(description=r["prompt"], code=r["code"]) for r in read_jsonl(root / "data/raw/initial_pairs.jsonl")]
     return train_sft.d2c_rows(pairs[:24])
 
 

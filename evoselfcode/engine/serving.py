@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SUBREAPER', 'PDEATHSIG', 'server_command', 'free_port', 'prctl', 'descendants', 'signal_all', 'end_family', 'guard',
-           'guarded', 'ready', 'last_line', 'Server']
+           'guarded', 'ready', 'last_line', 'Server', 'stop_guarded']
 
 # %% ../../nbs/engine/19_serving.ipynb #3c97e189
 
@@ -181,17 +181,17 @@ class Server:
 
 # %% ../../nbs/engine/19_serving.ipynb #b8342e13
 
+def stop_guarded(running: subprocess.Popen):
+    "Stop what is guarded and all that it started; a second Ctrl-C must not leave it behind."
+    running.terminate()
+    while True:
+        try: return running.wait()
+        except KeyboardInterrupt: continue
+
 @patch
 def stop(self: Server) -> None:
     "Stop the server and all that it started."
-    if self.guard is None: return
-    self.guard.terminate()
-    while True:  # a second Ctrl-C must not leave the server behind
-        try:
-            self.guard.wait()
-            break
-        except KeyboardInterrupt:
-            continue
+    if self.guard: stop_guarded(self.guard)
     self.guard = None
 
 # %% ../../nbs/engine/19_serving.ipynb #5fb20a50

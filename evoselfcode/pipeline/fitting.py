@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['CHUNK', 'CGROUPS', 'PLANNED', 'STATE', 'LOGITS', 'OUT_OF_MEMORY', 'ORDER', 'chunked_loss', 'token_loss', 'weight_of',
-           'vocabulary_of', 'chunks_agree', 'parts_of', 'saved_bytes', 'token_bytes', 'recompute', 'free_bytes',
-           'layers_of', 'rows_at_a_time', 'is_full', 'MemoryFull', 'give_back', 'sum_in_forward', 'step_in_parts',
-           'last_checkpoint', 'Order', 'trainer_in_order', 'trainer_in_parts']
+           'vocabulary_of', 'chunks_agree', 'parts_of', 'saved_bytes', 'token_bytes', 'recompute', 'recomputes',
+           'free_bytes', 'layers_of', 'rows_at_a_time', 'is_full', 'MemoryFull', 'give_back', 'sum_in_forward',
+           'step_in_parts', 'last_checkpoint', 'Order', 'trainer_in_order', 'trainer_in_parts']
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #9a007769
 
@@ -139,6 +139,11 @@ def recompute(model, on: bool) -> bool:  # whether the model can
     except ValueError: return False
     return True
 
+def recomputes(model) -> bool:
+    "Tell whether a model computes its layers again in the backward pass."
+    names = ("is_activation_checkpointing", "is_gradient_checkpointing")
+    return bool(getattr(model, next((name for name in names if hasattr(model, name)), ""), False))
+
 # %% ../../nbs/pipeline/49_fitting.ipynb #3050ea4d
 
 CGROUPS = (("memory.max", "memory.current"),  # of version 2 and 1: what a container may take, and takes
@@ -215,10 +220,10 @@ def is_full(error: Exception) -> bool:
     return any(words in str(error).lower() for words in OUT_OF_MEMORY)
 
 class MemoryFull(MemoryError):
-    "Say that one of several processes has no room for so many rows."
-    def __init__(self, rows: int):
-        super().__init__(f"memory was full with {rows} rows at a time")
-        self.rows = rows
+    "Say that one of several processes was full, and the settings with which all of them may start again."
+    def __init__(self, **settings):
+        super().__init__("memory was full")
+        self.settings = settings
 
 def give_back(device):
     "Give unused memory back to a GPU."
@@ -255,10 +260,10 @@ def step_in_parts(trainer, model, parts: list[dict], total):
 
 ORDER = "order.json"  # written last: a checkpoint that has it is whole
 
-def last_checkpoint(folder: Path) -> Path | None:
-    "Find the newest whole checkpoint in the folder of a training that broke off."
-    whole = [path.parent for path in folder.glob(f"checkpoint-*/{ORDER}")]
-    return max(whole, key=lambda path: int(path.name.partition("-")[2]), default=None)
+def last_checkpoint(folder: Path, steps: int) -> Path | None:
+    "Find the newest whole checkpoint of a training that broke off before the last of its steps."
+    whole = {int(path.parent.name.partition("-")[2]): path.parent for path in folder.glob(f"checkpoint-*/{ORDER}")}
+    return whole[max(early)] if (early := [step for step in whole if step < steps]) else None
 
 class Order:
     "Draw an order of rows for each epoch: one for all processes, the kept one where an epoch goes on."
@@ -277,7 +282,7 @@ class Order:
     def go_on(self, checkpoint: Path):
         "Keep the order that a checkpoint was made under, where it lies within an epoch."
         steps = read_json(checkpoint / "trainer_state.json")["global_step"]
-        if steps % -(-len(self) // self.size): self.kept = read_json(checkpoint / ORDER)
+        if steps % -(-len(self) // self.size): self.kept = read_json(checkpoint / ORDER)["order"]
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #dee3ef88
 
@@ -286,8 +291,8 @@ def trainer_in_order():  # a class; transformers takes a while to load
     "Make transformers' Trainer go on within an epoch as if nothing had happened."
     from transformers import Trainer
     class TrainerInOrder(Trainer):
-        "Trainer whose checkpoints know the order of the epoch they lie in."
-        order = None
+        "Trainer whose checkpoints know the order of the epoch they lie in, and the loss until then."
+        order, total_loss = None, 0.0
 
         def _get_train_sampler(self, *args):
             if self.order: return self.order
@@ -296,12 +301,21 @@ def trainer_in_order():  # a class; transformers takes a while to load
 
         def _save_checkpoint(self, *args):
             super()._save_checkpoint(*args)
-            if self.is_world_process_zero():
-                write_json(Path(self.args.output_dir, f"checkpoint-{self.state.global_step}", ORDER), self.order.drawn)
+            if not self.is_world_process_zero(): return
+            folder = Path(self.args.output_dir, f"checkpoint-{self.state.global_step}")
+            write_json(folder / ORDER, dict(order=self.order.drawn, total_loss=float(self.total_loss)))
 
-        def train(self, resume_from_checkpoint=None):
-            if resume_from_checkpoint: self._get_train_sampler().go_on(Path(resume_from_checkpoint))
-            return super().train(resume_from_checkpoint)
+        def training_step(self, *args, **named): return self.counted(super().training_step(*args, **named))
+
+        def counted(self, loss):
+            self.total_loss = self.total_loss + loss
+            return loss
+
+        def go_on(self, checkpoint: Path) -> float:  # mean loss of all steps
+            "Train on from a checkpoint."
+            self._get_train_sampler().go_on(checkpoint)
+            self.total_loss = read_json(checkpoint / ORDER)["total_loss"]
+            return float(self.total_loss) / self.train(resume_from_checkpoint=str(checkpoint)).global_step
     return TrainerInOrder
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #4bd7b7c0
@@ -331,10 +345,10 @@ def trainer_in_parts():  # a class; transformers takes a while to load
                 try: loss = step_in_parts(self, model, parts_of(mine, self.at_once), total)
                 except Exception as error:
                     if not is_full(error): raise
-                    if world > 1: raise MemoryFull(min(self.at_once, len(mine["labels"]))) from error
-                else: return self.accelerator.reduce(loss, "mean")  # of all processes
+                else: return self.counted(self.accelerator.reduce(loss, "mean"))  # of all processes
                 model.zero_grad()  # here, where the error no longer holds what was computed
                 self.halve(len(mine["labels"]))
+                if world > 1: self.start_again()
 
         def halve(self, rows: int):
             "Go on with half as many rows at a time."
@@ -343,4 +357,9 @@ def trainer_in_parts():  # a class; transformers takes a while to load
             self.at_once = -(-min(self.at_once, rows) // 2)
             get_logger("train").warning(f"{self.note}: memory was full, going on with {self.at_once} rows at a time")
             give_back(self.args.device)
+
+        def start_again(self):
+            "Have all processes end: one cannot compute its part again while the others wait for it."
+            saving = dict(gradient_checkpointing="on") if recomputes(self.model) else {}
+            raise MemoryFull(micro_batch=str(self.at_once), **saving)
     return TrainerInParts

@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['STEPS', 'RESULT', 'FAILED', 'LOG', 'GRACE', 'launch_command', 'place', 'own_device', 'share_of', 'step_callback',
-           'Steps', 'guarded', 'stopped', 'launched']
+           'Steps', 'launched', 'clear_memory']
 
 # %% ../../nbs/pipeline/47_launching.ipynb #bfd7321b
 
-import json, os, shlex, subprocess, sys, time
+import gc, json, os, shlex, sys, time
 from pathlib import Path
 from ..errors import UserError
-from ..engine.serving import last_line
+from ..engine.serving import guarded, last_line, stop_guarded
 from ..io_utils import read_json, write_json
 from ..logging_utils import get_logger, progress
 
@@ -37,8 +37,10 @@ def place() -> tuple[int, int, int]:  # number of this process, how many there a
 def own_device(device: str) -> str:
     "Say which device this process trains on: of several GPUs, the one of its place."
     import torch
-    several = device in ("auto", "cuda") and torch.cuda.is_available() and place()[1] > 1
-    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if several else device
+    if place()[1] == 1: return device
+    if ":" in device: raise UserError(f"device: {device}: one for all; say auto, CUDA_VISIBLE_DEVICES chooses")
+    if device not in ("auto", "cuda") or not torch.cuda.is_available(): return device
+    return f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}"
 
 # %% ../../nbs/pipeline/47_launching.ipynb #bb137294
 
@@ -102,61 +104,42 @@ class Steps:
 
 # %% ../../nbs/pipeline/47_launching.ipynb #33ca3c75
 
-GRACE = 10.0  # seconds between asking processes to stop and killing them
-
-def guarded(argv: list[str], log: Path) -> subprocess.Popen:
-    "Start a command that ends with this process, and with all that it started."
-    code = ("import sys; from evoselfcode.engine.serving import guard; "
-            "sys.exit(guard(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]))")
-    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    with open(log, "ab") as file:
-        return subprocess.Popen(
-            [sys.executable, "-c", code, str(os.getpid()), str(GRACE), *argv], stdin=subprocess.DEVNULL, stdout=file,
-            stderr=subprocess.STDOUT, start_new_session=True, env=os.environ | dict(PATH=programs),
-        )
-
-def stopped(running: subprocess.Popen):
-    "Stop a guarded command; a second Ctrl-C leaves nothing behind."
-    running.terminate()
-    while True:
-        try: return running.wait()
-        except KeyboardInterrupt: continue
-
-# %% ../../nbs/pipeline/47_launching.ipynb #28a2a41a
-
 def _ran(launch: str, folder: Path, job: Path, note: str) -> int:  # exit code
-    "Run a training's processes to their end."
+    "Run a training's processes until they end, or until one of them says that it cannot go on."
     for name in (STEPS, RESULT, FAILED): (folder / name).unlink(missing_ok=True)
-    running, bar = guarded(launch_command(launch, job), folder / LOG), Steps(folder / STEPS, note)
+    os.environ["PATH"] = os.pathsep.join(dict.fromkeys([str(Path(sys.executable).parent), *os.get_exec_path()]))
+    running, bar = guarded(launch_command(launch, job), GRACE, folder / LOG), Steps(folder / STEPS, note)
     try:
-        while running.poll() is None:
+        while running.poll() is None and not (folder / FAILED).exists():
             time.sleep(0.2)
             bar.show()
     finally:
-        stopped(running)
+        stop_guarded(running)
         bar.show()
         bar.close()
     return running.returncode
 
+# %% ../../nbs/pipeline/47_launching.ipynb #28a2a41a
+
+GRACE = 10.0  # seconds between asking processes to stop and killing them
+
 def launched(
     launch: str,   # the command
-    folder: Path,  # where the processes work
+    folder: Path,  # where the processes meet; made where it is missing
     job: dict,     # what they have to know: arguments of `train_sft.learn`
 ) -> dict:         # what they found
     "Train in processes of their own; where memory is full in one of them, start again with smaller parts."
-    note, path = job["note"], folder / "job.json"
+    folder.mkdir(exist_ok=True)
+    clear_memory()
     while True:
-        write_json(path, job)
-        code = _ran(launch, folder, path, note)
-        if (folder / RESULT).exists(): break
-        failed = read_json(folder / FAILED) if (folder / FAILED).exists() else {}
-        if failed.get("rows", 1) == 1: raise UserError(failed.get("told") or _why(launch, code, folder))
-        rows = -(-failed["rows"] // 2)
-        get_logger("train").warning(f"{note}: memory was full, starting again with {rows} rows at a time")
-        job = job | dict(settings=job["settings"] | dict(micro_batch=str(rows)))
-    found = read_json(folder / RESULT)
-    for name in (STEPS, RESULT, "job.json", LOG): (folder / name).unlink()
-    return found
+        write_json(folder / "job.json", job)
+        code = _ran(launch, folder, folder / "job.json", job["note"])
+        if (folder / RESULT).exists(): return read_json(folder / RESULT)
+        failed = read_json(folder / FAILED) if (folder / FAILED).exists() else dict(told=_why(launch, code, folder))
+        if "told" in failed: raise UserError(failed["told"])
+        job = job | dict(settings=job["settings"] | failed["settings"])
+        rows = f"{failed['settings']['micro_batch']} rows at a time"
+        get_logger("train").warning(f"{job['note']}: memory was full, starting again with {rows}")
 
 # %% ../../nbs/pipeline/47_launching.ipynb #dcbbaa2d
 
@@ -166,3 +149,9 @@ def _why(launch: str, code: int, folder: Path) -> str:
     if code == 127: return f"train: launch: {last_line(folder / LOG)}"
     log = folder / LOG
     return f"train: launch: {launch!r} {ended}; its last line: {last_line(log)}; all of it is in {log}"
+
+def clear_memory():
+    "Give back what this process holds of a GPU's memory and no longer uses."
+    import torch
+    gc.collect()
+    if torch.cuda.is_initialized(): torch.cuda.empty_cache()

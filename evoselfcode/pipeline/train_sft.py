@@ -9,7 +9,7 @@ __all__ = ['HEAVIEST', 'LARGE', 'FAST', 'MEMORY', 'd2c_rows', 'c2d_rows', 'token
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #2a6b4056
 
-import errno, math, os, shutil, time
+import errno, math, os, shutil, time, traceback
 from dataclasses import asdict
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -122,7 +122,7 @@ def training_arguments(settings: Train, folder: Path, n_rows: int, seed: int, de
         weight_decay=settings.weight_decay, lr_scheduler_type="cosine", seed=seed, data_seed=seed,
         train_sampling_strategy="group_by_length", remove_unused_columns=False,
         save_strategy="steps" if settings.save_steps else "no", save_steps=settings.save_steps or 500,
-        save_total_limit=1, logging_steps=10, report_to=[], disable_tqdm=True,
+        save_total_limit=2, logging_steps=10, report_to=[], disable_tqdm=True,
         include_num_input_tokens_seen="non_padding", use_cpu=device.type == "cpu",
         ddp_backend="gloo" if device.type == "cpu" and place()[1] > 1 else None,
         bf16=half == "bfloat16", fp16=half == "float16", dataloader_pin_memory=device.type == "cuda",
@@ -218,19 +218,20 @@ def train(
 # %% ../../nbs/pipeline/54_train_sft.ipynb #ef0fd480
 
 def _examples(rows, tokenizer, settings: Train, note: str) -> tuple[list[dict], int, int]:  # as for `tokenise`
-    "Tokenise rows, and tell what was cut or left out."
-    log = get_logger("train")
+    "Tokenise rows; refuse them where nothing is left to learn."
     examples, cut, left_out = tokenise(rows, tokenizer, settings.max_length)
-    if not examples:
-        raise UserError(
-            f"{note}: each of the {len(rows)} rows is too long for max_length = {settings.max_length} tokens, "
-            "or has nothing to learn"
-        )
-    long = f"of {len(rows)} rows are longer than {settings.max_length} tokens"
+    if examples: return examples, cut, left_out
+    raise UserError(
+        f"{note}: each of the {len(rows)} rows is too long for max_length = {settings.max_length} tokens, "
+        "or has nothing to learn"
+    )
+
+def _tell_cut(rows: int, cut: int, left_out: int, most: int, note: str):
+    "Tell how many rows were cut or left out."
+    long, log = f"of {rows} rows are longer than {most} tokens", get_logger("train")
     if cut: log.warning(f"{note}: {cut} {long}: the middle of their prompts was cut out")
     if left_out:
         log.warning(f"{note}: {left_out} {long} with half of their prompt, or have nothing to learn, and were left out")
-    return examples, cut, left_out
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #672a50ce
 
@@ -255,7 +256,7 @@ def _in_parts(wrapped, model, longest: int, examples: list[dict], settings: Trai
 # %% ../../nbs/pipeline/54_train_sft.ipynb #6b1565ab
 
 def _trainer(model, tokenizer, examples: list[dict], settings: Train, folder: Path, seed: int, note: str):
-    "Set up transformers' Trainer, with our progress bar in place of its prints"
+    "Set up transformers' Trainer, with our progress bar in place of its prints."
     from transformers import DataCollatorForSeq2Seq
     from transformers.trainer_callback import PrinterCallback
     if model.device.type == "cuda":
@@ -272,7 +273,7 @@ def _trainer(model, tokenizer, examples: list[dict], settings: Train, folder: Pa
     trainer = kind(
         wrapped, arguments, train_dataset=examples,
         data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-100),
-        callbacks=[step_callback(steps, folder) if settings.launch else progress_callback(steps, note)],
+        callbacks=[step_callback(steps, folder / "trainer") if settings.launch else progress_callback(steps, note)],
     )
     if in_parts: trainer.at_once, trainer.note = rows, note
     trainer.remove_callback(PrinterCallback)
@@ -292,14 +293,16 @@ def _save(trained, tokenizer, folder: Path, base: str, settings: Train):
 # %% ../../nbs/pipeline/54_train_sft.ipynb #557402ef
 
 def _fit(rows, folder, base, settings, seed, note, device, made_from) -> dict:
-    "Train in `folder`, which the caller moves into place"
+    "Train in `folder`, which the caller moves into place."
     start = time.perf_counter()
     started = folder / "started.json"
     if not (settings.save_steps and started.exists() and as_today(read_json(started)) == made_from):
         shutil.rmtree(folder, ignore_errors=True)
     write_json(started, made_from)
     job = dict(rows=rows, base=base, settings=asdict(settings), seed=seed, note=note, device=device)
-    found = launched(settings.launch, folder, job) if settings.launch else learn(folder, **job)
+    found = launched(settings.launch, folder / "trainer", job) if settings.launch else learn(folder, **job)
+    told = found["summary"]
+    if settings.launch: _tell_cut(len(rows), told["cut"], told["left_out"], settings.max_length, note)
     shutil.rmtree(folder / "trainer", ignore_errors=True)
     started.unlink()
     took = round(time.perf_counter() - start, 1)
@@ -312,44 +315,42 @@ def _fit(rows, folder, base, settings, seed, note, device, made_from) -> dict:
 def learn(
     folder: Path, rows: list[dict], base: str, settings: dict, seed: int, note: str, device: str
 ) -> dict:  # summary; curve: [step, loss] each; device and processes
-    "Train, in one process or as one of several, and save the weights"
+    "Train, in one process or as one of several, and save the weights."
     from transformers import set_seed
     settings = Train(**settings)
     set_seed(seed)
     model, tokenizer = weights_for(base, settings, own_device(device))
     examples, cut, left_out = _examples(rows, tokenizer, settings, note)
+    if not settings.launch: _tell_cut(len(rows), cut, left_out, settings.max_length, note)
     trainer = _trainer(model, tokenizer, examples, settings, folder, seed, note)
-    last = last_checkpoint(folder / "trainer") if settings.save_steps else None
-    result = trainer.train(resume_from_checkpoint=last and str(last))
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        raise UserError(f"{note}: launch: a model cut in pieces (FSDP, DeepSpeed) is not supported; use processes")
+    steps = trainer.args.max_steps
+    last = last_checkpoint(folder / "trainer", steps) if settings.save_steps else None
+    loss = trainer.go_on(last) if last else trainer.train().training_loss
     if trainer.is_world_process_zero(): _save(trainer.model, tokenizer, folder, base, settings)
     summary = dict(
-        steps=result.global_step, loss=round(result.training_loss, 4), rows=len(examples), cut=cut, left_out=left_out,
+        steps=steps, loss=round(loss, 4), rows=len(examples), cut=cut, left_out=left_out,
         tokens=sum(l != -100 for e in examples for l in e["labels"]),
     )
     curve = [[row["step"], round(float(row["loss"]), 4)] for row in trainer.state.log_history if "loss" in row]
     found = dict(summary=summary, curve=curve)
     return found | dict(device=device_name(model.device), processes=place()[1])
 
-def _save(trained, tokenizer, folder: Path, base: str, settings: Train):
-    "Save a trained model as a Hugging Face folder"
-    # an adapter names one base; one that was trained on another adapter is saved with both, as a whole model
-    if settings.method == "lora" and (model_folder(base) / "adapter_config.json").is_file():
-        trained = trained.merge_and_unload()
-    with quiet():
-        trained.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-
 # %% ../../nbs/pipeline/54_train_sft.ipynb #27146b36
 
 def learn_job(path: str):
     "Do the part of one process in a training that `launching` started; the first one writes the result."
-    folder = Path(path).parent
-    try: found = learn(folder, **read_json(Path(path)))
-    except UserError as error: told = dict(told=str(error))
-    except MemoryFull as error: told = dict(rows=error.rows)
-    else: return write_json(folder / RESULT, found) if place()[0] == 0 else None
-    write_json(folder / FAILED, told)
-    raise SystemExit(1)
+    place_of_job = Path(path).parent
+    try:
+        found = learn(place_of_job.parent, **read_json(Path(path)))
+        if place()[0] == 0: write_json(place_of_job / RESULT, found)
+    except Exception as error:
+        traceback.print_exc()
+        if isinstance(error, MemoryFull): told = dict(settings=error.settings)
+        else: told = dict(told=str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
+        if not (place_of_job / FAILED).exists(): write_json(place_of_job / FAILED, told)  # the first one knows why
+        raise SystemExit(1) from None
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #4c827f01
 

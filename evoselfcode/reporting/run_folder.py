@@ -22,6 +22,7 @@ from ..evaluation.selection import drawn, precision_table, selection_verdict, sh
 from ..evaluation.selection import separation as separated
 from ..io_utils import read_json, read_jsonl
 from ..pipeline.filtering import GATES
+from ..pipeline.scoring import SCORES
 from ..project import project_root
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #13cddc52
@@ -105,7 +106,7 @@ def best(self: Run) -> dict:
 # %% ../../nbs/reporting/71_run_folder.ipynb #41acfcd9
 
 def round_name(
-    iteration: int,  # 0 is the model trained on the seed pairs alone
+    iteration: int,  # 0 is the model trained on the initial pairs alone
 ) -> str:
     "Name an iteration for a reader."
     return "Model0" if iteration == 0 else f"round {iteration}"
@@ -215,7 +216,8 @@ def scores(
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #534c334a
 
-HIGH = ("judge", "agreement")  # scores of which high is good
+# scores of which high is good
+HIGH = ("judge", *(name for name, score in SCORES.items() if score.good == "high"))
 
 
 def separation(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, check
-from evoselfcode.evaluation.evalplus import RELEASED, HumanEvalPlus, MbppPlus, load_evalplus
+from evoselfcode.evaluation.evalplus import RELEASED, HumanEvalPlus, MbppPlus
 from evoselfcode.execution.sandbox.harnesses.evalplus import restore
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "benchmarks"
@@ -65,8 +65,8 @@ def test_verdicts_are_evalpluss(kind, size, checker):
 
 def test_data_files_are_those_that_evalplus_names():
     for path in RECORDED.glob("*.json.gz"):
-        name = "mbpp+" if "mbpp" in path.name else "humaneval+"
-        with gzip.open(path, "rt") as file: assert json.load(file)["hash"] == load_evalplus(name, [FOLDER]).md5
+        kind = MbppPlus if "mbpp" in path.name else HumanEvalPlus
+        with gzip.open(path, "rt") as file: assert json.load(file)["hash"] == kind.load([FOLDER]).md5
 
 
 def test_the_released_version_fails_one_task_for_every_program():
