@@ -273,7 +273,8 @@ def start_arm(config: Config, arm: str) -> Config:
     for mine, theirs in folders:
         if not (theirs / "iter-000").is_dir():
             raise UserError(f"{theirs / 'iter-000'}: not there; run `pipeline iterate` for {config.run} first")
-    if not any((theirs / "iter-000/d2c").glob("*.safetensors")):
+    model = theirs / "iter-000/d2c"
+    if (model / "training.json").exists() and not any(model.glob("*.safetensors")):
         gone = f"{theirs / 'iter-000'}: its weights were not kept"
         raise UserError(f"{gone}, and arms start from them: set iterate.keep to all")
     for mine, theirs in folders:

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from evoselfcode.cli import app
 from evoselfcode.config import load_config
 from evoselfcode.engine.loading import resolve_checkpoint, resolve_model
-from evoselfcode.io_utils import read_json, write_json
+from evoselfcode.io_utils import write_json
 from evoselfcode.settings import describe
 
 

@@ -15,7 +15,7 @@ from evoselfcode.evaluation.humaneval import HumanEval
 from evoselfcode.evaluation.lcb import LiveCodeBench
 from evoselfcode.evaluation.mbpp import Mbpp, problem_of
 from evoselfcode.evaluation.opened import opened
-from evoselfcode.execution.execution import Limits, Program, Runner, run_programs
+from evoselfcode.execution.execution import Program, Runner, run_programs
 from evoselfcode.io_utils import write_jsonl
 from evoselfcode.pipeline import dual_model, filtering
 from evoselfcode.syntax import normal_form

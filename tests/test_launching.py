@@ -13,7 +13,7 @@ from evoselfcode.config import Train
 from evoselfcode.engine.local import LocalEngine
 from evoselfcode.errors import UserError
 from evoselfcode.io_utils import read_json, read_jsonl
-from evoselfcode.pipeline import launching, train_sft
+from evoselfcode.pipeline import train_sft
 
 TWO = "torchrun --standalone --nproc_per_node 2"
 ONE = "torchrun --standalone --nproc_per_node 1"

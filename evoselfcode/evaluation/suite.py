@@ -11,7 +11,6 @@ __all__ = ['BENCHMARKS', 'COLUMNS', 'check_names', 'open_benchmark', 'must_chat'
 
 import os, platform, time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
