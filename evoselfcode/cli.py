@@ -212,11 +212,13 @@ def eval_pocket(
     split: Annotated[str, typer.Option(help="test or validation")] = "test",
 ):
     "Measure a checkpoint on PocketEval with pass@k and 95 % intervals."
+    from evoselfcode.engine.loading import resolve_checkpoint
     from evoselfcode.evaluation.suite import run_suite
     if split not in ("test", "validation"): raise UserError(f"--split {split}: must be test or validation")
     settings = _settings(config, [*(override or []), f"benchmark.pocket_split={split}"])
-    (summary,), _ = run_suite(("pocket",), settings, str(ckpt))
-    typer.echo(f"{summary['measured']}, {split} split")
+    model = resolve_checkpoint(settings, str(ckpt))  # the folder itself, where `ckpt` is a link
+    typer.echo(f"{model}, {split} split")
+    (summary,), _ = run_suite(("pocket",), settings, model)
     for k, v in summary.items():
         if k.startswith("pass@"):
             typer.echo(f"{k}: {100 * v['mean']:.1f} %  (95 % interval {100 * v['low']:.1f} to {100 * v['high']:.1f})")

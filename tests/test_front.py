@@ -32,7 +32,7 @@ def test_help_of_the_package_is_an_overview():
     ("sample", "descriptions: records with description"),
     ("train", "Returns: steps, mean loss"),
     ("Engine", "tokenizer: needed with a model"),
-    ("Engine", "n: samples per prompt"),  # of a method
+    ("Engine", "temperature: 0 takes the most probable token each time"),  # of a method
     ("Study", "work: False: check the input only"),
     ("Study", "Returns: for the engine"),  # of a method
 ])

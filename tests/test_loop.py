@@ -198,20 +198,20 @@ def test_the_report_needs_nothing_else_and_tells_the_numbers(run):
 
 def test_a_second_call_does_nothing_new(finished_study, run):
     outcome = json.loads(finished_study.with_suffix(".json").read_text())
-    before, began = state(run / "iter-000", run / "iter-001", finished_study / "checkpoints"), computed()
+    before, began = state(run / "iter-000", run / "iter-001", finished_study / "checkpoints/tiny"), computed()
     done = command(finished_study, *ITERATE)
     assert done.returncode == 0 and done.stderr == ""
-    assert state(run / "iter-000", run / "iter-001", finished_study / "checkpoints") == before
+    assert state(run / "iter-000", run / "iter-001", finished_study / "checkpoints/tiny") == before
     assert computed() - began < outcome["computed"] / 2, "only the report is written again"
     assert "iteration 1: " in done.stdout and f"report: {run / 'report.html'}" in done.stdout
 
 
 def test_a_changed_setting_is_named_and_nothing_is_mixed(finished_study, run):
-    before = state(run, finished_study / "checkpoints")
+    before = state(run, finished_study / "checkpoints/tiny")
     done = command(finished_study, *ITERATE, "-o", "sampling.n=2")
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: ") and "sampling.n: 4 → 2" in done.stderr
-    assert state(run, finished_study / "checkpoints") == before
+    assert state(run, finished_study / "checkpoints/tiny") == before
 
 
 def test_why_tells_the_history_of_a_kept_pair(finished_study, run):

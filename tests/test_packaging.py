@@ -74,8 +74,9 @@ def test_every_import_is_declared(facts):
         for text in (facts["requirements"] + " " + facts["dev_requirements"]).split()
     }
     known = dict(
-        PIL="pillow", yaml="pyyaml", IPython="ipykernel", traitlets="nbclient", jupyter_client="nbclient",
-        jupyter_core="jupyter_core", packaging="transformers", pyarrow="datasets", huggingface_hub="transformers",
+        PIL="pillow", yaml="pyyaml", IPython="ipykernel", pygments="ipykernel", traitlets="nbclient",
+        jupyter_client="nbclient", jupyter_core="jupyter_core", packaging="transformers", pyarrow="datasets",
+        huggingface_hub="transformers",
     )
     used = set()
     for path in (ROOT / "evoselfcode").rglob("*.py"):

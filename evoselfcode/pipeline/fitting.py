@@ -6,7 +6,7 @@
 __all__ = ['CHUNK', 'CGROUPS', 'PLANNED', 'STATE', 'LOGITS', 'OUT_OF_MEMORY', 'ORDER', 'chunked_loss', 'token_loss', 'weight_of',
            'vocabulary_of', 'chunks_agree', 'parts_of', 'saved_bytes', 'token_bytes', 'recompute', 'recomputes',
            'free_bytes', 'layers_of', 'rows_at_a_time', 'is_full', 'MemoryFull', 'give_back', 'sum_in_forward',
-           'step_in_parts', 'last_checkpoint', 'Order', 'trainer_in_order', 'trainer_in_parts']
+           'step_in_parts', 'last_checkpoint', 'Order', 'every_batch', 'trainer_in_order', 'trainer_in_parts']
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #9a007769
 
@@ -220,10 +220,12 @@ def is_full(error: Exception) -> bool:
     return any(words in str(error).lower() for words in OUT_OF_MEMORY)
 
 class MemoryFull(MemoryError):
-    "Say that one of several processes was full, and the settings with which all of them may start again."
-    def __init__(self, **settings):
+    """Say that one of several processes was full, and with which settings all may start again: one alone cannot compute
+    its part once more while the others wait for it."""
+    def __init__(self, model, rows: int):
         super().__init__("memory was full")
-        self.settings = settings
+        saving = dict(gradient_checkpointing="on") if recomputes(model) else {}
+        self.settings = dict(micro_batch=str(rows)) | saving
 
 def give_back(device):
     "Give unused memory back to a GPU."
@@ -284,6 +286,12 @@ class Order:
         steps = read_json(checkpoint / "trainer_state.json")["global_step"]
         if steps % -(-len(self) // self.size): self.kept = read_json(checkpoint / ORDER)["order"]
 
+def every_batch(trainer):
+    "Read all rows in a trainer's order, in every process the same batches."
+    from torch.utils.data import DataLoader
+    order, size = trainer._get_train_sampler(), trainer.args.per_device_train_batch_size
+    return DataLoader(trainer.train_dataset, size, sampler=order, collate_fn=trainer.data_collator)
+
 # %% ../../nbs/pipeline/49_fitting.ipynb #dee3ef88
 
 @cache
@@ -299,6 +307,10 @@ def trainer_in_order():  # a class; transformers takes a while to load
             self.order = Order(super()._get_train_sampler(*args), self.args.per_device_train_batch_size)
             return self.order
 
+        def get_train_dataloader(self):
+            "Give every process every batch, in the order of the first; `training_step` takes its rows."
+            return every_batch(self) if self.accelerator.num_processes > 1 else super().get_train_dataloader()
+
         def _save_checkpoint(self, *args):
             super()._save_checkpoint(*args)
             if not self.is_world_process_zero(): return
@@ -306,7 +318,6 @@ def trainer_in_order():  # a class; transformers takes a while to load
             write_json(folder / ORDER, dict(order=self.order.drawn, total_loss=float(self.total_loss)))
 
         def training_step(self, *args, **named): return self.counted(super().training_step(*args, **named))
-
         def counted(self, loss):
             self.total_loss = self.total_loss + loss
             return loss
@@ -327,13 +338,6 @@ def trainer_in_parts():  # a class; transformers takes a while to load
         "Trainer whose step computes `at_once` rows at a time, with the gradient of the whole batch."
         at_once, note = 1, ""
 
-        def get_train_dataloader(self):
-            "Give every process every batch, in the order of the first; `training_step` takes its rows."
-            if self.accelerator.num_processes == 1: return super().get_train_dataloader()
-            from torch.utils.data import DataLoader
-            order, size = self._get_train_sampler(), self.args.per_device_train_batch_size
-            return DataLoader(self.train_dataset, size, sampler=order, collate_fn=self.data_collator)
-
         def training_step(self, model, inputs, num_items_in_batch=None):
             "Compute one batch; halve the parts when memory is full, and compute it again."
             model.train()
@@ -348,7 +352,7 @@ def trainer_in_parts():  # a class; transformers takes a while to load
                 else: return self.counted(self.accelerator.reduce(loss, "mean"))  # of all processes
                 model.zero_grad()  # here, where the error no longer holds what was computed
                 self.halve(len(mine["labels"]))
-                if world > 1: self.start_again()
+                if world > 1: raise MemoryFull(self.model, self.at_once)
 
         def halve(self, rows: int):
             "Go on with half as many rows at a time."
@@ -357,9 +361,4 @@ def trainer_in_parts():  # a class; transformers takes a while to load
             self.at_once = -(-min(self.at_once, rows) // 2)
             get_logger("train").warning(f"{self.note}: memory was full, going on with {self.at_once} rows at a time")
             give_back(self.args.device)
-
-        def start_again(self):
-            "Have all processes end: one cannot compute its part again while the others wait for it."
-            saving = dict(gradient_checkpointing="on") if recomputes(self.model) else {}
-            raise MemoryFull(micro_batch=str(self.at_once), **saving)
     return TrainerInParts
