@@ -20,13 +20,15 @@ import copy
 import resource
 from time import perf_counter
 
+import numpy as np
+import torch
+
+from evoselfcode.engine.batching import token_bytes
+
 # ours before torch: it says how torch's threads wait for each other
 from evoselfcode.engine.decisions import decide, decision_settings
 from evoselfcode.engine.local import LocalEngine
-from evoselfcode.engine.batching import token_bytes
 from evoselfcode.pipeline.model_judge import JUDGE, RATINGS
-import numpy as np
-import torch
 
 TASKS = [
     "the sum of the squares of the even numbers in the list", "the largest word of the given words",

@@ -12,7 +12,18 @@ The verdicts must be the same, or the disagreement is printed. Samples that run 
 cost all checkers the same seconds of waiting.
 Rounds are interleaved, so that a busy machine is busy for all; the ratio is that of the medians.
 """
-import argparse, contextlib, gzip, importlib.util, io, json, os, signal, statistics, subprocess, sys, time
+import argparse
+import contextlib
+import gzip
+import importlib.util
+import io
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 SECONDS = 3.0

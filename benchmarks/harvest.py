@@ -11,7 +11,15 @@ Checked afterwards: one worker writes the same bytes as many; every detector on 
 without the quick look before it, finds no secret; a sample of the functions left out as near duplicates has the
 similarity that was asked for.
 """
-import argparse, ast, os, resource, statistics, sysconfig, tempfile, time, warnings
+import argparse
+import ast
+import os
+import resource
+import statistics
+import sysconfig
+import tempfile
+import time
+import warnings
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -77,6 +85,7 @@ def check(folder, alone):
 def near(folder, sample=300):
     "Compare near duplicates with what they are said to repeat, by their n-grams of tokens."
     import base64
+
     from evoselfcode.datagen.duplicates import n_grams, near_duplicates, sketch_matrix, tokens_of
     from evoselfcode.io_utils import read_jsonl
     forms = {}

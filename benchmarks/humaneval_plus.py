@@ -11,7 +11,13 @@ Samples that run out of time are left out: each would cost all the same seconds 
 same, or the disagreement is printed. Rounds are interleaved, so that a busy machine is busy for all; ratios are those
 of medians.
 """
-import argparse, importlib.util, multiprocessing, os, statistics, sys, time
+import argparse
+import importlib.util
+import multiprocessing
+import os
+import statistics
+import sys
+import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -58,8 +64,15 @@ def main():
     options.add_argument("--rounds", type=int, default=3)
     given = options.parse_args()
     if not importlib.util.find_spec("evalplus"): sys.exit("evalplus is not installed: pip install evalplus")
-    from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, check, md5_of, parse_records, read_bytes
-    from evoselfcode.evaluation.benchmark import read_samples
+    from evoselfcode.evaluation.benchmark import (
+        ISOLATED,
+        OFFICIAL,
+        check,
+        md5_of,
+        parse_records,
+        read_bytes,
+        read_samples,
+    )
     from evoselfcode.evaluation.evalplus import REQUIRED, HumanEvalPlus, MbppPlus
     from evoselfcode.execution.execution import Runner
     kind = HumanEvalPlus if given.benchmark == "humaneval+" else MbppPlus

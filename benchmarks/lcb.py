@@ -14,7 +14,13 @@ Samples that run out of time are left out: they take 6 s, whoever judges. Each w
 interleaved, so that a busy machine is busy for all, and ratios are those of the medians. Processor time hardly depends
 on who else is busy.
 """
-import argparse, multiprocessing, os, resource, statistics, sys, time
+import argparse
+import multiprocessing
+import os
+import resource
+import statistics
+import sys
+import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 

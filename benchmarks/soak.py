@@ -6,7 +6,14 @@ Runs `evoselfcode datagen generate-functions` in two fresh workspaces, side by s
 killed (SIGKILL, with all its children) once among the names and once among the functions, and started again each time.
 The resident memory of the process is read twice a second.
 """
-import argparse, json, os, signal, subprocess, sys, tempfile, time
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import zip_longest
 from pathlib import Path

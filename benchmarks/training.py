@@ -45,9 +45,10 @@ def ours(options, rows, folder) -> float:
 
 def theirs(options, rows, folder, way) -> float:
     "Train with transformers' Trainer, or with TRL's; the mean loss."
+    from transformers import DataCollatorForSeq2Seq, Trainer, set_seed
+
     from evoselfcode.config import Train
     from evoselfcode.pipeline.train_sft import tokenise, trainable, training_arguments, weights_for
-    from transformers import DataCollatorForSeq2Seq, Trainer, set_seed
     settings = Train(
         method=options.method, learning_rate=options.rate, min_steps=0, epochs=1, batch_size=options.batch
     )

@@ -7,8 +7,25 @@ NAME: `as-is`; as root `docker` (fourteen capabilities, no namespaces), `user` (
 `--probe` only tells whether the environment can be made; `--engine MODULE` attacks another module with the same
 interface.
 """
-import ctypes, fcntl, hashlib, importlib, json, os, platform, secrets, selectors, shutil, signal, socket, stat, struct
-import subprocess, sys, tempfile, threading, time
+import ctypes
+import fcntl
+import hashlib
+import importlib
+import json
+import os
+import platform
+import secrets
+import selectors
+import shutil
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
 from pathlib import Path
 
 libc = ctypes.CDLL(None, use_errno=True)

@@ -2,7 +2,13 @@
 came out.
 
 Run as `python -P -s -S layered.py JSON`, by a fresh interpreter, as the real server is. Prints one JSON object."""
-import json, os, select, signal, struct, sys, time
+import json
+import os
+import select
+import signal
+import struct
+import sys
+import time
 
 CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 4096, 16384, 1 << 18
 ORDINARY = 1000
@@ -124,7 +130,9 @@ def main(task):
         assert libc.capset(struct.pack('II', 0x20080522, 0), struct.pack('6I', 0xA80425FB, 0xA80425FB, 0, 0, 0, 0)) == 0
     ctypes.CFUNCTYPE(None)(int)                       # libffi finds memory for callbacks while it still may
     sys.path.insert(0, task['package'])
-    import huge_pages, isolation, seccomp
+    import huge_pages
+    import isolation
+    import seccomp
     huge_pages.keep_private(shared=False)
     space = dict(os=os, task=task, **machine_code(task))
     exec(task['helpers'], space)
@@ -141,7 +149,8 @@ def main(task):
 def machine_code(task):
     "`old_door()`: getpid through the 32-bit door of an x86_64 kernel, prepared while machine code may still be made."
     if os.uname().machine != 'x86_64': return {}
-    import ctypes, mmap
+    import ctypes
+    import mmap
     page = mmap.mmap(-1, 4096, prot=7)
     page.write(b'\x53\xb8\x14\x00\x00\x00\xcd\x80\x5b\xc3')            # push rbx; mov eax, 20; int 0x80; pop rbx; ret
     address = ctypes.addressof(ctypes.c_char.from_buffer(page))

@@ -9,11 +9,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 import environments
-import evoselfcode
+import pytest
 from attacks import ATTACKS, HONEST
+
+import evoselfcode
 
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="programs are executed on Linux only"),

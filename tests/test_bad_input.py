@@ -10,12 +10,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tiny_study import ITERATE, TINY, command, environment, finished_study, lay_out, start, state, stop, wait_until  # noqa: F401
 
 from evoselfcode.engine.loading import resolve_model
-from evoselfcode.stages import meta_path
 from evoselfcode.io_utils import read_json, read_jsonl
-from tiny_study import ITERATE, TINY, command, environment, finished_study, lay_out  # noqa: F401
-from tiny_study import start, state, stop, wait_until
+from evoselfcode.stages import meta_path
 
 pytestmark = pytest.mark.timeout(1500)
 

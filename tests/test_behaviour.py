@@ -1,23 +1,35 @@
 """Behaviour: types from hints and by trial, stable inputs, the text of results, fingerprints and agreement."""
-import hashlib, subprocess, sys
+import hashlib
+import subprocess
+import sys
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 import evoselfcode.execution.execution as execution
-from evoselfcode.execution import behaviour
 from evoselfcode.constants import FAILED, MEMORY, PASSED, TIMEOUT
-from evoselfcode.execution.behaviour import agreement, argument_types, behaviours, candidate_types, inputs_for
-from evoselfcode.execution.behaviour import same_behaviour
+from evoselfcode.execution import behaviour
+from evoselfcode.execution.behaviour import (
+    agreement,
+    argument_types,
+    behaviours,
+    candidate_types,
+    inputs_for,
+    same_behaviour,
+)
 from evoselfcode.execution.execution import Limits, Runner
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="programs are executed on Linux only")
 # as the far side does: its modules know each other by their plain names
 sys.path.insert(0, str(Path(execution.__file__).parent/"sandbox"))
 from observe import canonical  # noqa: E402
+
 del sys.path[0]
 
 

@@ -3,6 +3,7 @@
 What this machine lacks is nobody's failure.
 """
 import __future__
+
 import ast
 import json
 import sys

@@ -8,8 +8,7 @@ from evoselfcode.config import Config
 from evoselfcode.evaluation import contamination
 from evoselfcode.evaluation import decontamination as gates
 from evoselfcode.evaluation.benchmark import Problem
-from evoselfcode.evaluation.contamination import AST, BEHAVIOURAL, EXACT, KINDS, TEN_GRAM
-from evoselfcode.evaluation.contamination import Index, functions_of, overlap
+from evoselfcode.evaluation.contamination import AST, BEHAVIOURAL, EXACT, KINDS, TEN_GRAM, Index, functions_of, overlap
 from evoselfcode.evaluation.evalplus import HumanEvalPlus
 from evoselfcode.evaluation.humaneval import HumanEval
 from evoselfcode.evaluation.lcb import LiveCodeBench

@@ -7,16 +7,35 @@ import re
 import pytest
 import torch
 import transformers as tf
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evoselfcode.config import Functions, Names
-from evoselfcode.datagen.functions import BROKEN, cut_function, draw_functions, function_end, generate_functions, idle
-from evoselfcode.datagen.functions import make_pair, no_description, state
-from evoselfcode.datagen.names import arm_table, choose_arms, entropy, generate_names, name_batches, name_prompt
-from evoselfcode.datagen.names import name_records, refusal, yield_table
+from evoselfcode.datagen.functions import (
+    BROKEN,
+    cut_function,
+    draw_functions,
+    function_end,
+    generate_functions,
+    idle,
+    make_pair,
+    no_description,
+    state,
+)
+from evoselfcode.datagen.names import (
+    arm_table,
+    choose_arms,
+    entropy,
+    generate_names,
+    name_batches,
+    name_prompt,
+    name_records,
+    refusal,
+    yield_table,
+)
+from evoselfcode.engine.base import Sample
 from evoselfcode.engine.fim import probe
 from evoselfcode.engine.local import LocalEngine
-from evoselfcode.engine.base import Sample
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +210,9 @@ def test_a_function_is_over_when_the_parser_says_so(text, end):
 
 
 def test_real_functions_are_never_thought_broken_while_they_grow():
-    import inspect, textwrap, statistics
+    import inspect
+    import statistics
+    import textwrap
     for function in vars(statistics).values():
         if not inspect.isfunction(function) or function.__module__ != "statistics": continue
         lines = textwrap.dedent(inspect.getsource(function)).splitlines(keepends=True)

@@ -17,11 +17,19 @@ from transformers.pipelines import DecisionPipeline
 
 from evoselfcode.config import Config, Execution, Sampling, Scoring
 from evoselfcode.engine import decisions
-from evoselfcode.execution.execution import Runner
-from evoselfcode.engine.decisions import YES_NO, decide, decision_settings, groups_of, options, prompts_of, read_answers
-from evoselfcode.engine.decisions import spell
+from evoselfcode.engine.decisions import (
+    YES_NO,
+    decide,
+    decision_settings,
+    groups_of,
+    options,
+    prompts_of,
+    read_answers,
+    spell,
+)
 from evoselfcode.engine.loading import model_folder
 from evoselfcode.engine.local import LocalEngine
+from evoselfcode.execution.execution import Runner
 from evoselfcode.io_utils import read_json, read_jsonl, write_json
 from evoselfcode.pipeline import model_judge as judge
 from evoselfcode.pipeline.iteration import Study

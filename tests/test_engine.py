@@ -11,13 +11,13 @@ import pytest
 import torch
 import transformers as tf
 
-from evoselfcode.errors import UserError
 from evoselfcode.engine import fim, loading
 from evoselfcode.engine.base import Engine
 from evoselfcode.engine.batching import cache_room, draw, nucleus
 from evoselfcode.engine.local import LocalEngine
 from evoselfcode.engine.remote import RemoteEngine
 from evoselfcode.engine.trees import as_tree
+from evoselfcode.errors import UserError
 
 PROMPTS = [
     "def count_vowels(text: str) -> int:\n",

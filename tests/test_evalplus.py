@@ -10,14 +10,30 @@ from types import SimpleNamespace
 import pytest
 
 from evoselfcode.errors import UserError
-from evoselfcode.project import package_folder
-from evoselfcode.evaluation.benchmark import ISOLATED, OFFICIAL, check, read_samples, suspicious, unsupported
-from evoselfcode.evaluation.benchmark import write_samples
+from evoselfcode.evaluation.benchmark import (
+    ISOLATED,
+    OFFICIAL,
+    check,
+    read_samples,
+    suspicious,
+    unsupported,
+    write_samples,
+)
 from evoselfcode.evaluation.evalplus import CURRENT, RELEASED, HumanEvalPlus, MbppPlus
 from evoselfcode.execution.execution import Runner
 from evoselfcode.execution.sandbox.harnesses import evalplus as harness
-from evoselfcode.execution.sandbox.harnesses.evalplus import ARGUMENTS, Comparison, Expected, Known, Reference, allclose
-from evoselfcode.execution.sandbox.harnesses.evalplus import digest, restore, weight
+from evoselfcode.execution.sandbox.harnesses.evalplus import (
+    ARGUMENTS,
+    Comparison,
+    Expected,
+    Known,
+    Reference,
+    allclose,
+    digest,
+    restore,
+    weight,
+)
+from evoselfcode.project import package_folder
 
 
 def record(

@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evoselfcode.errors import UserError
 from evoselfcode.config import Config
+from evoselfcode.errors import UserError
 from evoselfcode.evaluation import humaneval, passk, suite
 from evoselfcode.evaluation.benchmark import check
 from evoselfcode.evaluation.humaneval import OwnProblems
 from evoselfcode.execution.execution import Limits
 from evoselfcode.io_utils import write_jsonl
-
 
 # pass@k and intervals
 
@@ -265,6 +264,7 @@ def engine():
     import torch
     from tokenizers import ByteLevelBPETokenizer
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
     from evoselfcode.engine.local import LocalEngine
     bpe = ByteLevelBPETokenizer()
     bpe.train_from_iterator([Path(__file__).read_text()], vocab_size=300, special_tokens=["<|end|>"])

@@ -1,14 +1,26 @@
 """Execution: verdicts on honest and hostile programs, and nothing left behind whatever happens to the caller."""
-import ast, os, re, shutil, signal, subprocess, sys, tempfile, threading, time
+import ast
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
 from itertools import islice
 from pathlib import Path
+
 import pytest
+
 from evoselfcode.constants import CRASHED, FAILED, MEMORY, PASSED, TIMEOUT, UNSUPPORTED
 from evoselfcode.errors import UserError
-from evoselfcode.project import package_folder
-from evoselfcode.execution import execution, workers as execution_workers
+from evoselfcode.execution import execution
+from evoselfcode.execution import workers as execution_workers
 from evoselfcode.execution.behaviour import behaviours
 from evoselfcode.execution.execution import ExecutionFault, Limits, Program, Runner, call_of, layers, run_programs
+from evoselfcode.project import package_folder
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="programs are executed on Linux only")
 SHORT = Limits(seconds=1.5)
@@ -558,9 +570,12 @@ def test_a_file_that_keeps_no_verdicts_is_named(tmp_path):
 sys.path.insert(0, str(Path(execution.__file__).parent/"sandbox"))
 from codec import decode, encode  # noqa: E402
 from kinds import Malformed, Unsupported  # noqa: E402
+
 del sys.path[0]
 import json  # noqa: E402
-from hypothesis import given, settings, strategies as st  # noqa: E402
+
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st
 
 keys = (
     st.none() | st.booleans() | st.integers() | st.text() | st.binary() | st.decimals(allow_nan=False)

@@ -19,14 +19,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 if not sys.platform.startswith("linux"): pytest.skip("programs are executed on Linux only", allow_module_level=True)
 import evoselfcode.execution.execution as execution
 import evoselfcode.execution.workers as execution_workers
 from evoselfcode.constants import CRASHED, FAILED, MEMORY, PASSED, TIMEOUT
 from evoselfcode.errors import UserError
+from evoselfcode.execution.execution import (
+    ExecutionFault,
+    Limits,
+    Program,
+    Runner,
+    VerdictStore,
+    call_of,
+    layers,
+    run_programs,
+)
 from evoselfcode.project import package_folder
-from evoselfcode.execution.execution import ExecutionFault, Limits, Program, Runner, VerdictStore, call_of, layers
-from evoselfcode.execution.execution import run_programs
 
 pytestmark = pytest.mark.timeout(300)
 ROOT = os.geteuid() == 0

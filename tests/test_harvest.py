@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evoselfcode.datagen.duplicates import form, n_grams, near_duplicates, sketch, sketch_matrix, tokens_of
 from evoselfcode.config import Harvest
+from evoselfcode.datagen.duplicates import form, n_grams, near_duplicates, sketch, sketch_matrix, tokens_of
 from evoselfcode.datagen.harvest import harvest, spdx
 from evoselfcode.datagen.standalone import SUSPECT, has_secret, outside_names
 from evoselfcode.io_utils import read_json, read_jsonl

@@ -12,9 +12,9 @@ import time
 import pytest
 
 from evoselfcode.errors import UserError
-from evoselfcode.stages import batch_seed, finished, meta_path, run_batches, run_lock
 from evoselfcode.io_utils import content_hash, content_id, file_errors, read_json, read_jsonl, write_json, write_jsonl
 from evoselfcode.reporting.lineage import history, why
+from evoselfcode.stages import batch_seed, finished, meta_path, run_batches, run_lock
 
 BATCHES = [(f"{n:03}", n) for n in range(6)]
 

@@ -1,7 +1,12 @@
 """LiveCodeBench: files, packed tests, dates, prompts, and what its harness makes of a program.
 
 On problems of our own in its record format."""
-import base64, gzip, json, os, pickle, zlib
+import base64
+import gzip
+import json
+import os
+import pickle
+import zlib
 
 import pytest
 

@@ -8,13 +8,21 @@ from html.parser import HTMLParser
 import nbformat
 import pytest
 import torch
+from tiny_study import (
+    ITERATE,
+    MIN_STEPS,
+    SIZES,
+    TINY,
+    command,
+    computed,
+    finished_study,  # noqa: F401  a fixture
+    state,
+)
 from typer.testing import CliRunner
 
 from evoselfcode.cli import app
 from evoselfcode.engine.local import LocalEngine
 from evoselfcode.io_utils import read_json, read_jsonl, write_jsonl
-from tiny_study import ITERATE, MIN_STEPS, SIZES, TINY, command, computed, state
-from tiny_study import finished_study  # noqa: F401  a fixture
 
 pytestmark = pytest.mark.timeout(1500)
 STAGES = {

@@ -1,15 +1,20 @@
 "Numbers of numpy's where there is no numpy: what they answer is what numpy answers, or that it does not cross."
-import operator, sys
+import operator
+import sys
 from itertools import product
 from pathlib import Path
+
 import numpy as np
 import pytest
+
 import evoselfcode.execution.execution as execution
 from evoselfcode.execution.execution import Limits, Program, library_folders, run_programs
 
 # as the far side does: its modules know each other by their plain names
 sys.path.insert(0, str(Path(execution.__file__).parent/"sandbox"))
-import kinds, numpy_numbers  # noqa: E402, E401
+import kinds  # noqa: E402, E401
+import numpy_numbers
+
 del sys.path[0]
 
 VALUES = [

@@ -8,11 +8,19 @@ import papermill
 import pytest
 
 from evoselfcode.errors import UserError
-from evoselfcode.project import package_folder
 from evoselfcode.io_utils import read_json, write_json
+from evoselfcode.project import package_folder
 from evoselfcode.reporting.page import write_html
-from evoselfcode.runs import as_list, as_overrides, as_seed, check_arms, check_parameters, run_notebook, write_page
-from evoselfcode.runs import write_report
+from evoselfcode.runs import (
+    as_list,
+    as_overrides,
+    as_seed,
+    check_arms,
+    check_parameters,
+    run_notebook,
+    write_page,
+    write_report,
+)
 
 RUNS = package_folder().parent / "nbs/runs"
 

@@ -10,16 +10,30 @@ import numpy as np
 import pytest
 import torch
 
-from evoselfcode.config import GATES, SELECTORS, Config, Data, Dual, Evaluation, Filter, Iterate, Names, Paths, Sampling
-from evoselfcode.config import Select, Train, load_config
-from evoselfcode.errors import UserError
+from evoselfcode.config import (
+    GATES,
+    SELECTORS,
+    Config,
+    Data,
+    Dual,
+    Evaluation,
+    Filter,
+    Iterate,
+    Names,
+    Paths,
+    Sampling,
+    Select,
+    Train,
+    load_config,
+)
+from evoselfcode.engine.loading import model_fingerprint
 from evoselfcode.engine.local import LocalEngine
+from evoselfcode.errors import UserError
 from evoselfcode.io_utils import content_id, read_jsonl, write_json, write_jsonl
-from evoselfcode.stages import run_batches
 from evoselfcode.pipeline import dual_model, filtering, sampling, scoring, train_sft
 from evoselfcode.pipeline.filtering import selection_precision
-from evoselfcode.engine.loading import model_fingerprint
 from evoselfcode.pipeline.iteration import Study, window
+from evoselfcode.stages import run_batches
 
 FULL = dict(method="full", learning_rate=1e-3)  # as configs/pocket.yaml trains the embedded model
 TASKS = [

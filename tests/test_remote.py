@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evoselfcode.errors import UserError
 from evoselfcode.engine import fim
 from evoselfcode.engine.decisions import decide, decision_settings, options
 from evoselfcode.engine.loading import model_folder
 from evoselfcode.engine.local import LocalEngine
 from evoselfcode.engine.remote import RemoteEngine, ServerSettings, check_settings, pause, said
 from evoselfcode.engine.serving import Server, descendants, ready, server_command
+from evoselfcode.errors import UserError
 from evoselfcode.io_utils import read_jsonl
 from evoselfcode.stages import run_batches
 

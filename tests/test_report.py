@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evoselfcode.reporting import page, report
 from evoselfcode.errors import UserError
 from evoselfcode.evaluation.benchmark import check
 from evoselfcode.evaluation.humaneval import OwnProblems, summarise
 from evoselfcode.io_utils import read_jsonl, write_json, write_jsonl
+from evoselfcode.reporting import page, report
 
 ROOT = Path(__file__).resolve().parents[1]
 HOSTILE = "def f(x):\n    return '<script src=\"https://example.org/x.js\"></script><img src=x>'\n"

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from evoselfcode.reporting import report
 from evoselfcode.evaluation import selection
 from evoselfcode.evaluation.humaneval import summarise
 from evoselfcode.io_utils import write_json, write_jsonl
+from evoselfcode.reporting import report
 from evoselfcode.reporting.page import Text, write_html
 from evoselfcode.reporting.scoreboard import plot_pass_at_k
 

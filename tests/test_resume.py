@@ -6,10 +6,21 @@ import subprocess
 import sys
 
 import pytest
+from tiny_study import (
+    ITERATE,
+    alive,
+    descendants,
+    finished_study,  # noqa: F401  a fixture
+    is_kernel,
+    lay_out,
+    records,
+    start,
+    stop,
+    wait_until,
+    weights,
+)
 
 from evoselfcode.io_utils import read_json
-from tiny_study import ITERATE, alive, descendants, is_kernel, lay_out, records, start, stop, wait_until, weights
-from tiny_study import finished_study  # noqa: F401  a fixture
 
 pytestmark = pytest.mark.timeout(1500)
 FIRST, ROUND = "data/generated/tiny/iter-000", "data/generated/tiny/iter-001"

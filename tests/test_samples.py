@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from evoselfcode.config import Config
 from evoselfcode.errors import UserError
 from evoselfcode.evaluation.benchmark import check, read_samples, write_samples
 from evoselfcode.evaluation.bigcodebench import BigCodeBench
@@ -12,7 +13,6 @@ from evoselfcode.evaluation.humaneval import HumanEval
 from evoselfcode.evaluation.lcb import LiveCodeBench
 from evoselfcode.evaluation.mbpp import Mbpp, problem_of
 from evoselfcode.evaluation.suite import summary_of, table_rows
-from evoselfcode.config import Config
 from evoselfcode.execution.execution import Runner
 
 PROMPT = 'def f{}(x):\n    """Add one."""\n'

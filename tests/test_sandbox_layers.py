@@ -1,13 +1,22 @@
 """The kernel's layers: what attacks and honest programs meet behind them.
 
 Tried for real in every environment that can be made here."""
-import json, os, shutil, socket, subprocess, sys, tempfile
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
+
 import pytest
+
 if not sys.platform.startswith("linux"): pytest.skip("the layers are built on Linux only", allow_module_level=True)
 from layer_attacks import ATTACKS, ENDS, HELPERS, HONEST, IN_FOLDER, WITH_PROCESSES
-from evoselfcode.execution.sandbox import isolation
 from test_seccomp import NEVER, NEWER, TABLES, number_of
+
+from evoselfcode.execution.sandbox import isolation
 
 LAYERED = Path(__file__).parent/"layered.py"
 PACKAGE = os.path.dirname(isolation.__file__)

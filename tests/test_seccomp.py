@@ -1,7 +1,13 @@
 """The filter of system calls, read by a small machine of our own: every rule, on both kinds of processor."""
-import errno, os, re, struct, sys
+import errno
+import os
+import re
+import struct
+import sys
 from pathlib import Path
+
 import pytest
+
 if not sys.platform.startswith("linux"): pytest.skip("the layers are built on Linux only", allow_module_level=True)
 from evoselfcode.execution.sandbox import seccomp
 

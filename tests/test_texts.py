@@ -8,15 +8,15 @@ import pytest
 
 from evoselfcode.datagen import functions, standalone
 from evoselfcode.evaluation import lcb
-from evoselfcode.evaluation.lcb import LiveCodeBench
 from evoselfcode.evaluation.answers import answer_code, code_in, stands
 from evoselfcode.evaluation.extraction import LARGEST, fenced, sanitize
 from evoselfcode.evaluation.humaneval import HumanEval, cut_body, problem_description, problem_signature
+from evoselfcode.evaluation.lcb import LiveCodeBench
 from evoselfcode.evaluation.mbpp import Mbpp
 from evoselfcode.evaluation.suite import anew
-from evoselfcode.reporting.lineage import story
 from evoselfcode.pipeline.filtering import apply_gates, as_run, lint
 from evoselfcode.prompts import cut_code
+from evoselfcode.reporting.lineage import story
 from evoselfcode.syntax import lines_of, parse
 
 # where a line ends

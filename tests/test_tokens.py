@@ -7,10 +7,10 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from evoselfcode.errors import UserError
-from evoselfcode.engine.local import LocalEngine
 from evoselfcode.engine.base import Written, prompt_ids
+from evoselfcode.engine.local import LocalEngine
 from evoselfcode.engine.remote import RemoteEngine
+from evoselfcode.errors import UserError
 from evoselfcode.evaluation.suite import as_text
 from evoselfcode.pipeline.train_sft import tokenise
 

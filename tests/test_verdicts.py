@@ -3,8 +3,12 @@
 Tests see what they would see with the program beside them. Each row is a program, its tests, and the verdict;
 `official` runs program and tests in one process, to show that Python itself says so.
 """
-import json, subprocess, sys, time
+import json
+import subprocess
+import sys
+import time
 from pathlib import Path
+
 import pytest
 
 import evoselfcode.execution.workers as execution_workers

@@ -5,6 +5,7 @@ Words between @ are filled in by whoever lays out the world to attack: @CANARY@ 
 environment), @SECRET_HASH@, and @TAG@ (eight hexadecimal digits that all traces carry).
 """
 from dataclasses import replace
+
 from . import codec, containment, ending, escape, exhaustion, forging
 from .honest import HONEST  # noqa: F401
 from .kit import MACHINE, Attack  # noqa: F401

@@ -1,6 +1,7 @@
 """LiveCodeBench against o1-mini's programs and the result lists of the official code, at two commits, on problems whose
 hidden tests are rebuilt as far as they are known."""
-import gzip, json
+import gzip
+import json
 from dataclasses import replace
 from pathlib import Path
 
