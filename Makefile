@@ -33,7 +33,7 @@ test: .venv/.ready
 	git --no-pager diff --stat --exit-code -- nbs evoselfcode
 	$(BIN)/ruff check nbs evoselfcode tests benchmarks
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --durations=25
 
 docs: .venv/.ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
