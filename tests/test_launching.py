@@ -102,6 +102,7 @@ def family(pid: int) -> set:
     return set(descendants(pid))
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
 def test_ended_in_between_leaves_no_process_and_goes_on(rows, tmp_path, how):
     file = tmp_path / "rows.jsonl"
