@@ -171,7 +171,7 @@ def disk_needed(study) -> str:  # a `Study`
     free = shutil.disk_usage(place).free
     told = f"run {config.run}: its models take about {kept * each / 2**30:.2f} GiB, {free / 2**30:.1f} GiB are free"
     # the newest stands beside the ones that are kept, until it is known which of them go
-    return told + "; set iterate.keep to best, or make room" * ((kept + 1) * each > free)
+    return told + "; set iterate.keep to best, or make room" * ((kept + (config.iterate.keep != "all")) * each > free)
 
 # %% ../nbs/74_runs.ipynb #e29f6e95
 

@@ -8,7 +8,7 @@ __all__ = ['STEPS', 'RESULT', 'FAILED', 'LOG', 'GRACE', 'launch_command', 'place
 
 # %% ../../nbs/pipeline/47_launching.ipynb #bfd7321b
 
-import gc, json, os, shlex, sys, time
+import gc, json, os, shlex, shutil, sys, time
 from pathlib import Path
 from ..errors import UserError
 from ..engine.serving import guarded, last_line, stop_guarded
@@ -25,7 +25,9 @@ def launch_command(
     import torch
     try: parts = shlex.split(launch.replace("{n}", str(max(1, torch.cuda.device_count()))))
     except ValueError as error: raise UserError(f"train: launch: cannot be read ({error})") from None
-    return [*parts, "-m", "evoselfcode.pipeline.training_process", str(job)]
+    programs = os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
+    first = [shutil.which(part, path=programs) or part for part in parts[:1]]
+    return [*first, *parts[1:], "-m", "evoselfcode.pipeline.training_process", str(job)]
 
 # %% ../../nbs/pipeline/47_launching.ipynb #1e8496cf
 
@@ -107,7 +109,6 @@ class Steps:
 def _ran(launch: str, folder: Path, job: Path, note: str) -> int:  # exit code
     "Run a training's processes until they end, or until one of them says that it cannot go on."
     for name in (STEPS, RESULT, FAILED): (folder / name).unlink(missing_ok=True)
-    os.environ["PATH"] = os.pathsep.join(dict.fromkeys([str(Path(sys.executable).parent), *os.get_exec_path()]))
     running, bar = guarded(launch_command(launch, job), GRACE, folder / LOG), Steps(folder / STEPS, note)
     try:
         while running.poll() is None and not (folder / FAILED).exists():

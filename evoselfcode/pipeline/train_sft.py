@@ -367,7 +367,7 @@ def model_card(note: str, made_from: dict, found: dict, seconds: float) -> str:
     facts = dict(
         base=f"`{base}`", rows=f"{summary['rows']} with {tokens} (content {made_from['rows']})", steps=steps,
         settings=", ".join(f"{key} {value}" for key, value in made_from["settings"].items()), seed=made_from["seed"],
-        hardware=f"{found['processes']} process on {found['device']}, {seconds:,.0f} s",
+        hardware=f"{found['device']}; processes: {found['processes']}; {seconds:,.0f} s",
         versions=", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "peft")),
     )
     table = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
