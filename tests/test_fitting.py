@@ -147,6 +147,24 @@ def test_full_memory_is_met_with_smaller_parts_and_the_same_result(rows, words, 
     with pytest.raises(UserError, match="one row fills the memory"): trained(rows, tmp_path / "none", replace(FULL))
 
 
+def test_full_memory_is_met_in_the_trainers_own_step_too(rows, tmp_path, monkeypatch, capfd):
+    whole = trained(rows, tmp_path / "whole", FULL)
+    from transformers import Trainer
+    def full(*_, **__): raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+    monkeypatch.setattr(Trainer, "training_step", full)
+    cut = trained(rows, tmp_path / "cut", FULL)
+    assert max(float((whole[name] - cut[name]).abs().max()) for name in whole) < 2e-4
+    assert "memory was full, going on with 4 rows at a time" in "".join(capfd.readouterr())
+
+
+def test_full_memory_elsewhere_is_told_in_one_line(rows, tmp_path, monkeypatch):
+    import torch
+    def full(*_, **__): raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+    monkeypatch.setattr(torch.optim.AdamW, "step", full)
+    with pytest.raises(UserError, match="memory was full; say method: lora"): trained(rows, tmp_path / "none", FULL)
+    assert not (tmp_path / "none").exists()
+
+
 def test_another_error_is_not_taken_for_full_memory(rows, tmp_path, monkeypatch):
     monkeypatch.setattr(train_sft, "CHUNK", 0)
     monkeypatch.setattr(train_sft, "chunks_agree", lambda model: True)
@@ -169,8 +187,15 @@ def test_memory_decides_how_many_rows_fit(model, monkeypatch):
     fitting.recompute(model, False)
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_a_long_row_is_foretold_from_short_ones(model, attention):
+    model.set_attn_implementation(attention)
+    try: assert fitting.row_bytes(model, 300) == pytest.approx(fitting.tried_bytes(model, 300), rel=0.01)
+    finally: model.set_attn_implementation("sdpa")
+
+
 def test_checkpointing_is_switched_on_only_where_it_is_needed(model, monkeypatch):
-    each = fitting.token_bytes(model)
+    each = fitting.row_bytes(model, 100) // 100
     fixed = fitting.STATE * sum(weight.numel() for weight in model.parameters()) + fitting.LOGITS
     monkeypatch.setattr(fitting, "free_bytes", lambda device: int((fixed + 300 * each) / fitting.PLANNED))
     assert "checkpointing" not in rows_at_a_time(model, 200, 4)[1]

@@ -20,9 +20,9 @@ from ..engine.base import prompt_ids
 from ..engine.loading import base_of, load, model_folder, pick_device, quiet, training_record
 from ..io_utils import REASONS, content_id, read_json, write_bytes, write_json
 from ..logging_utils import get_logger, progress
-from .fitting import CHUNK, MemoryFull, chunks_agree, last_checkpoint, recompute, rows_at_a_time
-from .fitting import sum_in_forward
-from .fitting import trainer_in_order, trainer_in_parts, vocabulary_of
+from .fitting import CHUNK, MemoryFull, chunks_agree, is_full, last_checkpoint
+from .fitting import recompute, rows_at_a_time, sum_in_forward
+from .fitting import trainer_in_parts, vocabulary_of
 from .launching import FAILED, RESULT, launched, own_device, place, step_callback
 from ..prompts import c2d_prompt, d2c_prompt
 
@@ -209,7 +209,9 @@ def train(
     if not rows: raise UserError(f"{note}: there are no rows to train on")
     partial = folder.with_name(folder.name + ".partial")
     try: summary = _fit(rows, partial, base, settings, seed, note, device, made_from)
+    except UserError: raise
     except Exception as error:  # safetensors and tokenizers have errors of their own for a full disk
+        if is_full(error): raise UserError(f"{note}: memory was full; say method: lora, or a smaller model") from None
         if os.strerror(errno.ENOSPC) not in str(error): raise
         raise UserError(f"{folder}: {REASONS[errno.ENOSPC]}") from None
     os.replace(partial, folder)
@@ -235,8 +237,8 @@ def _tell_cut(rows: int, cut: int, left_out: int, most: int, note: str):
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #672a50ce
 
-def _in_parts(wrapped, model, longest: int, examples: list[dict], settings: Train, note: str) -> tuple[int, bool]:
-    "Find how many rows are computed at a time, and whether a batch has to be computed in parts at all."
+def _in_parts(wrapped, model, longest: int, examples: list[dict], settings: Train, note: str) -> int:
+    "Find how many rows are computed at a time; 0 where a batch need not be computed in parts at all."
     chunked, weighted = chunks_agree(model), any(example["weights"] != 1 for example in examples)
     if weighted and not chunked:
         raise UserError(f"{note}: rows with weights need a model that leaves its logits as its output layer gives them")
@@ -247,11 +249,11 @@ def _in_parts(wrapped, model, longest: int, examples: list[dict], settings: Trai
         rows = min(int(settings.micro_batch), size)
         told = f"{rows} of {size} rows at a time, as micro_batch says"
         if how == "on": recompute(wrapped, True)
-    logits = size * longest * vocabulary_of(model)
-    if rows == size and logits <= CHUNK and not weighted and processes == 1: return rows, False
-    get_logger("train").info(f"{note}: {told}")
     sum_in_forward(model, chunked)
-    return rows, True
+    logits = size * longest * vocabulary_of(model)
+    if rows == size and logits <= CHUNK and not weighted and processes == 1: return 0
+    get_logger("train").info(f"{note}: {told}")
+    return rows
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #6b1565ab
 
@@ -266,16 +268,15 @@ def _trainer(model, tokenizer, examples: list[dict], settings: Train, folder: Pa
     arguments._n_gpu = min(1, arguments.n_gpu)  # several are used by processes, not by threads
     longest = max(len(example["input_ids"]) for example in examples)
     wrapped = trainable(model.train(), settings)
-    rows, in_parts = _in_parts(wrapped, model, longest, examples, settings, note)
-    columns = ("input_ids", "labels", "weights") if in_parts else ("input_ids", "labels")
+    rows, steps = _in_parts(wrapped, model, longest, examples, settings, note), arguments.max_steps
+    columns = ("input_ids", "labels", "weights")[: 3 if rows else 2]
     examples = [{name: example[name] for name in columns} for example in examples]
-    kind, steps = trainer_in_parts() if in_parts else trainer_in_order(), arguments.max_steps
-    trainer = kind(
+    trainer = trainer_in_parts()(
         wrapped, arguments, train_dataset=examples,
         data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-100),
         callbacks=[step_callback(steps, folder / "trainer") if settings.launch else progress_callback(steps, note)],
     )
-    if in_parts: trainer.at_once, trainer.note = rows, note
+    trainer.at_once, trainer.note = rows, note
     trainer.remove_callback(PrinterCallback)
     return trainer
 
