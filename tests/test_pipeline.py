@@ -291,6 +291,17 @@ def test_the_loss_falls_on_the_completion_and_the_end(pocket, pairs):
     assert cut == left_out == 0 and len(examples) == 2 * len(pairs)
 
 
+def test_a_training_row_is_shown_as_the_model_sees_it():
+    row = dict(prompt="# Say <b>.\n", completion="return\n")
+    shown = train_sft.first_row([row], "pocket", 512)
+    assert repr(shown) == "# Say <b>.⏎\n[return⏎\n][<|endoftext|>]"
+    grey, learned, end = shown._repr_html_().split("</span>")[:3]
+    assert "Say &lt;b&gt;.⏎" in grey and "background" not in grey
+    assert "background" in learned and "border" not in learned
+    assert "background" in end and "border" in end and "&lt;|endoftext|&gt;" in end
+    assert train_sft.first_row([row], "pocket", 4) is None
+
+
 def test_what_is_too_long_loses_the_middle_of_its_prompt_or_is_left_out(pocket):
     words = [f"word{i}" for i in range(60)]
     row = dict(prompt=f"# {' '.join(words)}\n", completion="def f(x):\n    return x\n")
