@@ -57,7 +57,8 @@ def train(options) -> dict:
     from evoselfcode.pipeline.train_sft import train
     if options.limit: resource.setrlimit(resource.RLIMIT_AS, (options.limit, options.limit))
     summary = train(rows_of(options), options.folder, options.model, settings_of(options, options.way), seed=1)
-    return dict(loss=summary["loss"], space=highest(), mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+    memory = max(resource.getrusage(whose).ru_maxrss for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return dict(loss=summary["loss"], space=highest(), mib=memory >> 10)
 
 
 def gradients(options) -> dict:
@@ -76,11 +77,11 @@ def gradients(options) -> dict:
     learned = [weight for weight in wrapped.parameters() if weight.requires_grad]
     found = []
     for most in (options.batch, int(settings.micro_batch)):
-        for part in parts_of(batch, most): (token_loss(model, part) / weight_of(batch)).backward()
+        for part in parts_of(batch, most, enough=1 << 30): (token_loss(model, part) / weight_of(batch)).backward()
         found.append([weight.grad for weight in learned])
         for weight in learned: weight.grad = None
     apart = sum((a - b).square().sum() for a, b in zip(*found)).sqrt() / sum(a.square().sum() for a in found[0]).sqrt()
-    return dict(apart=float(apart), parts=len(parts_of(batch, int(settings.micro_batch))))
+    return dict(apart=float(apart), parts=-(-options.batch // int(settings.micro_batch)))
 
 
 def read(options) -> dict:

@@ -6,7 +6,11 @@ Each way trains the same rows in the same order for one epoch, with the same rat
 process of its own, so that its highest memory is its own. The plain Trainer computes `--plain-rows` rows at a time and
 accumulates; TRL is tried where it is installed. Losses must agree to 1e-2, or the disagreement is printed: all three
 learn the completion alone and take the mean over a batch's learned tokens. A round runs all ways in turn; ratios are
-those of medians.
+those of medians. Time is that between the first step and the last, without loading and saving.
+
+The bound is what the machine's bare matrix products would take: two operations for each weight and token forward, and
+as many for the gradient of the states, and of the weights where these are trained; the output layer for learned tokens
+alone, and attention not at all.
 """
 import argparse
 import importlib.util
@@ -73,15 +77,58 @@ def theirs(options, rows, folder, way) -> float:
     return trainer.train().training_loss
 
 
+def clock() -> dict:
+    "Have all trainers of this process note when they begin and end."
+    from transformers import TrainerCallback, trainer
+    noted = {}
+    class Clock(TrainerCallback):
+        def on_train_begin(self, *_, **__): noted["begin"] = time.perf_counter()
+        def on_train_end(self, *_, **__): noted["end"] = time.perf_counter()
+    trainer.DEFAULT_CALLBACKS.append(Clock)
+    return noted
+
+
 def measure(options) -> None:
     "Train one way in this process, and print what it took."
-    rows = rows_of(options)
+    import torch
+    rows, noted = rows_of(options), clock()
     with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
         if options.way == "evoselfcode": loss = ours(options, rows, Path(folder))
         else: loss = theirs(options, rows, Path(folder), options.way)
-        took = time.perf_counter() - start
-    print(json.dumps(dict(seconds=took, loss=loss, mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)))
+    on_gpu = torch.cuda.is_available() and not options.cpu
+    highest = torch.cuda.max_memory_reserved() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    print(json.dumps(dict(seconds=noted["end"] - noted["begin"], loss=loss, mib=highest >> 20)))
+
+
+def bound(options) -> dict:
+    "Measure bare matrix products of the model's width: operations per second; and count those that a token needs."
+    import torch
+
+    from evoselfcode.config import Train
+    from evoselfcode.pipeline.train_sft import half_precision, weights_for
+    settings = Train(method=options.method, learning_rate=options.rate)
+    model, _ = weights_for(options.model, settings, "cpu" if options.cpu else "auto")
+    device, size = model.device, model.config.hidden_size
+    half = half_precision(device)
+    left = torch.randn(2048, size, device=device, dtype=getattr(torch, half or "float32"))
+    right = torch.randn(size, 4 * size, device=device, dtype=left.dtype)
+    def once():
+        start = time.perf_counter()
+        for _ in range(10): left @ right
+        if device.type == "cuda": torch.cuda.synchronize()
+        return 10 * 2 * left.shape[0] * right.numel() / (time.perf_counter() - start)
+    head = model.get_output_embeddings().weight
+    matrices = [weight for weight in model.get_decoder().parameters() if weight.dim() == 2]
+    layers = sum(weight.numel() for weight in matrices) - model.get_input_embeddings().weight.numel()
+    times = 6 if options.method == "full" else 4
+    return dict(rate=max(once() for _ in range(5)), each=times * layers, learned=times * head.numel())
+
+
+def asked(way: str) -> dict:
+    "Run one way in a process of its own."
+    done = subprocess.run([sys.executable, __file__, *sys.argv[1:], "--way", way], capture_output=True, text=True)
+    if done.returncode: sys.exit(f"{way}: {done.stderr[-1500:]}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def main():
@@ -95,28 +142,29 @@ def main():
     parser.add_argument("--plain-rows", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--cpu", action="store_true")
-    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--way", choices=(*WAYS, "bound"), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.way == "bound": return print(json.dumps(bound(options)))
     if options.way: return measure(options)
     from evoselfcode.engine.loading import load_tokenizer, model_folder
     from evoselfcode.pipeline.train_sft import tokenise
     examples, *_ = tokenise(rows_of(options), load_tokenizer(model_folder(options.model)), 512)
     tokens = sum(len(example["input_ids"]) for example in examples)
+    learned = sum(label != -100 for example in examples for label in example["labels"])
     ways = [way for way in WAYS if way != "SFTTrainer" or importlib.util.find_spec("trl")]
     found = {way: [] for way in ways}
     for _ in range(options.repeats):
-        for way in ways:
-            command = [sys.executable, __file__, *sys.argv[1:], "--way", way]
-            done = subprocess.run(command, capture_output=True, text=True)
-            if done.returncode: sys.exit(f"{way}: {done.stderr[-1500:]}")
-            found[way].append(json.loads(done.stdout.splitlines()[-1]))
+        for way in ways: found[way].append(asked(way))
+    limit = asked("bound")
+    least = (tokens * limit["each"] + learned * limit["learned"]) / limit["rate"]  # seconds
     print(f"{options.model}, {options.method}: {len(examples)} rows, {tokens:,} tokens, batches of {options.batch}")
     mine = statistics.median(run["seconds"] for run in found["evoselfcode"])
     for way, runs in found.items():
         took = statistics.median(run["seconds"] for run in runs)
         memory = max(run["mib"] for run in runs)
         ratio = "" if way == "evoselfcode" else f"   evoselfcode is {took / mine:.2f} times as fast"
-        print(f"{way:12} {tokens / took:8.1f} tokens/s {memory:8,} MiB   loss {runs[0]['loss']:.4f}{ratio}")
+        told = f"{tokens / took:8.1f} tokens/s, {least / took:4.0%} of the bound {memory:8,} MiB"
+        print(f"{way:12} {told}   loss {runs[0]['loss']:.4f}{ratio}")
     losses = [runs[0]["loss"] for runs in found.values()]
     if max(losses) - min(losses) > 1e-2: print("the losses differ: these ways did not learn the same")
 

@@ -110,6 +110,8 @@ def test_parts_hold_all_rows_and_little_padding(model):
     parts = parts_of(batch, 2)
     assert [part["input_ids"].shape for part in parts] == [(2, 40), (2, 33), (2, 12)]
     assert sum(float(weight_of(part)) for part in parts) == float(weight_of(batch))
+    parts = parts_of(batch, 6, enough=70)  # two of 40 are enough: the next is cut off where it is much shorter
+    assert [part["input_ids"].shape for part in parts] == [(3, 40), (3, 18)]
 
 
 def trained(rows, folder, settings, **options) -> dict[str, torch.Tensor]:

@@ -413,13 +413,14 @@ def trip_at(step: int):
 def test_a_training_that_broke_off_ends_with_the_same_weights(pairs, tmp_path, monkeypatch, save_steps):
     settings = Train(**FULL, min_steps=10, epochs=1, batch_size=4, save_steps=save_steps)
     whole = train_sft.progress_callback
-    train_sft.train(rows(pairs[:16]), tmp_path / "whole", "pocket", settings, 1, device="cpu")
+    told = train_sft.train(rows(pairs[:16]), tmp_path / "whole", "pocket", settings, 1, device="cpu")
     monkeypatch.setattr(train_sft, "progress_callback", lambda *_: trip_at(7))
     with pytest.raises(KeyboardInterrupt):
         train_sft.train(rows(pairs[:16]), tmp_path / "broken", "pocket", settings, 1, device="cpu")
     assert not (tmp_path / "broken").exists()
     monkeypatch.setattr(train_sft, "progress_callback", whole)
-    train_sft.train(rows(pairs[:16]), tmp_path / "broken", "pocket", settings, 1, device="cpu")
+    again = train_sft.train(rows(pairs[:16]), tmp_path / "broken", "pocket", settings, 1, device="cpu")
+    assert again == told  # its mean loss is that of all steps
     assert (tmp_path / "broken/model.safetensors").read_bytes() == (tmp_path / "whole/model.safetensors").read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["broken", "whole"]
 
