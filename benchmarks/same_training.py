@@ -130,6 +130,7 @@ def main():
     parser.add_argument("--rows", type=int, default=32)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS, help="`limited` needs whole and parts")
     parser.add_argument("--way", choices=(*WAYS, "gradients", "read"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--limit", type=int, default=0, help=argparse.SUPPRESS)
@@ -145,7 +146,7 @@ def compare(options, place: Path):
     found = done(child(options, "gradients", place))
     print(f"gradient of the batch, {found['parts']} parts against one: {found['apart']:.1e} of its norm", flush=True)
     first, space = {}, {}
-    for way in WAYS:
+    for way in options.ways:
         folder, begun = place / way, time.perf_counter()
         limit = (space["whole"] + space["parts"]) // 2 if way == "limited" else 0
         if way == "killed": kill_after_a_checkpoint(child(options, way, folder), folder)
