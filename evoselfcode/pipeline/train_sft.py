@@ -9,7 +9,7 @@ __all__ = ['HEAVIEST', 'LARGE', 'FAST', 'MEMORY', 'd2c_rows', 'c2d_rows', 'token
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #2a6b4056
 
-import errno, math, os, shutil, time, traceback
+import math, os, shutil, time, traceback
 from dataclasses import asdict
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -17,8 +17,8 @@ from pathlib import Path
 from ..config import Train, with_defaults
 from ..errors import UserError
 from ..engine.base import prompt_ids
-from ..engine.loading import base_of, load, model_folder, pick_device, quiet, training_record
-from ..io_utils import REASONS, content_id, read_json, write_bytes, write_json
+from ..engine.loading import load, model_folder, pick_device, quiet, training_record, whole_of
+from ..io_utils import content_id, full_disk_told, read_json, write_bytes, write_json
 from ..logging_utils import get_logger, progress
 from .fitting import CHUNK, MemoryFull, chunks_agree, last_checkpoint, recompute, rows_at_a_time
 from .fitting import sum_in_forward
@@ -208,10 +208,7 @@ def train(
     if done := _done(folder, made_from, note): return done
     if not rows: raise UserError(f"{note}: there are no rows to train on")
     partial = folder.with_name(folder.name + ".partial")
-    try: summary = _fit(rows, partial, base, settings, seed, note, device, made_from)
-    except Exception as error:  # safetensors and tokenizers have errors of their own for a full disk
-        if os.strerror(errno.ENOSPC) not in str(error): raise
-        raise UserError(f"{folder}: {REASONS[errno.ENOSPC]}") from None
+    with full_disk_told(folder): summary = _fit(rows, partial, base, settings, seed, note, device, made_from)
     os.replace(partial, folder)
     return summary
 
@@ -388,9 +385,7 @@ def shapes_in(folder: Path) -> dict[str, list[int]]:
 
 def checkpoint_bytes(base: str, settings: Train) -> int:
     "Estimate what a model trained from `base` takes on the disk."
-    folder = model_folder(base)
-    if (adapter := folder / "adapter_config.json").is_file(): folder = model_folder(base_of(adapter))
-    shapes = shapes_in(folder)
+    shapes = shapes_in(whole_of(model_folder(base)))
     if settings.method == "full": return 4 * sum(map(math.prod, shapes.values()))
     targets, ends = settings.lora_targets.split(","), ("embed", "wte", "lm_head")
     def adapted(name): return targets == ["all-linear"] and not any(end in name for end in ends) or \
