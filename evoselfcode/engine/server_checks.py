@@ -6,7 +6,7 @@
 __all__ = ['PROBE', 'OPEN', 'DRAWS', 'TEXTS', 'DECISION', 'reason', 'attempt', 'try_temperature', 'try_choices', 'try_seeds',
            'try_draws', 'try_stops', 'try_token_prompts', 'try_scores', 'try_infilling', 'try_decisions', 'same_values',
            'compare_logprobs', 'read_texts', 'known_texts', 'gap_between', 'compare_reading', 'compare_decisions',
-           'try_sameness', 'try_adapter', 'refuse_or_warn', 'self_test']
+           'try_sameness', 'answers_as', 'try_adapter', 'refuse_or_warn', 'self_test']
 
 # %% ../../nbs/engine/18_server_checks.ipynb #f9c93db5
 
@@ -237,6 +237,21 @@ def try_sameness(engine) -> None:
 
 # %% ../../nbs/engine/18_server_checks.ipynb #fbd97cfe
 
+def answers_as(
+    there: np.ndarray,              # what the server tells, in nats
+    here: np.ndarray,               # what this process computes
+    others: dict[str, np.ndarray],  # what the server tells by the names of other models
+    tolerance: float,               # difference that counts as equal
+) -> str:                           # "" for none of the others
+    "Say which other model the server's values are nearest to."
+    gaps, own = {name: gap_between(there, values) for name, values in others.items()}, gap_between(there, here)
+    nearest = min(gaps, key=gaps.get)
+    if not (own > tolerance and gaps[nearest] < own): return ""
+    return (f"it answers as {nearest} does: {gaps[nearest]:.2g} nats from that at most, "
+            f"{own:.2g} from the adapter in this process")
+
+# %% ../../nbs/engine/18_server_checks.ipynb #f2184973
+
 def try_adapter(engine) -> None:
     "Try whether an adapter's name answers with that adapter, or with the base model or an adapter before."
     if not engine.adapter: return
@@ -247,12 +262,10 @@ def try_adapter(engine) -> None:
     engine.served = engine.served_base
     try: readings["the base model"] = read_texts(engine, how)
     finally: engine.served = name
-    gaps = {other: gap_between(there, values) for other, values in readings.items() if other != name}
-    nearest, own = min(gaps, key=gaps.get), gap_between(there, here)
+    others = {other: values for other, values in readings.items() if other != name}
+    wrong = answers_as(there, here, others, engine.settings.tolerance)
     readings[name] = there
-    wrong = own > engine.settings.tolerance and gaps[nearest] < own
-    engine.note("adapter", not wrong, f"it answers as {nearest} does: {gaps[nearest]:.2g} nats from that at most, "
-                f"{own:.2g} from the adapter in this process"*wrong)
+    engine.note("adapter", not wrong, wrong)
 
 # %% ../../nbs/engine/18_server_checks.ipynb #a9711138
 
