@@ -111,7 +111,7 @@ def test_each_model_is_asked_by_a_name_of_its_own(running, adapters, known, logs
     names = [adapter_name(adapters[name]) for name in order.split() if name != "base"]
     assert server.adapters.told == [(does, name) for name in names for does in ("load", "unload")]
     assert set(server.adapters.models) == {server.model}
-    assert sum("an adapter, which the running server loads" in line for _, line in logs) == len(names)
+    assert sum("an adapter, loaded into the server that runs" in line for _, line in logs) == len(names)
     RemoteEngine("pocket", settings(), running=server).close()
     assert server.died()
 
@@ -133,7 +133,7 @@ def in_16_bits(name):
 
 
 @pytest.mark.parametrize(("mode", "who"), [("old", "adapter-"), ("base", "the base model")])
-def test_a_server_that_answers_with_another_adapter(running, adapters, message, logs, mode, who):
+def test_a_server_that_answers_with_another_adapter(running, adapters, message, logs, quick, mode, who):
     server = running(mode)
     if mode == "old": RemoteEngine(adapters["one"], settings(), running=server).leave()
     text = f"another adapter than {adapters['two']}: it answers as {who}"

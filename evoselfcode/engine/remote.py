@@ -350,8 +350,8 @@ def _serve(self: RemoteEngine, log: Path) -> None:
     if self.folder != self.base and not takes_adapters(command): whole = self._merge(log.parent)
     same = self.server and self.server.model == str(whole) and not self.server.died()
     if self.folder != self.base and not self.merged:
-        does = "the running server loads" if same else "a server of its base model is started, and loads"
-        get_logger("remote").info(f"{self.name}: an adapter, which {does}")
+        which = "that runs" if same else "started with its base model"
+        get_logger("remote").info(f"{self.name}: an adapter, loaded into the server {which}")
     if same: return
     if self.server: self.server.stop()
     self.server = Server(command, whole, log, self.settings.wait).start()
@@ -359,7 +359,7 @@ def _serve(self: RemoteEngine, log: Path) -> None:
 @patch
 def _merge(self: RemoteEngine, place: Path) -> Path:
     "Merge the adapter with its base model in a folder that goes with the engine, or with this process."
-    told = "an adapter, merged with its base model for a server of its own: server.command has no --enable-lora"
+    told = "an adapter, merged with its base model for a server of its own, as server.command has no --enable-lora"
     get_logger("remote").info(f"{self.name}: {told}")
     place.mkdir(parents=True, exist_ok=True)
     for left in place.glob("merged-*"): shutil.rmtree(left)  # by a process that was killed
