@@ -125,6 +125,9 @@ class Engine(ABC):
         "Say why the server lacks a feature."
         return "there is no server"
     def close(self): "Let go of what is outside of this process: nothing here, a server elsewhere."
+    def leave(self):
+        "Let go of the model, and return the server that the next engine may go on with: none here."
+        self.close()
     def __enter__(self): return self
     def __exit__(self, *exc): self.close()
 

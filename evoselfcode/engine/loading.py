@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['POCKET', 'PICKLED', 'WANTED', 'BESIDE', 'resolve_model', 'check_files', 'cached', 'download', 'model_folder', 'quiet',
-           'pick_device', 'first_line', 'base_of', 'make_room', 'load_weights', 'load_tokenizer', 'load', 'ends_hash',
-           'training_record', 'model_fingerprint', 'resolve_checkpoint']
+           'pick_device', 'first_line', 'base_of', 'whole_of', 'tokenizer_folder', 'make_room', 'load_weights',
+           'load_tokenizer', 'load', 'save_whole', 'ends_hash', 'training_record', 'model_fingerprint',
+           'resolve_checkpoint']
 
 # %% ../../nbs/engine/14_loading.ipynb #d6eb64c3
 
@@ -15,7 +16,7 @@ from pathlib import Path
 from ..config import Config
 from ..errors import UserError
 from ..project import package_folder
-from ..io_utils import content_hash, content_id, read_json
+from ..io_utils import content_hash, content_id, full_disk_told, read_json
 from ..logging_utils import get_logger
 
 # %% ../../nbs/engine/14_loading.ipynb #e4924800
@@ -170,6 +171,20 @@ def base_of(adapter: Path) -> str:  # a name for `model_folder`
     if not (adapter.parent/base).is_dir(): raise UserError(f"{adapter}: its base model {base} is not there")
     return str(adapter.parent/base)
 
+# %% ../../nbs/engine/14_loading.ipynb #b1dd939a
+
+def whole_of(
+    folder: Path,  # of a model
+) -> Path:         # the model that an adapter changes, or the folder itself
+    "Find the whole model."
+    adapter = folder/"adapter_config.json"
+    return model_folder(base_of(adapter)) if adapter.is_file() else folder
+
+def tokenizer_folder(folder: Path) -> Path:
+    "Find the tokenizer of a model: an adapter may bring one of its own."
+    own = any((folder/file).is_file() for file in ("tokenizer.json", "tokenizer_config.json"))
+    return folder if own else whole_of(folder)
+
 # %% ../../nbs/engine/14_loading.ipynb #03722697
 
 def make_room(model, adapter: Path, tokens: int):
@@ -223,20 +238,35 @@ def load(
     "Load a causal language model and its tokenizer."
     folder = model_folder(name)
     device, dtype = pick_device(device, dtype)
-    adapter, base = folder/"adapter_config.json", folder
-    if adapter.is_file(): base = model_folder(base_of(adapter))
-    own = any((folder/file).is_file() for file in ("tokenizer.json", "tokenizer_config.json"))
+    base = whole_of(folder)
     with quiet():
         try:
-            tokenizer = load_tokenizer(folder if own else base)
+            tokenizer = load_tokenizer(tokenizer_folder(folder))
             model = load_weights(base, dtype)
-            if adapter.is_file():
+            if base != folder:
                 from peft import PeftModel
                 make_room(model, folder, len(tokenizer))
                 model = PeftModel.from_pretrained(model, str(folder), use_safetensors=True).merge_and_unload()
         except UserError: raise
         except Exception as error: raise UserError(f"{name}: cannot be loaded ({first_line(error)})") from None
     return model.to(device).eval(), tokenizer
+
+# %% ../../nbs/engine/14_loading.ipynb #df01ad3c
+
+def save_whole(
+    name: str | Path,  # of an adapter, as for `load`
+    folder: Path,      # new
+) -> Path:             # the folder
+    "Save an adapter and its base model as one model."
+    import torch
+    model, tokenizer = load(name, "cpu", "float32")
+    config = read_json(whole_of(model_folder(name))/"config.json")
+    dtype = config.get("dtype") or config.get("torch_dtype")
+    if dtype not in ("bfloat16", "float16"): dtype = "float32"
+    with full_disk_told(folder), quiet():
+        model.to(getattr(torch, dtype)).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    return folder
 
 # %% ../../nbs/engine/14_loading.ipynb #efe17221
 

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['PROBE', 'OPEN', 'DRAWS', 'TEXTS', 'DECISION', 'reason', 'attempt', 'try_temperature', 'try_choices', 'try_seeds',
            'try_draws', 'try_stops', 'try_token_prompts', 'try_scores', 'try_infilling', 'try_decisions', 'same_values',
-           'compare_logprobs', 'compare_reading', 'compare_decisions', 'try_sameness', 'self_test']
+           'compare_logprobs', 'read_texts', 'known_texts', 'gap_between', 'compare_reading', 'compare_decisions',
+           'try_sameness', 'answers_as', 'try_adapter', 'refuse_or_warn', 'self_test']
 
 # %% ../../nbs/engine/18_server_checks.ipynb #f9c93db5
 
@@ -190,12 +191,22 @@ def compare_logprobs(engine, local, prompts: list[str]) -> None:
 
 # %% ../../nbs/engine/18_server_checks.ipynb #3696aa2f
 
+def read_texts(engine, how: str) -> np.ndarray:  # natural-log probabilities of the tokens of all `TEXTS`
+    "Let the server read `TEXTS` behind `PROBE`."
+    ids, answers = engine.encode([PROBE])[0], engine.tokenizer(list(TEXTS), add_special_tokens=False)["input_ids"]
+    return np.concatenate(engine.score_by(how, [(PROBE, text, ids, answer) for text, answer in zip(TEXTS, answers)]))
+
+def known_texts(local) -> np.ndarray:
+    "Read `TEXTS` as `read_texts` does, by the model in this process."
+    return np.concatenate(local.logprobs([PROBE]*len(TEXTS), list(TEXTS)))
+
+def gap_between(one: np.ndarray, other: np.ndarray) -> float:
+    "Measure the largest difference, in nats."
+    return float(np.abs(one - other).max())
+
 def compare_reading(engine, local, how: str) -> None:
     "Compare the log-probabilities that the server tells of what it is given."
-    ids, answers = engine.encode([PROBE])[0], engine.tokenizer(list(TEXTS), add_special_tokens=False)["input_ids"]
-    found = engine.score_by(how, [(PROBE, text, ids, answer) for text, answer in zip(TEXTS, answers)])
-    known = local.logprobs([PROBE]*len(TEXTS), list(TEXTS))
-    same_values(engine, how, [float(np.abs(a - b).max()) for a, b in zip(found, known)])
+    same_values(engine, how, [gap_between(read_texts(engine, how), known_texts(local))])
 
 # %% ../../nbs/engine/18_server_checks.ipynb #47a1e261
 
@@ -224,13 +235,60 @@ def try_sameness(engine) -> None:
         if engine.can[how]: compare_reading(engine, local, how)
     if engine.can["systemone"]: compare_decisions(engine, local)
 
+# %% ../../nbs/engine/18_server_checks.ipynb #fbd97cfe
+
+def answers_as(
+    there: np.ndarray,              # what the server tells, in nats
+    here: np.ndarray,               # what this process computes
+    others: dict[str, np.ndarray],  # what the server tells by the names of other models
+    tolerance: float,               # difference that counts as equal
+) -> str:                           # "" for none of the others
+    "Say which other model the server's values are nearest to."
+    gaps, own = {name: gap_between(there, values) for name, values in others.items()}, gap_between(there, here)
+    nearest = min(gaps, key=gaps.get)
+    if not (own > tolerance and gaps[nearest] < own): return ""
+    return (f"it answers as {nearest} does: {gaps[nearest]:.2g} nats from that at most, "
+            f"{own:.2g} from the adapter in this process")
+
+# %% ../../nbs/engine/18_server_checks.ipynb #f2184973
+
+def try_adapter(engine) -> None:
+    "Try whether an adapter's name answers with that adapter, or with the base model or an adapter before."
+    if not engine.adapter: return
+    how = next((how for how in ("echo", "prompt_logprobs") if engine.can[how]), None)
+    if how is None: return engine.note("adapter", True, "by its texts alone: the server reads none")
+    readings, name = engine.server.readings, engine.served
+    there, here = read_texts(engine, how), known_texts(engine.local())
+    engine.served = engine.served_base
+    try: readings["the base model"] = read_texts(engine, how)
+    finally: engine.served = name
+    others = {other: values for other, values in readings.items() if other != name}
+    wrong = answers_as(there, here, others, engine.settings.tolerance)
+    readings[name] = there
+    engine.note("adapter", not wrong, wrong)
+
+# %% ../../nbs/engine/18_server_checks.ipynb #a9711138
+
+def refuse_or_warn(engine) -> None:
+    "End where the server answers with another model; with `server.check=warn` only say so."
+    told = {
+        "adapter": f"another adapter than {engine.name}: {engine.why('adapter')}; "
+                   "without --enable-lora in server.command adapters are merged",
+        "same text": f"another model or precision than {engine.name}: it writes {engine.why('same text')}",
+    }
+    for feature, what in told.items():
+        if engine.can.get(feature, True): continue
+        text = f"{engine.client.base_url}: {what}"
+        if engine.settings.check == "strict": raise UserError(f"{text}; server.check=warn goes on nevertheless")
+        get_logger("remote").warning(text)
+
 # %% ../../nbs/engine/18_server_checks.ipynb #4ce6c4f3
 
 def self_test(engine) -> None:
     "Try every feature, settle how to score, and say what is missing."
     log, settings = get_logger("remote"), engine.settings
     kinds = [try_draws, try_stops, try_token_prompts, try_scores, try_infilling, try_decisions]
-    if settings.check != "off": kinds.append(try_sameness)
+    if settings.check != "off": kinds += [try_adapter, try_sameness]
     for kind in kinds: kind(engine)
     engine.scoring = settings.scoring
     if engine.scoring == "auto":
@@ -242,8 +300,4 @@ def self_test(engine) -> None:
     )
     for feature in engine.features:
         if not feature.has: log.info(f"server of {engine.name}: no {feature.name}: {feature.detail}")
-    if not engine.can.get("same text", True) and settings.check == "strict":
-        raise UserError(
-            f"{engine.client.base_url}: another model or precision than {engine.name}: "
-            f"it writes {engine.why('same text')}; server.check=warn goes on nevertheless"
-        )
+    refuse_or_warn(engine)

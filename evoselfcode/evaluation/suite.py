@@ -11,6 +11,7 @@ __all__ = ['BENCHMARKS', 'COLUMNS', 'check_names', 'open_benchmark', 'must_chat'
 
 import os, platform, time
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -239,17 +240,18 @@ def run_suite(
     if extract and not samples: raise UserError("--extract goes with --samples; for a model there is benchmark.chat")
     if config.execution.recheck: VerdictStore(runner_of(config).store).forget_timeouts()
     path = "" if samples else resolve_checkpoint(config, checkpoint)
-    engine = cache(lambda: open_engine(path, config))  # opened once, when it is first asked for
-    for name in names:
-        try: benchmark = open_benchmark(name, config)
-        except UserError as error:
-            if len(names) == 1: raise
-            summaries.append(dict(benchmark=name, missing=str(error)))
-            continue
-        given = read_samples(samples, benchmark, partial, extract) if samples else None
-        summary = evaluate(benchmark, config, root, engine, path and engine_fingerprint(path, config), given)
-        summaries.append(summary | dict(measured=str(samples or path)))
-        if export: write_samples(export, benchmark, read_jsonl(Path(summary["folder"]) / "samples.jsonl"))
+    with ExitStack() as opened:
+        engine = cache(lambda: opened.enter_context(open_engine(path, config)))  # once, when it is first asked for
+        for name in names:
+            try: benchmark = open_benchmark(name, config)
+            except UserError as error:
+                if len(names) == 1: raise
+                summaries.append(dict(benchmark=name, missing=str(error)))
+                continue
+            given = read_samples(samples, benchmark, partial, extract) if samples else None
+            summary = evaluate(benchmark, config, root, engine, path and engine_fingerprint(path, config), given)
+            summaries.append(summary | dict(measured=str(samples or path)))
+            if export: write_samples(export, benchmark, read_jsonl(Path(summary["folder"]) / "samples.jsonl"))
     folder = root / f"table-{content_id(path, names, [s.get('folder') for s in summaries])}"
     write_table(folder, summaries)
     return summaries, folder

@@ -362,6 +362,7 @@ def finish(self: Study) -> dict:  # metrics
         funnel=filtering.funnel(filtered, self.config.filter.gates) if filtered else [], precision=self.precision(),
         contamination=self.contamination.states if self.iteration else {}, seconds=self.stage_seconds(),
     )
+    self.release()  # no model is asked from here on, and the study may end
     best = self.iteration if metrics["best"] else self.best_before
     self.link_latest(best)
     write_json(self.folder / "metrics.json", metrics)

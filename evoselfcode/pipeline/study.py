@@ -176,11 +176,12 @@ def release(self: Study):
 
 @patch
 def engine(self: Study, name: str, own: bool = False):  # as for `model_path`
-    "Load a model, and let go of the one before."
+    "Load a model, and let go of the one before; a server that can serve both stays."
     path = self.model_path(name, own)
     if self._loaded[0] == path: return self._loaded[1]
-    self.release()  # before the next is loaded: two may not fit into memory
-    self._loaded = (path, open_engine(path, self.config, self.run / "server.log"))
+    running = self._loaded[1].leave() if self._loaded[1] else None
+    self._loaded = (None, None)  # before the next is loaded: two may not fit into memory
+    self._loaded = (path, open_engine(path, self.config, self.run / "server.log", running))
     if name not in ("base", "judge"): self._loaded[1].name = os.path.relpath(path, self.root)
     return self._loaded[1]
 

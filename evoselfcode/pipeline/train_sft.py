@@ -9,7 +9,7 @@ __all__ = ['HEAVIEST', 'LARGE', 'FAST', 'MEMORY', 'd2c_rows', 'c2d_rows', 'token
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #2a6b4056
 
-import errno, math, os, shutil, time, traceback
+import math, os, shutil, time, traceback
 from dataclasses import asdict
 from importlib.metadata import version
 from html import escape
@@ -19,9 +19,9 @@ from pathlib import Path
 from ..config import Train, with_defaults
 from ..errors import UserError
 from ..engine.base import prompt_ids
-from ..engine.loading import base_of, load, load_tokenizer, model_folder, pick_device
-from ..engine.loading import quiet, training_record
-from ..io_utils import REASONS, content_id, read_json, write_bytes, write_json
+from ..engine.loading import load, load_tokenizer, model_folder, pick_device, quiet
+from ..engine.loading import training_record, whole_of
+from ..io_utils import content_id, full_disk_told, read_json, write_bytes, write_json
 from ..logging_utils import get_logger, progress
 from .fitting import CHUNK, MemoryFull, chunks_agree, is_full, last_checkpoint
 from .fitting import recompute, rows_at_a_time, sum_in_forward
@@ -236,12 +236,12 @@ def train(
     if done := _done(folder, made_from, note): return done
     if not rows: raise UserError(f"{note}: there are no rows to train on")
     partial = folder.with_name(folder.name + ".partial")
-    try: summary = _fit(rows, partial, base, settings, seed, note, device, made_from)
+    try:
+        with full_disk_told(folder): summary = _fit(rows, partial, base, settings, seed, note, device, made_from)
     except UserError: raise
-    except Exception as error:  # safetensors and tokenizers have errors of their own for a full disk
-        if is_full(error): raise UserError(f"{note}: memory was full; say method: lora, or a smaller model") from None
-        if os.strerror(errno.ENOSPC) not in str(error): raise
-        raise UserError(f"{folder}: {REASONS[errno.ENOSPC]}") from None
+    except Exception as error:
+        if not is_full(error): raise
+        raise UserError(f"{note}: memory was full; say method: lora, or a smaller model") from None
     os.replace(partial, folder)
     return summary
 
@@ -417,9 +417,7 @@ def shapes_in(folder: Path) -> dict[str, list[int]]:
 
 def checkpoint_bytes(base: str, settings: Train) -> int:
     "Estimate what a model trained from `base` takes on the disk."
-    folder = model_folder(base)
-    if (adapter := folder / "adapter_config.json").is_file(): folder = model_folder(base_of(adapter))
-    shapes = shapes_in(folder)
+    shapes = shapes_in(whole_of(model_folder(base)))
     if settings.method == "full": return 4 * sum(map(math.prod, shapes.values()))
     targets, ends = settings.lora_targets.split(","), ("embed", "wte", "lm_head")
     def adapted(name): return targets == ["all-linear"] and not any(end in name for end in ends) or \
