@@ -214,8 +214,11 @@ def headline(metrics: dict) -> str:
     ks = [k for k in metrics["evaluation"]["test"] if k.startswith("pass@")]
     base = f"base {value('base_test', ks[0])}, " if "base_test" in metrics["evaluation"] else ""
     test = ", ".join(f"{k} {value('test', k)}" for k in ks)
+    sets = metrics["evaluation"]["test"].get("sets", {})
+    each = ", ".join(f"{name} {100 * part[ks[0]]['mean']:.1f} %" for name, part in sets.items())
+    test += f" on test ({each})" if len(sets) > 1 else " on test"
     validation = f"{value('validation', ks[0])} on validation"
-    return f"iteration {metrics['iteration']}: {base}{test} on test, {validation}: {metrics['decision']}"
+    return f"iteration {metrics['iteration']}: {base}{test}, {validation}: {metrics['decision']}"
 
 # %% ../nbs/74_runs.ipynb #cd946d99
 

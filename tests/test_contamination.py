@@ -379,9 +379,9 @@ def test_the_folder_of_benchmarks_comes_first(tmp_path):
     write_jsonl(tmp_path / "data/eval/HumanEval.jsonl", [PEAKS, PEAKS | dict(task_id="T/1")])
     write_jsonl(tmp_path / "mine/HumanEval.jsonl", [PEAKS])
     config = settings(tmp_path, "humaneval")
-    assert gates.protected_problems(config)[1] == {"humaneval": "done, 2 problems"}
+    assert gates.protected_problems(config)[1]["humaneval"] == "done, 2 problems"
     config.paths.benchmarks = "mine"
-    assert gates.protected_problems(config)[1] == {"humaneval": "done, 1 problems"}
+    assert gates.protected_problems(config)[1]["humaneval"] == "done, 1 problems"
 
 
 def test_candidates_and_round_trips_are_stopped(tmp_path, monkeypatch):
@@ -438,6 +438,7 @@ def test_a_row_like_a_problem_of_mbpp_or_livecodebench_is_stopped(tmp_path):
     write_jsonl(tmp_path / "data/eval/contest.jsonl", [contest])
     config = settings(tmp_path, "mbpp", "lcb")
     config.benchmark.lcb_release = "contest.jsonl"
+    config.data.validation, config.data.test = "mbpp", "lcb"
     kept_out = gates.Contamination(config)
     assert kept_out.states == {"mbpp": "done, 1 problems", "lcb": "done, 1 problems"}
     slices = "def pick(xs, k):\n    return [x for i, x in enumerate(xs) if i % k == 0]\n"

@@ -702,7 +702,7 @@ def test_a_folder_that_is_in_the_way_is_told_before_the_training(tmp_path, messa
 def test_other_problems_than_a_runs_own_are_told(workspace, message):
     first = study(workspace, 0)
     folder = first.run / "iter-000"
-    mark = content_id(first.benchmark("validation").problems)
+    mark = content_id(next(iter(first.benchmarks("validation").values())).problems)
     run_batches(folder / "samples_validation.jsonl", [], None, {}, dict(model="", problems=mark))
     write_json(folder / "metrics.json", {})
     study(workspace, 1)

@@ -12,6 +12,7 @@ __all__ = ['TEXT', 'TEXTS', 'LISTS', 'INTEGER', 'NUMBER', 'KINDS', 'ISOLATED', '
 
 import gzip, hashlib, json, os
 from collections import Counter, deque
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -197,6 +198,23 @@ class Benchmark:
         if len(self.by_task) < len(problems):
             twice = Counter(p["task_id"] for p in problems).most_common(1)[0][0]
             raise UserError(f"{set_name}: task {twice!r} is listed twice")
+
+# %% ../../nbs/evaluation/37_benchmark.ipynb #dd6cdfa3
+
+@patch
+def cut(
+    self: Benchmark,
+    first: int = 0,           # problems before this one, counted from 0, are left out
+    last: int | None = None,  # this one and what follows is left out; None = nothing
+) -> Benchmark:
+    "The same benchmark with a slice of its problems."
+    if not first and last is None: return self
+    name = f"{self.set_name}[{first or ''}:{'' if last is None else last}]"
+    if not (kept := self.problems[first:last]):
+        raise UserError(f"{name}: holds nothing, as there are {len(self.problems)} problems")
+    part = copy(self)
+    Benchmark.__init__(part, name, self.harness, kept, self.md5)
+    return part
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #a141084b
 

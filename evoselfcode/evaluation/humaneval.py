@@ -7,7 +7,7 @@ __all__ = ['REQUIRED', 'STOPS', 'STYLES', 'HUMANEVAL', 'HUMANEVAL_DATA', 'BIGCOD
            'LOADING', 'load_problems', 'problem_description', 'problem_signature', 'cut_body', 'problem_prompt',
            'problem_batches', 'per_problem', 'summarise', 'compare', 'official_program', 'official_result',
            'chat_completion', 'HumanEval', 'load_humaneval', 'plain_words', 'neutral_head', 'neutral_tests',
-           'OwnProblems', 'problem_file', 'own_problems']
+           'OwnProblems', 'open_own', 'own_problems']
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #b2a4632b
 
@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from ..config import Config
+from ..config import PUBLIC, SPLITS, Config, ProblemSet, problem_sets
 from ..constants import PASSED, TIMEOUT, UNSUPPORTED
 from ..errors import UserError
 from .benchmark import ISOLATED, OFFICIAL, Benchmark, Harness, Problem, Source, folders_of
@@ -372,21 +372,31 @@ class OwnProblems(HumanEval):
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #a71ad564
 
-def problem_file(config: Config, split: str) -> Path:
-    "Find the problems of a split: `validation` or `test`."
-    return config.path(dict(validation=config.data.validation, test=config.data.test)[split])
+def open_own(
+    config: Config,
+    given: ProblemSet,  # a file of own problems, or a part of one
+    name: str = "",     # of the set; "" = the file's
+) -> OwnProblems:
+    "Open a file of the study's own problems."
+    path = config.path(given.file)
+    if "/" not in given.file and not path.exists():
+        raise UserError(f"{path}: not found, and {given.file!r} begins with no benchmark's name ({', '.join(PUBLIC)})")
+    name, md5 = name or path.name.split(".")[0], md5_of(read_bytes(path)) if path.is_file() else ""
+    benchmark = OwnProblems(load_problems(path), limits_of(config.execution), name, md5)
+    return named(benchmark, path).cut(given.first, given.last)
 
 def own_problems(config: Config, split: str = "test") -> OwnProblems:
-    "Open a split of the study's problems."
-    path = problem_file(config, split)
-    name = "pocket" if split == "test" else f"pocket, {split}"
-    benchmark = OwnProblems(load_problems(path), limits_of(config.execution), name, md5_of(read_bytes(path)))
-    return named(benchmark, path)
+    "Open the file of own problems that a split names."
+    files = [given for given in problem_sets(config.data, split) if not given.benchmark]
+    if len(files) == 1: return open_own(config, files[0], "pocket" if split == "test" else f"pocket, {split}")
+    told = f"names {len(files) or 'no'} files of own problems"
+    raise UserError(f"data.{split}: {told}; say which one is meant: -o data.{split}=FILE")
 
 @patch(cls_method=True)
 def of_config(cls: OwnProblems, config): return own_problems(config, config.benchmark.pocket_split)
 
 @patch(cls_method=True)
 def protected(cls: OwnProblems, config):
-    opened = [own_problems(config, split) for split in ("validation", "test")]
+    sets = [given for split in SPLITS for given in problem_sets(config.data, split) if not given.benchmark]
+    opened = [open_own(config, given) for given in sets]
     return [benchmark.neutral(problem) for benchmark in opened for problem in benchmark.problems]

@@ -35,9 +35,12 @@ SANITIZED = Source(
     ("google-research-datasets/mbpp", "sanitized", "train+test+validation+prompt"),
 )
 TEST = range(11, 511)
-SETS = {
+SETS = {  # its authors' own splits with their number of problems, and two of the hand-checked file
     "974": (FULL, range(1, 975)),
+    "train-374": (FULL, range(601, 975)),
+    "validation-90": (FULL, range(511, 601)),
     "test-500": (FULL, TEST),
+    "prompt-10": (FULL, range(1, 11)),
     "sanitized-427": (SANITIZED, range(1, 975)),
     "sanitized-257": (SANITIZED, TEST),
 }
