@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['NOT_BLANK', 'GATES', 'SELECTORS', 'BENCHMARKS', 'PUBLIC', 'DAY', 'RENAMED', 'REWORDED', 'key', 'Paths', 'Data',
-           'Names', 'Functions', 'Sampling', 'Scoring', 'Filter', 'Select', 'Train', 'Dual', 'Iterate', 'Evaluation',
-           'Benchmark', 'Execution', 'Harvest', 'Server', 'Config', 'problem', 'list_problems', 'problems', 'filled',
-           'misshapen', 'misfit', 'load_yaml', 'merge', 'read_override', 'layers_of', 'culprit', 'load_config',
-           'to_yaml', 'renamed', 'with_defaults']
+           'Asking', 'Names', 'Functions', 'Sampling', 'Scoring', 'Filter', 'Select', 'Train', 'Dual', 'Iterate',
+           'Evaluation', 'Benchmark', 'Execution', 'Harvest', 'Server', 'Config', 'problem', 'list_problems',
+           'problems', 'filled', 'misshapen', 'misfit', 'load_yaml', 'merge', 'read_override', 'layers_of', 'culprit',
+           'load_config', 'to_yaml', 'renamed', 'with_defaults']
 
 # %% ../nbs/03_config.ipynb #d78d783f
 
@@ -65,6 +65,18 @@ class Data:
     fields: dict[str, str] = key(  # new names of fields in pairs, descriptions, code and truth: {question: description}
         {}, pattern="prompt|description|code|entry_point",
         form="one of our names (prompt, description, code, entry_point); write {THEIRS: OURS}")
+
+# %% ../nbs/03_config.ipynb #510ac921
+
+@dataclass
+class Asking:
+    "How models are asked for code and for descriptions: in training, sampling and evaluation alike."
+    way: str = key(  # auto: a short trial chooses, where the tokenizer has a chat template; else comment
+        "auto", choices=("auto", "comment", "docstring", "chat"))
+    signatures: str = key(  # which training rows of D2C give the signature; auto: none for comment, else half
+        "auto", choices=("auto", "none", "half", "all"))
+    max_code: int = key(6000, low=100)         # longest code in a prompt, in characters; a longer one loses its middle
+    max_description: int = key(2000, low=100)  # longest description in a prompt, in characters; the same
 
 # %% ../nbs/03_config.ipynb #355376a0
 
@@ -324,6 +336,7 @@ class Config:
     threads: int = key(0, low=0)                       # processor threads of torch; 0 = its own choice
     paths: Paths = field(default_factory=Paths)
     data: Data = field(default_factory=Data)
+    asking: Asking = field(default_factory=Asking)
     names: Names = field(default_factory=Names)
     functions: Functions = field(default_factory=Functions)
     sampling: Sampling = field(default_factory=Sampling)
