@@ -63,8 +63,8 @@ class Data:
         "data/eval/pocket_eval.jsonl", pattern=NOT_BLANK, form="a file")
     truth: str = "data/eval/pocket_truth.jsonl"  # solutions of `descriptions`, to measure precision later; "" = none
     fields: dict[str, str] = key(  # new names of fields in pairs, descriptions, code and truth: {question: description}
-        {}, pattern="prompt|description|code|entry_point",
-        form="one of our names (prompt, description, code, entry_point); write {THEIRS: OURS}")
+        {}, pattern="prompt|description|code|entry_point|signature",
+        form="one of our names (prompt, description, code, entry_point, signature); write {THEIRS: OURS}")
 
 # %% ../nbs/03_config.ipynb #510ac921
 

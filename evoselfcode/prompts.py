@@ -123,8 +123,9 @@ class Comment:
     code_stops, words_stops = CODE_STOPS, ("\n\n",)
     whole = False                     # whether an answer is a program, even where the signature was given
 
-    def __init__(self, tokenizer=None, settings: Asking = Asking()):
-        self.tokenizer, self.settings = tokenizer, settings
+    def __init__(self, tokenizer=None, asking: Asking = Asking()):
+        self.tokenizer = tokenizer
+        self.asking = asking
 
     def d2c(self, description: str, signature: str = "", name: str = "") -> str:
         return d2c_prompt(self.words(description), begun(signature, name))
@@ -135,8 +136,8 @@ class Comment:
 
     def description(self, text: str) -> str: return text.strip()
     def row(self, prompt: str, completion: str) -> dict: return dict(prompt=prompt, completion=completion)
-    def words(self, description: str) -> str: return shortened(description, self.settings.max_description)
-    def lines(self, code: str) -> str: return shortened(code, self.settings.max_code, "# ...")
+    def words(self, description: str) -> str: return shortened(description, self.asking.max_description)
+    def lines(self, code: str) -> str: return shortened(code, self.asking.max_code, "# ...")
 
 # %% ../nbs/10_prompts.ipynb #b6fa30a1
 
@@ -146,7 +147,7 @@ def begun(signature: str, name: str) -> str:
 
 def gives_signature(way: Comment, pair: dict) -> bool:
     "Say whether the D2C row of a pair gives the signature."
-    how = way.signatures if way.settings.signatures == "auto" else way.settings.signatures
+    how = way.signatures if way.asking.signatures == "auto" else way.asking.signatures
     if how == "half": return int(content_id(pair["description"], pair["code"]), 16) % 2 == 0
     return how == "all"
 
@@ -228,9 +229,9 @@ class Chat(Comment):
     name, signatures, whole = "chat", "half", True
     code_stops = ("\n```",)
 
-    def __init__(self, tokenizer, settings: Asking = Asking()):
-        if not tokenizer.chat_template: raise UserError(f"{NO_TEMPLATE} {tokenizer.name_or_path} has none")
-        super().__init__(tokenizer, settings)
+    def __init__(self, tokenizer, asking: Asking = Asking()):
+        if not tokenizer.chat_template: raise UserError(NO_TEMPLATE.format(tokenizer.name_or_path))
+        super().__init__(tokenizer, asking)
         self.end = end_of_turn(tokenizer)
 
     def ask(self, text, begin=""):
@@ -248,7 +249,7 @@ class Chat(Comment):
         closed = completion + "```" if prompt.endswith(FENCE) else completion
         return dict(prompt=prompt, completion=closed, end=self.end)
 
-NO_TEMPLATE = "asking.way: chat needs a tokenizer with a chat template, and that of"
+NO_TEMPLATE = "asking.way: chat needs a chat template, and the tokenizer of {} has none; say auto or comment"
 
 # %% ../nbs/10_prompts.ipynb #2ba59902
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['POCKET', 'PICKLED', 'WANTED', 'BESIDE', 'resolve_model', 'check_files', 'cached', 'download', 'model_folder', 'quiet',
-           'pick_device', 'first_line', 'base_of', 'make_room', 'load_weights', 'load_tokenizer', 'load', 'ends_hash',
-           'training_record', 'model_fingerprint', 'resolve_checkpoint']
+           'pick_device', 'first_line', 'base_of', 'make_room', 'load_weights', 'load_tokenizer', 'tokenizer_folder',
+           'has_chat_template', 'load', 'ends_hash', 'training_record', 'model_fingerprint', 'resolve_checkpoint']
 
 # %% ../../nbs/engine/14_loading.ipynb #d6eb64c3
 
@@ -213,6 +213,21 @@ def load_tokenizer(folder: Path):
     if tokenizer.pad_token_id is None: tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
+# %% ../../nbs/engine/14_loading.ipynb #783b9d67
+
+def tokenizer_folder(folder: Path) -> Path:
+    "Find the folder of a model's tokenizer: its own, or for an adapter without one its base model's."
+    adapter = folder/"adapter_config.json"
+    own = any((folder/file).is_file() for file in ("tokenizer.json", "tokenizer_config.json"))
+    return folder if own or not adapter.is_file() else model_folder(base_of(adapter))
+
+def has_chat_template(folder: Path) -> bool:
+    "Tell whether a model's tokenizer has a chat template."
+    place = tokenizer_folder(folder)
+    if (place/"chat_template.jinja").is_file() or (place/"additional_chat_templates").is_dir(): return True
+    settings = place/"tokenizer_config.json"
+    return settings.is_file() and bool(read_json(settings).get("chat_template"))
+
 # %% ../../nbs/engine/14_loading.ipynb #a6e2e3b6
 
 def load(
@@ -225,10 +240,9 @@ def load(
     device, dtype = pick_device(device, dtype)
     adapter, base = folder/"adapter_config.json", folder
     if adapter.is_file(): base = model_folder(base_of(adapter))
-    own = any((folder/file).is_file() for file in ("tokenizer.json", "tokenizer_config.json"))
     with quiet():
         try:
-            tokenizer = load_tokenizer(folder if own else base)
+            tokenizer = load_tokenizer(tokenizer_folder(folder))
             model = load_weights(base, dtype)
             if adapter.is_file():
                 from peft import PeftModel

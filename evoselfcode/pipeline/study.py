@@ -14,13 +14,14 @@ from functools import wraps
 from pathlib import Path
 from fastcore.basics import patch
 from ..config import Config, to_yaml, with_defaults
-from ..engine.loading import model_folder, resolve_model
+from ..engine.loading import has_chat_template, model_folder, resolve_model
 from ..engine.remote import engine_fingerprint, open_engine
 from ..errors import UserError
 from ..evaluation.decontamination import Contamination
 from ..evaluation.humaneval import OwnProblems, own_problems, problem_file
 from ..execution.execution import runner_of
 from ..inputs import read_inputs
+from ..prompts import NO_TEMPLATE
 from ..io_utils import content_id, read_json, write_bytes
 from ..stages import batch_seed, difference, made_of, meta_path, run_batches, run_lock
 
@@ -140,6 +141,8 @@ def check(self: Study):
     for split in ("validation", "test"): self.same_problems(split)
     for name in ("base",) if self.config.scoring.judge == "off" else ("base", "judge"):
         model_folder(self.model_path(name))
+    if self.config.asking.way == "chat" and not has_chat_template(model_folder(base := self.model_path("base"))):
+        raise UserError(NO_TEMPLATE.format(base))
     kept = self.run / "config.yaml"
     if not kept.exists() or not any(self.run.glob("iter-*/metrics.json")): return
     before = with_defaults(yaml.safe_load(kept.read_text(encoding="utf-8")))
