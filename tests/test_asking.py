@@ -16,8 +16,25 @@ from evoselfcode.io_utils import read_json, read_jsonl, write_json, write_jsonl
 from evoselfcode.pipeline import dual_model, filtering, iteration, sampling, train_sft
 from evoselfcode.pipeline.gates import nothing_kept
 from evoselfcode.pipeline.iteration import Study
-from evoselfcode.prompts import COMMENT, FENCE, TRIAL, WAYS, Chat, Comment, Docstring, Written, c2d_prompt, c2d_row
-from evoselfcode.prompts import cut_program, d2c_prompt, d2c_row, end_of_turn, outcome, shortened, trial
+from evoselfcode.prompts import (
+    COMMENT,
+    FENCE,
+    TRIAL,
+    WAYS,
+    Chat,
+    Comment,
+    Docstring,
+    Written,
+    c2d_prompt,
+    c2d_row,
+    cut_program,
+    d2c_prompt,
+    d2c_row,
+    end_of_turn,
+    outcome,
+    shortened,
+    trial,
+)
 from evoselfcode.runs import headline
 from evoselfcode.syntax import head_of, main_function, named_in, parse
 
@@ -327,7 +344,7 @@ HEADED = dict(task_id="t/1", entry_point="f", prompt='def f(x):\n    """Add one.
 
 @pytest.mark.parametrize("text, completion, why", [
     ("```\n\nThis function adds.", None, "no function in the answer"), ("", None, "no function in the answer"),
-    ("    return x +* 1\n", None, "no function in the answer"),
+    ("    return x +* 1\n", None, "does not parse"),
     ("    y = x\n    return (y +", "    y = x\n", "ends in the middle"),
     ("    return x - 1\n", None, "wrong answers"),
     ("I am sorry.", "\nI am sorry.", "no function in the answer"),
@@ -400,3 +417,26 @@ def test_what_a_kept_round_brought_is_nothing_new_either(workspace):
     for pairs, nothing in ([pair], True), ([pair, pair | dict(code="e")], False), ([], True):
         write_jsonl(two.folder / "pairs.jsonl", pairs)
         assert two.nothing_new is nothing
+
+
+def test_names_become_functions_in_messages_too():
+    from evoselfcode.config import Functions
+    from evoselfcode.datagen.functions import draw_functions, generate_functions
+    from evoselfcode.engine.base import cut_at
+    asked = []
+
+    class Writer:
+        name = "writer"
+        def sample(self, prompts, n=1, stop=(), over=None, **how):
+            asked.extend(prompts)
+            texts = ["(x: int) -> int:\n" if prompt.endswith("def twice") else
+                     'Return twice the number.\n    """\n    return 2 * x\n```\nThat is it.' for prompt in prompts]
+            cuts = [text[:cut_at(prompt, text, stop, over)] for prompt, text in zip(prompts, texts)]
+            return [[Sample(text, 9, True, 0.0)] for text in cuts]
+
+    way = chat()
+    sample, = draw_functions(Writer(), ["twice"], Functions(), way=way)
+    assert sample.text == 'def twice(x: int) -> int:\n    """Return twice the number.\n    """\n    return 2 * x\n'
+    assert all(prompt.startswith("<|im_start|>user\n") and "`twice`" in prompt for prompt in asked)
+    kept, dropped = generate_functions(Writer(), [dict(id="n", name="twice", source="l2r")], Functions(), way=way)
+    assert [pair["description"] for pair in kept] == ["Return twice the number."] and not dropped

@@ -279,10 +279,11 @@ def fault(problem: dict, row: dict) -> str:  # one of the four; "" for a sample 
     if row["passed"]: return ""
     text, prompt = row.get("text", row["completion"]), problem["prompt"]
     begins = re.search(r"^(async +)?def ", text, re.MULTILINE)
+    coded = begins or text.lstrip("\n")[:1] in (" ", "\t")
     opened = state_of(text if begins else "def _():\n" + text)[0] == OPEN and bool(text.strip())
     program = prompt + row["completion"]
     if parse(program) and not is_stub(program, problem["entry_point"]): return IN_THE_MIDDLE if opened else WRONG
-    if not begins and not parse("def _():\n" + cut_body(text)): return NO_FUNCTION
+    if not coded and not parse("def _():\n" + cut_body(text)): return NO_FUNCTION
     if parse(program) and not opened: return NO_FUNCTION
     return IN_THE_MIDDLE if opened else NO_PYTHON
 

@@ -114,12 +114,12 @@ def functions(self: Study) -> list[dict]:  # pairs, with kept and reason
     "Let the base model write a function for each name, and ask the gates about each pair, as about candidates."
     config = self.config
     def work(names, seed):
-        pairs, dropped = generate_functions(self.engine("base"), names, config.functions, seed)
+        pairs, dropped = generate_functions(self.engine("base"), names, config.functions, seed, self.way)
         checked = self.gate_batch(self.score_batch(pairs))
         return [r | dict(kept=not r["dropped_by"]) for r in checked] + [r | dict(kept=False) for r in dropped]
     names = self.names()[: config.functions.names or None]
-    settings = dict(functions=asdict(config.functions), filter=asdict(config.filter)) | self.contamination.mark
-    return self.stage("functions", names, 64, work, settings, ("base",))
+    settings = dict(functions=asdict(config.functions), filter=asdict(config.filter)) | self.asked
+    return self.stage("functions", names, 64, work, settings | self.contamination.mark, ("base",))
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #c6b4b861
 
