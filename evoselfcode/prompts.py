@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['CODE_STOPS', 'WRITE', 'BEGINS', 'CALLED', 'INVENT', 'DESCRIBE', 'FENCE', 'NO_TEMPLATE', 'WAYS', 'COMMENT', 'TRIAL',
-           'POINTS', 'd2c_prompt', 'c2d_prompt', 'cut_code', 'cut_program', 'not_a_description', 'shortened', 'Comment',
-           'begun', 'gives_signature', 'd2c_row', 'c2d_row', 'Docstring', 'Written', 'by_template', 'end_of_turn',
-           'Chat', 'Task', 'tried', 'trial', 'outcome']
+           'POINTS', 'd2c_prompt', 'c2d_prompt', 'cut_code', 'cut_program', 'not_a_description', 'nameless',
+           'shortened', 'Comment', 'begun', 'gives_signature', 'd2c_row', 'c2d_row', 'Docstring', 'Written',
+           'by_template', 'end_of_turn', 'Chat', 'Task', 'tried', 'trial', 'outcome']
 
 # %% ../nbs/10_prompts.ipynb #8c726f7d
 
@@ -101,6 +101,15 @@ def not_a_description(
     own, its = grams(words), {*grams(re.findall(r"\w+", code.lower()))}
     return "repeats the code" if own and sum(gram in its for gram in own) > len(own) / 2 else ""
 
+# %% ../nbs/10_prompts.ipynb #9517e464
+
+def nameless(text: str, name: str) -> str:
+    "Take a function's name out of a description."
+    if not name: return text
+    own = re.escape(name)
+    said = "|".join([rf"`{own}(?:\([^`]*\))?`", rf"\b{own}\(\)"] + [rf"\b{own}\b"] * ("_" in name))
+    return re.sub(rf",? (?:{said}),?", "", re.sub(rf"^(?:{said})", "It", text))
+
 # %% ../nbs/10_prompts.ipynb #1cf3c2ed
 
 def shortened(
@@ -135,7 +144,7 @@ class Comment:
         return cut_code(begun(signature, name) + text, named_in(signature) or name)
 
     def invent(self, name: str, start: str) -> str: return start  # a function of that name, of which `start` is written
-    def description(self, text: str) -> str: return text.strip()
+    def description(self, text: str, name: str = "") -> str: return text.strip()  # `name`: of the function
     def row(self, prompt: str, completion: str) -> dict: return dict(prompt=prompt, completion=completion)
     def words(self, description: str) -> str: return shortened(description, self.asking.max_description)
     def lines(self, code: str) -> str: return shortened(code, self.asking.max_code, "# ...")
@@ -223,7 +232,8 @@ INVENT = (
 )
 DESCRIBE = (
     "Say in one or two sentences what this Python function does, so that somebody could write it again who has not "
-    "seen it: what it takes and what it returns. Answer with these sentences alone, without code.\n\n```python\n{}\n```"
+    "seen it: what it takes and what it returns. Leave out its name. Answer with these sentences alone, without code."
+    "\n\n```python\n{}\n```"
 )
 FENCE = "```python\n"
 
@@ -246,6 +256,7 @@ class Chat(Comment):
         given = BEGINS.format(signature) if signature else CALLED.format(name) if name else ""
         return self.ask(WRITE.format(description=self.words(description).strip(), given=given), FENCE)
 
+    def description(self, text, name=""): return nameless(text.strip(), name)
     def invent(self, name, start): return self.ask(INVENT.format(name), FENCE + start)
     def c2d(self, code): return self.ask(DESCRIBE.format(self.lines(code).strip("\n")))
     def code(self, text, signature="", name=""):

@@ -441,3 +441,14 @@ def test_names_become_functions_in_messages_too():
     assert all(prompt.startswith("<|im_start|>user\n") and "`twice`" in prompt for prompt in asked)
     kept, dropped = generate_functions(Writer(), [dict(id="n", name="twice", source="l2r")], Functions(), way=way)
     assert [pair["description"] for pair in kept] == ["Return twice the number."] and not dropped
+
+
+@pytest.mark.parametrize("text, name, told", [
+    ("The function `whole_weeks` takes days.", "whole_weeks", "The function takes days."),
+    ("This function, whole_weeks, counts.", "whole_weeks", "This function counts."),
+    ("`whole_weeks(days)` counts.", "whole_weeks", "It counts."),
+    ("Call whole_weeks() twice.", "whole_weeks", "Call twice."),
+    ("The inner one.", "inner", "The inner one."), ("The `inner` one.", "inner", "The one."), ("Count.", "", "Count."),
+])
+def test_a_description_does_not_name_its_function(text, name, told):
+    assert chat().description(f" {text}\n", name) == told and COMMENT.description(text, name) == text

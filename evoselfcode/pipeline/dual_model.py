@@ -42,7 +42,8 @@ def describe(
             entry_point=c["entry_point"], source=source, iteration=iteration, parents=[c["id"]], model=c2d.name,
             sample_index=i,
         )
-    return [pair(c, i, way.description(s.text)) for c, samples in zip(codes, drawn) for i, s in enumerate(samples)]
+    return [pair(c, i, way.description(s.text, c["entry_point"]))
+            for c, samples in zip(codes, drawn) for i, s in enumerate(samples)]
 
 # %% ../../nbs/pipeline/55_dual_model.ipynb #ee510c15
 
