@@ -149,7 +149,7 @@ def _train(config, override, iteration, direction):
     study = _study(config, override, iteration)
     summary = study.train(direction)
     trained = f"{direction} from {summary['rows']} rows in {summary['steps']} steps, loss {summary['loss']}"
-    typer.echo(f"{trained}: {study.models / direction}")
+    typer.echo(f"{trained}: {study.trained_folder(direction)}")
 
 # %% ../nbs/75_cli.ipynb #63ae7945
 

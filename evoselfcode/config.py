@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['NOT_BLANK', 'SETS', 'GATES', 'SELECTORS', 'BENCHMARKS', 'PUBLIC', 'DAY', 'SPLITS', 'SEVERAL', 'PARTS', 'MBPP_SPLITS',
-           'RENAMED', 'REWORDED', 'key', 'Paths', 'Data', 'Names', 'Functions', 'Sampling', 'Scoring', 'Filter',
-           'Select', 'Train', 'Dual', 'Iterate', 'Evaluation', 'Benchmark', 'Execution', 'Harvest', 'Server', 'Config',
-           'problem', 'list_problems', 'ProblemSet', 'set_names', 'part_keys', 'window_keys', 'read_set',
+           'RENAMED', 'REWORDED', 'key', 'Paths', 'Data', 'Asking', 'Names', 'Functions', 'Sampling', 'Scoring',
+           'Filter', 'Select', 'Train', 'Dual', 'Iterate', 'Evaluation', 'Benchmark', 'Execution', 'Harvest', 'Server',
+           'Config', 'problem', 'list_problems', 'ProblemSet', 'set_names', 'part_keys', 'window_keys', 'read_set',
            'problem_sets', 'set_problems', 'problems', 'filled', 'in_one_text', 'misshapen', 'misfit', 'load_yaml',
            'merge', 'read_override', 'layers_of', 'culprit', 'load_config', 'to_yaml', 'renamed', 'with_defaults']
 
@@ -65,8 +65,20 @@ class Data:
         "data/eval/pocket_eval.jsonl", pattern=NOT_BLANK, form=SETS)
     truth: str = "data/eval/pocket_truth.jsonl"  # solutions of `descriptions`, to measure precision later; "" = none
     fields: dict[str, str] = key(  # new names of fields in pairs, descriptions, code and truth: {question: description}
-        {}, pattern="prompt|description|code|entry_point",
-        form="one of our names (prompt, description, code, entry_point); write {THEIRS: OURS}")
+        {}, pattern="prompt|description|code|entry_point|signature",
+        form="one of our names (prompt, description, code, entry_point, signature); write {THEIRS: OURS}")
+
+# %% ../nbs/03_config.ipynb #510ac921
+
+@dataclass
+class Asking:
+    "How models are asked for code and for descriptions: in training, sampling and evaluation alike."
+    way: str = key(  # auto: a short trial chooses, where the tokenizer has a chat template; else comment
+        "auto", choices=("auto", "comment", "docstring", "chat"))
+    signatures: str = key(  # which training rows of D2C give the signature; auto: none for comment, else half
+        "auto", choices=("auto", "none", "half", "all"))
+    max_code: int = key(6000, low=100)         # longest code in a prompt, in characters; a longer one loses its middle
+    max_description: int = key(2000, low=100)  # longest description in a prompt, in characters; the same
 
 # %% ../nbs/03_config.ipynb #355376a0
 
@@ -327,6 +339,7 @@ class Config:
     threads: int = key(0, low=0)                       # processor threads of torch; 0 = its own choice
     paths: Paths = field(default_factory=Paths)
     data: Data = field(default_factory=Data)
+    asking: Asking = field(default_factory=Asking)
     names: Names = field(default_factory=Names)
     functions: Functions = field(default_factory=Functions)
     sampling: Sampling = field(default_factory=Sampling)

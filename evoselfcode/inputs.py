@@ -16,7 +16,7 @@ from .config import Config
 from .errors import UserError
 from .io_utils import content_id, file_errors, parse_json, read_bytes, record_of
 from .logging_utils import get_logger
-from .syntax import defined_function, find_function, parse
+from .syntax import defined_function, find_function, named_in, parse
 
 # %% ../nbs/09_inputs.ipynb #6a01f0c8
 
@@ -184,12 +184,19 @@ def initial_pairs(path: Path, fields: dict[str, str]) -> list[dict]:
 # %% ../nbs/09_inputs.ipynb #6a01f0d2
 
 def descriptions(path: Path, fields: dict[str, str]) -> list[dict]:
-    "Read descriptions without code; an entry point may be asked for."
+    "Read descriptions without code; an entry point, or the whole signature, may be asked for."
     found = []
-    for _, row in read_records(path, ("description",), ("entry_point",), fields):
-        record = dict(id=content_id("x", row["description"]), description=row["description"])
+    for place, row in read_records(path, ("description",), ("entry_point", "signature"), fields):
+        asked = [row["description"]]
+        record = dict(id="", description=row["description"])
         if row.get("entry_point"): record["entry_point"] = row["entry_point"]
-        found.append(record)
+        if row.get("signature"):
+            record["signature"] = row["signature"].rstrip().removesuffix(":") + ":\n"
+            if not (name := named_in(record["signature"])):
+                raise UserError(f"{path}: {place}: `signature` begins no function; write it as def f(x: int) -> int:")
+            record["entry_point"] = record.get("entry_point") or name
+            asked.append(record["signature"])
+        found.append(record | dict(id=content_id("x", *asked)))
     return found
 
 # %% ../nbs/09_inputs.ipynb #fa823c3d

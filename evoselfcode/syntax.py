@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['line_feeds', 'lines_of', 'parse', 'find_function', 'signature_end', 'signature_text', 'function_signature', 'bound',
            'used', 'needed', 'without_docstring', 'description_in', 'statement_text', 'split_function',
-           'defined_function', 'normal_form']
+           'defined_function', 'main_function', 'named_in', 'head_of', 'normal_form']
 
 # %% ../nbs/08_syntax.ipynb #7293156a
 
@@ -173,6 +173,29 @@ def defined_function(code: str) -> str:
     tree = parse(code)
     node = find_function(tree) if tree else None
     return node.name if node else ""
+
+# %% ../nbs/08_syntax.ipynb #efc83579
+
+def main_function(code: str) -> str:
+    "Name the last function that a program defines at top level and that is neither a test nor `main`, or nothing."
+    tree = parse(code)
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    names = [node.name for node in tree.body if isinstance(node, kinds)] if tree else []
+    return next((n for n in reversed(names) if n != "main" and not n.startswith("test")), names[0] if names else "")
+
+# %% ../nbs/08_syntax.ipynb #5f871f75
+
+def named_in(signature: str) -> str:
+    "Name the function that a signature begins; \"\" when it is none."
+    tree = parse(signature.rstrip() + "\n    pass\n") if signature.strip() else None
+    last = tree.body[-1] if tree else None
+    return last.name if isinstance(last, (ast.FunctionDef, ast.AsyncFunctionDef)) else ""
+
+def head_of(code: str, entry_point: str) -> str:
+    "Cut a program behind its function's signature; \"\" where the body stands on the same line."
+    signature = function_signature(code, entry_point)
+    head = code[: code.find(signature) + len(signature)] if signature and signature in code else ""
+    return head if named_in(head) == entry_point else ""
 
 # %% ../nbs/08_syntax.ipynb #b69c2b41
 

@@ -17,6 +17,7 @@ from ..engine.base import Sample
 from ..stages import batch_seed
 from ..io_utils import content_id
 from ..logging_utils import get_logger
+from ..prompts import COMMENT, FENCE, Comment
 from ..syntax import find_function, lines_of, parse, split_function
 
 # %% ../../nbs/datagen/28_functions.ipynb #3ae24ce7
@@ -79,28 +80,34 @@ def draw_signatures(
     names: list[str],     # one signature is drawn per entry
     settings: Functions,  # temperature, top_p, max_new_tokens
     seed: int = 0,
+    way: Comment = COMMENT,  # of asking
 ) -> list[Sample]:        # `text` is `def f(xs):\n`; not finished where no colon came
     "Let the model write the signature of a function for each name."
-    prompts = [f"def {name}" for name in names]
+    prompts = [way.invent(name, f"def {name}") for name in names]
     drawn = engine.sample(prompts, 1, seed=batch_seed(seed, "functions", "head"), stop=(":\n",), **_settled(settings))
-    return [replace(sample, text=f"{prompt}{sample.text}:\n") for prompt, (sample,) in zip(prompts, drawn)]
+    return [replace(sample, text=f"def {name}{sample.text}:\n") for name, (sample,) in zip(names, drawn)]
 
 # %% ../../nbs/datagen/28_functions.ipynb #a7e60c0f
 
 QUOTES = '    """'
+
+def _written_end(prompt: str, text: str) -> int | None:
+    "Find where a function is over, whatever stands before the fence that it is written in."
+    return function_end(prompt.rpartition(FENCE)[2], text)
 
 def draw_functions(
     engine: Engine,
     names: list[str],     # one function is drawn per entry
     settings: Functions,  # temperature, top_p, max_new_tokens, stop
     seed: int = 0,
+    way: Comment = COMMENT,  # of asking
 ) -> list[Sample]:        # `text` begins with `def`; a signature without an end is not finished
     "Let the model write a function with a docstring for each name."
-    found = draw_signatures(engine, names, settings, seed)
+    found = draw_signatures(engine, names, settings, seed, way)
     good = [i for i, begun in enumerate(found) if begun.finished and parse(begun.text + "    pass") is not None]
     drawn = engine.sample(
-        [found[i].text + QUOTES for i in good], 1, seed=batch_seed(seed, "functions", "body"),
-        stop=tuple(settings.stop), over=function_end, **_settled(settings),
+        [way.invent(names[i], found[i].text + QUOTES) for i in good], 1, seed=batch_seed(seed, "functions", "body"),
+        stop=tuple(settings.stop), over=_written_end, **_settled(settings),
     )
     for i, (body,) in zip(good, drawn):
         begun = found[i]
@@ -185,11 +192,12 @@ def generate_functions(
     names: list[dict],    # records of `generate_names`
     settings: Functions,  # see `evoselfcode.config.Functions`
     seed: int = 0,
+    way: Comment = COMMENT,  # of asking
 ) -> tuple:               # pairs kept; records dropped, each {name, text, code, reason, source, parents}
     "Let the model write `settings.per_name` functions for each name and keep those that make a pair."
     wanted = [record for record in names for _ in range(settings.per_name)]
     kept, dropped = {}, []  # code: pair
-    for record, sample in zip(wanted, draw_functions(engine, [r["name"] for r in wanted], settings, seed)):
+    for record, sample in zip(wanted, draw_functions(engine, [r["name"] for r in wanted], settings, seed, way)):
         pair, why = make_pair(sample, record["name"], settings)
         history = dict(source=record["source"], iteration=0, parents=[record["id"]], model=engine.name)
         if pair and pair["code"] in kept: pair, why = None, "duplicate"

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['POCKET', 'PICKLED', 'WANTED', 'BESIDE', 'resolve_model', 'check_files', 'cached', 'download', 'model_folder', 'quiet',
            'pick_device', 'first_line', 'base_of', 'whole_of', 'tokenizer_folder', 'make_room', 'load_weights',
-           'load_tokenizer', 'load', 'save_whole', 'ends_hash', 'training_record', 'model_fingerprint',
-           'resolve_checkpoint']
+           'load_tokenizer', 'has_chat_template', 'load', 'save_whole', 'ends_hash', 'training_record',
+           'model_fingerprint', 'resolve_checkpoint']
 
 # %% ../../nbs/engine/14_loading.ipynb #d6eb64c3
 
@@ -227,6 +227,21 @@ def load_tokenizer(folder: Path):
     if tokenizer.eos_token_id is None: raise UserError(f"{folder}: its tokenizer has no end-of-text token")
     if tokenizer.pad_token_id is None: tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+# %% ../../nbs/engine/14_loading.ipynb #783b9d67
+
+def tokenizer_folder(folder: Path) -> Path:
+    "Find the folder of a model's tokenizer: its own, or for an adapter without one its base model's."
+    adapter = folder/"adapter_config.json"
+    own = any((folder/file).is_file() for file in ("tokenizer.json", "tokenizer_config.json"))
+    return folder if own or not adapter.is_file() else model_folder(base_of(adapter))
+
+def has_chat_template(folder: Path) -> bool:
+    "Tell whether a model's tokenizer has a chat template."
+    place = tokenizer_folder(folder)
+    if (place/"chat_template.jinja").is_file() or (place/"additional_chat_templates").is_dir(): return True
+    settings = place/"tokenizer_config.json"
+    return settings.is_file() and bool(read_json(settings).get("chat_template"))
 
 # %% ../../nbs/engine/14_loading.ipynb #a6e2e3b6
 

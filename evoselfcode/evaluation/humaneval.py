@@ -4,16 +4,17 @@
 
 # %% auto #0
 __all__ = ['REQUIRED', 'STOPS', 'STYLES', 'HUMANEVAL', 'HUMANEVAL_DATA', 'BIGCODE_STOPS', 'DEEPSEEK_STOPS', 'COMPLETE_IT',
-           'LOADING', 'load_problems', 'problem_description', 'problem_signature', 'cut_body', 'problem_prompt',
-           'problem_batches', 'per_problem', 'summarise', 'compare', 'official_program', 'official_result',
-           'chat_completion', 'HumanEval', 'load_humaneval', 'plain_words', 'neutral_head', 'neutral_tests',
-           'OwnProblems', 'open_own', 'own_problems']
+           'LOADING', 'NO_FUNCTION', 'NO_PYTHON', 'IN_THE_MIDDLE', 'WRONG', 'load_problems', 'problem_description',
+           'problem_signature', 'cut_body', 'problem_prompt', 'problem_batches', 'per_problem', 'summarise', 'compare',
+           'official_program', 'official_result', 'chat_completion', 'behind_prompt', 'fault', 'HumanEval',
+           'load_humaneval', 'plain_words', 'neutral_head', 'neutral_tests', 'OwnProblems', 'open_own', 'own_problems']
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #b2a4632b
 
 import ast
 import inspect
 import re
+from copy import copy
 from textwrap import indent
 from dataclasses import replace
 from pathlib import Path
@@ -26,13 +27,13 @@ from ..constants import PASSED, TIMEOUT, UNSUPPORTED
 from ..errors import UserError
 from .benchmark import ISOLATED, OFFICIAL, Benchmark, Harness, Problem, Source, folders_of
 from .benchmark import locate, md5_of, named, read_bytes, with_libraries
-from .answers import answer_code, stands, without_future
-from .extraction import parse_error
+from .answers import answer_code, is_stub, stands, without_future
+from .extraction import OPEN, parse_error, state_of
 from .passk import Difference, bootstrap, paired_bootstrap, pass_at_k
 from ..execution.execution import FILES, Limits, Program, call_of, library_folders, limits_of
 from ..inputs import read_records
 from ..syntax import bound, find_function, lines_of, parse, signature_text
-from ..prompts import d2c_prompt
+from ..prompts import COMMENT, Comment, d2c_prompt
 
 # %% ../../nbs/evaluation/38_humaneval.ipynb #315ab47c
 
@@ -260,6 +261,31 @@ def chat_completion(problem: dict, text: str) -> str:
     bodies = map(cut_body, (code, indent(code, "    "), "    " + code.lstrip()))
     return "\n" + max(bodies, key=lambda body: (runs("\n" + body), body.count("\n")))
 
+# %% ../../nbs/evaluation/38_humaneval.ipynb #0993c035
+
+def behind_prompt(prompt: str, code: str) -> str:
+    "Put a program behind a prompt that begins the same function."
+    if not parse(code): return "\n" + code
+    return ("" if parse(prompt) else "    pass") + "\n" + without_future(code)
+
+# %% ../../nbs/evaluation/38_humaneval.ipynb #90282f72
+
+NO_FUNCTION, NO_PYTHON = "no function in the answer", "does not parse"
+IN_THE_MIDDLE, WRONG = "ends in the middle", "wrong answers"
+
+def fault(problem: dict, row: dict) -> str:  # one of the four; "" for a sample that passed
+    "Say why a sample is likely to have failed; `row`: its result."
+    if row["passed"]: return ""
+    text, prompt = row.get("text", row["completion"]), problem["prompt"]
+    begins = re.search(r"^(async +)?def ", text, re.MULTILINE)
+    coded = begins or text.lstrip("\n")[:1] in (" ", "\t")
+    opened = state_of(text if begins else "def _():\n" + text)[0] == OPEN and bool(text.strip())
+    program = prompt + row["completion"]
+    if parse(program) and not is_stub(program, problem["entry_point"]): return IN_THE_MIDDLE if opened else WRONG
+    if not coded and not parse("def _():\n" + cut_body(text)): return NO_FUNCTION
+    if parse(program) and not opened: return NO_FUNCTION
+    return IN_THE_MIDDLE if opened else NO_PYTHON
+
 # %% ../../nbs/evaluation/38_humaneval.ipynb #21e513a0
 
 class HumanEval(Benchmark):
@@ -355,13 +381,27 @@ def neutral(self: HumanEval, problem):
 class OwnProblems(HumanEval):
     "A split of the study's problems, asked as the loop trains, and run within section `execution`."
     key, by_behaviour = "pocket", True
-    chats = False              # whatever `benchmark.chat` says
+    chats = False              # whatever `benchmark.chat` says: the way of asking decides
+    way = COMMENT
     seed_words = "evaluation"  # the same for every file, so that a problem's samples depend on its batch alone
 
     def __init__(self, problems: list[dict], within: Limits = Limits(), name: str = "pocket", md5: str = ""):
         harness = replace(HUMANEVAL, seconds=within.seconds, memory_mb=within.memory_mb)
         super().__init__(problems, "d2c", md5, harness, name)
         self.within = within
+
+    def asked_by(self, way: Comment) -> "OwnProblems":
+        "Have these problems asked in another way."
+        found = copy(self)
+        found.way, found.stops = way, way.code_stops if way.whole else STOPS
+        return found
+
+    def prompt(self, problem, chat=False): return self.way.d2c(problem_description(problem), problem_signature(problem))
+    def extract(self, problem, text, chat=False):
+        if not self.way.whole: return cut_body(text)
+        return behind_prompt(problem["prompt"], self.way.code(text, problem_signature(problem)))
+
+    def prompt_name(self, chat): return self.style if self.way.name == COMMENT.name else self.way.name
 
     def programs(self, problem, sample, checker):
         if checker == ISOLATED: return [_program(problem, sample["completion"])]

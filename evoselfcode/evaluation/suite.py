@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['BENCHMARKS', 'COLUMNS', 'check_names', 'open_benchmark', 'open_set', 'ready', 'open_split', 'check_sets',
            'summary_of_sets', 'marks_of', 'shared', 'check_apart', 'must_chat', 'as_text', 'texts_of', 'ask', 'verify',
-           'base_of', 'summary_of', 'sampling_of', 'sampled', 'evaluate', 'run_suite', 'percent', 'unclear',
-           'table_row', 'table_rows', 'conditions', 'write_table', 'anew', 'newly_solved', 'against']
+           'base_of', 'summary_of', 'in_messages', 'sampling_of', 'sampled', 'evaluate', 'solving', 'ways_of', 'told',
+           'way_of', 'run_suite', 'percent', 'unclear', 'table_row', 'table_rows', 'conditions', 'write_table', 'anew',
+           'newly_solved', 'against']
 
 # %% ../../nbs/evaluation/44_suite.ipynb #ad1fba64
 
@@ -20,8 +21,7 @@ from pathlib import Path
 from ..config import BENCHMARKS as TITLES, Config, ProblemSet, problem_sets
 from ..constants import TIMEOUT, UNSUPPORTED
 from ..errors import UserError
-from ..engine.base import Written
-from ..engine.loading import resolve_checkpoint
+from ..engine.loading import has_chat_template, model_folder, resolve_checkpoint, training_record
 from ..engine.remote import engine_fingerprint, open_engine
 from .benchmark import ISOLATED, OFFICIAL, Benchmark, check, read_samples, write_samples
 from .benchmark import repeated, suspicious, unsupported
@@ -35,7 +35,9 @@ from .humaneval import problem_batches, summarise
 from .lcb import LiveCodeBench
 from .mbpp import Mbpp
 from .passk import paired_bootstrap
-from ..execution.execution import Runner, VerdictStore, runner_of
+from ..execution.execution import Program, Runner, VerdictStore, runner_of
+from ..logging_utils import get_logger
+from ..prompts import WAYS, Comment, by_template, outcome, trial
 from ..stages import batch_seed, finished, run_batches
 from ..io_utils import content_id, read_jsonl, write_bytes, write_json, write_jsonl
 from ..logging_utils import get_logger
@@ -162,17 +164,7 @@ def must_chat(engine):
 
 def as_text(engine, prompt: str | list[dict]) -> str:
     "Write messages out by the model's template; a text stays as it is."
-    if isinstance(prompt, str): return prompt
-    begun = dict(continue_final_message=True) if prompt[-1]["role"] == "assistant" else dict(add_generation_prompt=True)
-    ways = [prompt]
-    if [m["role"] for m in prompt[:2]] == ["system", "user"]:  # some templates, as Gemma's, know no system message
-        ways.append([prompt[1] | dict(content=f"{prompt[0]['content']}\n\n{prompt[1]['content']}"), *prompt[2:]])
-    for messages in ways:
-        try: return Written(engine.tokenizer.apply_chat_template(messages, tokenize=False, **begun))
-        except Exception as error:  # a template may refuse what it likes, in words of its own
-            if not type(error).__module__.startswith("jinja2"): raise
-            why = error
-    raise UserError(f"the chat template of {engine.name}: {why}")
+    return prompt if isinstance(prompt, str) else by_template(engine.tokenizer, prompt, engine.name)
 
 # %% ../../nbs/evaluation/44_suite.ipynb #a02f8a0b
 
@@ -265,9 +257,13 @@ def summary_of(benchmark: Benchmark, results: dict[str, list[dict]], config: Con
 
 # %% ../../nbs/evaluation/44_suite.ipynb #94d04cea
 
+def in_messages(benchmark: Benchmark, config: Config) -> bool:
+    "Tell whether a benchmark is asked in messages of its own."
+    return benchmark.chats and (config.benchmark.chat or config.asking.way == "chat")
+
 def sampling_of(benchmark: Benchmark, config: Config) -> dict:
     "What samples depend on beside the model: how they are drawn."
-    e, chat = config.evaluation, config.benchmark.chat and benchmark.chats
+    e, chat = config.evaluation, in_messages(benchmark, config)
     return dict(n=e.n, temperature=e.temperature, top_p=e.top_p, max_new_tokens=e.max_new_tokens, seed=config.seed,
                 prompt=benchmark.prompt_name(chat))
 
@@ -279,7 +275,7 @@ def sampled(
     model: str,           # its fingerprint
 ) -> list[dict]:
     "Let a model answer all problems of a benchmark; goes on where it was stopped."
-    chat = config.benchmark.chat and benchmark.chats
+    chat = in_messages(benchmark, config)
     # a model that cannot be loaded, or asked, is told before anything is written
     if not finished(path) and chat: must_chat(engine())
     elif not finished(path): engine()
@@ -316,6 +312,37 @@ def evaluate(
     write_json(folder / "summary.json", summary)
     return summary
 
+# %% ../../nbs/evaluation/44_suite.ipynb #eb4fb395
+
+def solving(runner: Runner):  # function of (program, function's name, test) of each
+    "Make what tells a trial which of its programs are right."
+    def solves(programs):
+        made = (Program(code, f"assert {test}\n", name) for code, name, test in programs)
+        return [verdict.passed for verdict in runner.run(made)]
+    return solves
+
+def ways_of(names, tokenizer, config: Config) -> list[Comment]:
+    "Open ways of asking."
+    return [WAYS[name](tokenizer, config.asking) for name in names]
+
+def told(rows: list[dict]) -> str:  # the name of the chosen way
+    "Tell the outcome of a trial in a line."
+    get_logger("asking").info(outcome(rows))
+    return next(row["way"] for row in rows if row["chosen"])
+
+# %% ../../nbs/evaluation/44_suite.ipynb #5d563991
+
+def way_of(config: Config, path: str, engine, model: str) -> Comment:  # as for `sampled`
+    "Find the way in which a checkpoint is asked the study's own problems."
+    name, folder = config.asking.way, model_folder(path)
+    record, kept = folder / "training.json", config.path(config.paths.generated) / f"evaluations/asking-{model}.jsonl"
+    def work(*_): return trial(engine(), ways_of(WAYS, engine().tokenizer, config), solving(runner_of(config)))
+    if name == "auto" and record.is_file(): name = training_record(record)["made_from"].get("asking", "comment")
+    elif name == "auto" and has_chat_template(folder):
+        name = told(run_batches(kept, [("trial", None)], work, config.asking, dict(model=model), "asking"))
+    elif name == "auto": name = "comment"
+    return ways_of([name], engine().tokenizer, config)[0]
+
 # %% ../../nbs/evaluation/44_suite.ipynb #9606fa12
 
 def run_suite(
@@ -343,7 +370,10 @@ def run_suite(
                 summaries.append(dict(benchmark=name, missing=str(error)))
                 continue
             given = read_samples(samples, benchmark, partial, extract) if samples else None
-            summary = evaluate(benchmark, config, root, engine, path and engine_fingerprint(path, config), given)
+            model = path and engine_fingerprint(path, config)
+            if path and isinstance(benchmark, OwnProblems):
+                benchmark = benchmark.asked_by(way_of(config, path, engine, model))
+            summary = evaluate(benchmark, config, root, engine, model, given)
             summaries.append(summary | dict(measured=str(samples or path)))
             if export: write_samples(export, benchmark, read_jsonl(Path(summary["folder"]) / "samples.jsonl"))
     folder = root / f"table-{content_id(path, names, [s.get('folder') for s in summaries])}"

@@ -10,8 +10,8 @@ __all__ = ['candidate', 'sample']
 from ..config import Sampling
 from ..stages import batch_seed
 from ..io_utils import content_id
-from ..prompts import CODE_STOPS, cut_code, d2c_prompt
-from ..syntax import defined_function
+from ..prompts import COMMENT, Comment
+from ..syntax import main_function
 
 # %% ../../nbs/pipeline/50_sampling.ipynb #e0a92ee7
 
@@ -21,7 +21,7 @@ def candidate(
     "Make one candidate record."
     return dict(
         id=content_id(description["id"], code, iteration, index), description=description["description"], code=code,
-        entry_point=description.get("entry_point") or defined_function(code), source="forward", iteration=iteration,
+        entry_point=description.get("entry_point") or main_function(code), source="forward", iteration=iteration,
         parents=[description["id"]], model=model, sample_index=index, temperature=settings.temperature,
         top_p=settings.top_p, seed=seed,
     )
@@ -30,15 +30,18 @@ def candidate(
 
 def sample(
     engine,  # the current D2C model
-    descriptions: list[dict],  # records with description, perhaps entry_point
+    descriptions: list[dict],  # records with description, perhaps entry_point and signature
     settings: Sampling = Sampling(),
     seed: int = 0,  # of this batch
     iteration: int = 0,
+    way: Comment = COMMENT,  # of asking
 ) -> list[dict]:  # candidates, n per description, in order
     "Draw `settings.n` candidates for each description."
+    known = [(d.get("signature") or "", d.get("entry_point") or "") for d in descriptions]
     drawn = engine.sample(
-        [d2c_prompt(d["description"]) for d in descriptions], n=settings.n, temperature=settings.temperature,
-        top_p=settings.top_p, max_new_tokens=settings.max_new_tokens, seed=seed, stop=CODE_STOPS,
+        [way.d2c(d["description"], *given) for d, given in zip(descriptions, known)], n=settings.n,
+        temperature=settings.temperature, top_p=settings.top_p, max_new_tokens=settings.max_new_tokens, seed=seed,
+        stop=way.code_stops,
     )
-    return [candidate(d, cut_code(s.text), engine.name, iteration, index, settings, seed)
-            for d, samples in zip(descriptions, drawn) for index, s in enumerate(samples)]
+    return [candidate(d, way.code(s.text, *given), engine.name, iteration, index, settings, seed)
+            for d, given, samples in zip(descriptions, known, drawn) for index, s in enumerate(samples)]

@@ -14,7 +14,7 @@ from functools import wraps
 from pathlib import Path
 from fastcore.basics import patch
 from ..config import SPLITS, Config, to_yaml, with_defaults
-from ..engine.loading import model_folder, resolve_model
+from ..engine.loading import has_chat_template, model_folder, resolve_model
 from ..engine.remote import engine_fingerprint, open_engine
 from ..errors import UserError
 from ..evaluation.decontamination import Contamination
@@ -22,6 +22,7 @@ from ..evaluation.benchmark import Benchmark
 from ..evaluation.suite import check_apart, open_split
 from ..execution.execution import runner_of
 from ..inputs import read_inputs
+from ..prompts import NO_TEMPLATE
 from ..io_utils import content_id, read_json, write_bytes
 from ..logging_utils import get_logger
 from ..stages import batch_seed, difference, finished, made_of, meta_path, run_batches, run_lock
@@ -152,6 +153,8 @@ def check(self: Study):
     check_apart(*map(self.benchmarks, SPLITS))
     for name in ("base",) if self.config.scoring.judge == "off" else ("base", "judge"):
         model_folder(self.model_path(name))
+    if self.config.asking.way == "chat" and not has_chat_template(model_folder(base := self.model_path("base"))):
+        raise UserError(NO_TEMPLATE.format(base))
     kept = self.run / "config.yaml"
     if not kept.exists() or not any(self.run.glob("iter-*/metrics.json")): return
     before = with_defaults(yaml.safe_load(kept.read_text(encoding="utf-8")))

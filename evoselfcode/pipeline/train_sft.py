@@ -27,33 +27,35 @@ from .fitting import CHUNK, MemoryFull, chunks_agree, is_full, last_checkpoint
 from .fitting import recompute, rows_at_a_time, sum_in_forward
 from .fitting import trainer_in_parts, vocabulary_of
 from .launching import FAILED, RESULT, launched, own_device, place, step_callback
-from ..prompts import c2d_prompt, d2c_prompt
+from ..prompts import COMMENT, Comment, Written, c2d_row, d2c_row
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #02e2c8eb
 
-def d2c_rows(pairs: list[dict]) -> list[dict]:
-    "Turn pairs into training rows for description to code."
-    return [dict(prompt=d2c_prompt(p["description"]), completion=p["code"].strip("\n") + "\n") for p in pairs]
+def d2c_rows(pairs: list[dict], way: Comment = COMMENT) -> list[dict]:
+    "Turn pairs into training rows for description to code; `way`: of asking."
+    return [d2c_row(way, pair) for pair in pairs]
 
-def c2d_rows(pairs: list[dict]) -> list[dict]:
-    "Turn pairs into training rows for code to description."
-    return [dict(prompt=c2d_prompt(p["code"]), completion=p["description"].strip()) for p in pairs]
+def c2d_rows(pairs: list[dict], way: Comment = COMMENT) -> list[dict]:
+    "Turn pairs into training rows for code to description; `way`: of asking."
+    return [c2d_row(way, pair) for pair in pairs]
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #c4875d07
 
 def tokenise(
-    rows: list[dict],  # prompt, completion; perhaps weight, 1 where it is missing
+    rows: list[dict],  # prompt, completion; perhaps weight, 1 where it is missing; `end` where a chat template asks
     tokenizer,
     max_length: int,  # tokens
 ) -> tuple[list[dict], int, int]:  # input_ids, labels, weights per row; how many rows were cut, and left out
     "Tokenise rows; the labels of the prompt are -100, and a completion is learned whole, with its end, or not at all."
     examples, cut = [], 0
-    for row, whole in zip(rows, prompt_ids(tokenizer, [row["prompt"] for row in rows])):
+    prompts = [Written(row["prompt"]) if row.get("end") else row["prompt"] for row in rows]
+    for row, whole in zip(rows, prompt_ids(tokenizer, prompts)):
         answer = tokenizer(row["completion"], add_special_tokens=False).input_ids
         prompt = fitted(whole, max_length - len(answer) - 1) if answer else None
         if prompt is None: continue
         cut += len(prompt) < len(whole)
-        ids = prompt + answer + [tokenizer.eos_token_id]
+        end = tokenizer.convert_tokens_to_ids(row["end"]) if row.get("end") else tokenizer.eos_token_id
+        ids = prompt + answer + [end]
         labels = [-100] * len(prompt) + ids[len(prompt):]
         examples.append(dict(input_ids=ids, labels=labels, weights=weight_in(row)))
     return examples, cut, len(rows) - len(examples)
@@ -228,11 +230,13 @@ def train(
     note: str = "train",  # shown in the progress bar and the model card
     origin: str = "",  # fingerprint of `base`, when its name alone does not tell
     device: str = "auto",
+    asking: str = "",  # the way of asking that the rows were made for; "" = comment
 ) -> dict:  # steps, mean loss, rows, rows cut, rows left out, tokens learned
     "Fine-tune `base` on `rows` and save it; do nothing when that was done already."
     folder = Path(folder)
     learned = {key: value for key, value in asdict(settings).items() if key not in MEMORY}
     made_from = dict(rows=content_id(rows), base=base, origin=origin, settings=learned, seed=seed)
+    if asking: made_from["asking"] = asking
     if done := _done(folder, made_from, note): return done
     if not rows: raise UserError(f"{note}: there are no rows to train on")
     partial = folder.with_name(folder.name + ".partial")
@@ -397,6 +401,7 @@ def model_card(note: str, made_from: dict, found: dict, seconds: float) -> str:
         base=f"`{base}`", rows=f"{summary['rows']} with {tokens} (content {made_from['rows']})", steps=steps,
         settings=", ".join(f"{key} {value}" for key, value in made_from["settings"].items()), seed=made_from["seed"],
         hardware=f"{found['device']}; processes: {found['processes']}; {seconds:,.0f} s",
+        asked_by=made_from.get("asking", "comment"),
         versions=", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "peft")),
     )
     table = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
