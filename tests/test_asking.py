@@ -361,7 +361,7 @@ def test_what_is_wrong_with_an_answer(text, completion, why):
 
 def test_a_model_that_solves_nothing_is_told_with_its_answers(workspace, caplog):
     one = study(workspace)
-    tasks = list(one.benchmark("validation").by_task)[:12]
+    tasks = [task for its in one.benchmarks("validation").values() for task in its.by_task][:12]
     rows = [dict(task_id=t, completion="```\nNo.", text="```\nNo.", passed=False) for t in tasks for _ in range(2)]
     write_jsonl(one.folder / "results_base_validation.jsonl", rows)
     with caplog.at_level("WARNING"): found = one.told_at_zero("the base model", "base_validation")
@@ -370,6 +370,14 @@ def test_a_model_that_solves_nothing_is_told_with_its_answers(workspace, caplog)
     write_jsonl(one.folder / "results_base_validation.jsonl", [rows[0] | dict(passed=True), *rows[1:]])
     assert one.told_at_zero("the base model", "base_validation") == {}
     assert set(iteration.HELP) == {humaneval.NO_FUNCTION, humaneval.NO_PYTHON, humaneval.IN_THE_MIDDLE, humaneval.WRONG}
+
+
+@pytest.mark.parametrize("code, why", [
+    ("", "no function in the answer"), ("def f(:\n", "does not parse"), ("def f(): return 1\n", "wrong answers"),
+])
+def test_an_answer_to_a_benchmark_of_whole_programs_is_told_too(code, why):
+    from types import SimpleNamespace
+    assert iteration.fault_in(SimpleNamespace(field="solution"), "Mbpp/1", dict(solution=code)) == why
 
 
 def test_what_took_everything_is_told():
