@@ -11,10 +11,12 @@ if "PYTEST_XDIST_WORKER" in os.environ: os.environ.setdefault("OMP_NUM_THREADS",
 from pathlib import Path
 
 import pytest
+import warm
 
 from evoselfcode.errors import UserError
 from evoselfcode.project import init_workspace
 
+warm.warm_kernels()
 ROOT = Path(__file__).resolve().parents[1]
 
 

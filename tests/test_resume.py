@@ -9,6 +9,7 @@ import pytest
 from tiny_study import (
     ITERATE,
     alive,
+    begin,
     descendants,
     finished_study,  # noqa: F401  a fixture
     is_kernel,
@@ -45,10 +46,13 @@ A_ROUND = {
     "the report": "data/generated/tiny/report.ipynb",
 }
 
+# killed with the notebook's kernel beside it; the others without a notebook, whose kernel takes long to start
+BY_COMMAND = (A_ROUND["training of the round"], A_ROUND["the report"])
+
 
 def killed_in(folder, began) -> dict[int, str]:
-    "Run the study until a file appears, and kill the command on the spot; return the processes it leaves behind."
-    process = start(folder, *ITERATE)
+    "Run the study until a file appears, and kill it on the spot; return the processes it leaves behind."
+    process = start(folder, *ITERATE) if began in BY_COMMAND else begin(folder, "tiny_study:run_stages")
     try:
         there = wait_until((folder / began).exists, 1200, process)
         assert there, f"{began} did not appear: {(folder / 'command.err').read_text()[-2000:]}"

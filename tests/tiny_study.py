@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+import warm
 
 COMMAND = [sys.executable, "-m", "evoselfcode.cli"]
 SIZES = {"data/raw/initial_pairs.jsonl": 60, "data/raw/descriptions.jsonl": 40, "data/raw/unlabelled_code.jsonl": 40,
@@ -37,24 +38,43 @@ def environment(**more) -> dict:
 
 
 def command(folder: Path, *words, seconds: float = 1500, **more) -> subprocess.CompletedProcess:
-    "Run `evoselfcode WORDS` in `folder`, as a user would."
+    "Run `evoselfcode WORDS` in `folder`, in a process of its own."
+    words = tuple(map(str, words))
+    return warm.run("warm:command_line", *words, folder=folder, surroundings=environment(**more), seconds=seconds)
+
+
+def fresh(folder: Path, *words, seconds: float = 1500, **more) -> subprocess.CompletedProcess:
+    "The same, started from nothing as a user does."
     return subprocess.run(
         [*COMMAND, *map(str, words)], cwd=folder, env=environment(**more), capture_output=True, text=True,
         timeout=seconds,
     )
 
 
-def start(folder: Path, *words) -> subprocess.Popen:
+def start(folder: Path, *words) -> warm.Process:
     "Start `evoselfcode WORDS` in `folder` and go on; what it prints lies in command.out and command.err."
-    with open(folder / "command.out", "w") as out, open(folder / "command.err", "w") as err:
-        return subprocess.Popen(
-            [*COMMAND, *map(str, words)], cwd=folder, env=environment(), stdout=out, stderr=err, start_new_session=True
-        )
+    return begin(folder, "warm:command_line", *map(str, words))
+
+
+def begin(folder: Path, function: str, *arguments) -> warm.Process:
+    "Start `module:function` in `folder` likewise."
+    out, err = folder / "command.out", folder / "command.err"
+    for path in (out, err): path.write_bytes(b"")
+    return warm.Process(function, arguments, folder, environment(), out, err)
+
+
+def run_stages():
+    "What the notebooks of the iterations do, in this process: the whole study but for its lab records and report."
+    from evoselfcode.config import load_config
+    from evoselfcode.pipeline.iteration import Study
+    config = load_config(Path("configs/tiny.yaml"), SETTINGS)
+    for k in (0, 1):
+        if not (config.run_folder() / f"iter-{k:03d}/metrics.json").exists(): Study(config, k).run_all()
 
 
 def lay_out(folder: Path) -> Path:
     "Lay out a workspace with the real data files, cut short."
-    done = command(folder.parent, "init", folder)
+    done = fresh(folder.parent, "init", folder)
     assert done.returncode == 0, done.stderr
     for name, lines in SIZES.items():
         path = folder / name
@@ -149,7 +169,7 @@ def finished_study(tmp_path_factory, worker_id) -> Path:
         if not shared.with_suffix(".json").exists():
             lay_out(shared)
             began = computed()
-            done = command(shared, *ITERATE)
+            done = fresh(shared, *ITERATE)
             shared.with_suffix(".json").write_text(
                 json.dumps(dict(code=done.returncode, out=done.stdout, err=done.stderr, computed=computed() - began))
             )
