@@ -127,3 +127,9 @@ def run(function: str, *arguments, folder: Path, surroundings: dict, seconds: fl
         finally: process.kill()
         told = (path.read_text(encoding="utf-8", errors="replace") for path in (out, err))
         return subprocess.CompletedProcess(arguments, code, *told)
+
+
+def evoselfcode(*words, folder: Path | None = None) -> subprocess.CompletedProcess:
+    "Run `evoselfcode WORDS` in a forked process, here unless told where."
+    where = Path(folder or Path.cwd())
+    return run("warm:command_line", *map(str, words), folder=where, surroundings=dict(os.environ), seconds=600)
