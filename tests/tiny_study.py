@@ -22,7 +22,7 @@ SIZES = {"data/raw/initial_pairs.jsonl": 60, "data/raw/descriptions.jsonl": 40, 
 # several batches.
 MIN_STEPS = dict(d2c=25, c2d=30)  # all the steps there are; each direction has its own
 SETTINGS = [
-    *(f"train_{direction}.min_steps={steps}" for direction, steps in MIN_STEPS.items()),
+    *(f"train_{direction}.{key}" for direction, n in MIN_STEPS.items() for key in (f"min_steps={n}", "batch_size=8")),
     "sampling.batch=4", "sampling.max_new_tokens=80", "scoring.batch=16", "select.min_agreement=0.25",
     "dual.codes_per_round=12", "dual.descriptions_per_round=12", "dual.round_trip_min=0", "evaluation.batch=6",
     "names.number=8", "names.batch=8",
@@ -51,25 +51,26 @@ def fresh(folder: Path, *words, seconds: float = 1500, **more) -> subprocess.Com
     )
 
 
-def start(folder: Path, *words) -> warm.Process:
-    "Start `evoselfcode WORDS` in `folder` and go on; what it prints lies in command.out and command.err."
-    return begin(folder, "warm:command_line", *map(str, words))
+def start(folder: Path, *words) -> subprocess.Popen:
+    "Start it likewise and go on; what it prints lies in command.out and command.err."
+    with open(folder / "command.out", "w") as out, open(folder / "command.err", "w") as err:
+        return subprocess.Popen(
+            [*COMMAND, *map(str, words)], cwd=folder, env=environment(), stdout=out, stderr=err, start_new_session=True
+        )
 
 
-def begin(folder: Path, function: str, *arguments) -> warm.Process:
-    "Start `module:function` in `folder` likewise."
-    out, err = folder / "command.out", folder / "command.err"
-    for path in (out, err): path.write_bytes(b"")
-    return warm.Process(function, arguments, folder, environment(), out, err)
-
-
-def run_stages():
-    "What the notebooks of the iterations do, in this process: the whole study but for its lab records and report."
+def run_stages(iteration: int):
+    "Do what the notebook of an iteration does, in this process."
     from evoselfcode.config import load_config
     from evoselfcode.pipeline.iteration import Study
-    config = load_config(Path("configs/tiny.yaml"), SETTINGS)
-    for k in (0, 1):
-        if not (config.run_folder() / f"iter-{k:03d}/metrics.json").exists(): Study(config, k).run_all()
+    Study(load_config(Path("configs/tiny.yaml"), SETTINGS), iteration).run_all()
+
+
+def start_stages(folder: Path, iteration: int) -> warm.Process:
+    "Start an iteration in a process that has no notebook, kernel and imports to wait for."
+    out, err = folder / "command.out", folder / "command.err"
+    for path in (out, err): path.write_bytes(b"")
+    return warm.Process("tiny_study:run_stages", (iteration,), folder, environment(), out, err)
 
 
 def lay_out(folder: Path) -> Path:
@@ -140,7 +141,7 @@ def is_kernel(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError): return False
 
 
-def wait_until(true, seconds: float, process: subprocess.Popen | None = None) -> bool:
+def wait_until(true, seconds: float, process: subprocess.Popen | warm.Process | None = None) -> bool:
     "Look every few milliseconds whether something has become true; stop when `process` ends."
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -150,7 +151,7 @@ def wait_until(true, seconds: float, process: subprocess.Popen | None = None) ->
     return False
 
 
-def stop(process: subprocess.Popen):
+def stop(process: subprocess.Popen | warm.Process):
     "Kill a command that a failed test left behind, with all it started."
     left = descendants(process.pid) | {process.pid: processes().get(process.pid, (0, ""))[1]}
     for pid in alive(left):
