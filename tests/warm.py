@@ -3,7 +3,7 @@
 A command, or a notebook, that needs a model imports torch and transformers for seconds before it does anything. Each
 test process keeps one server that has done so and has run nothing else; what it forks is alone like any process, with
 its own folder, environment, output and exit code. What a test says of starting up itself (what is imported, what the
-environment does to imports) needs a real start: `tiny_study.command(..., fresh=True)`.
+environment does to imports) needs a real start, as `tiny_study.fresh` makes it.
 """
 import atexit
 import importlib
@@ -39,11 +39,10 @@ def be(function: str, arguments: tuple, folder: Path, surroundings: dict, out: P
     os.environ.update(surroundings)
     os.chdir(folder)
     os.setsid()
+    forkserver._forkserver.ensure_running = lambda: None  # what this process starts comes from the same server
     module, _, name = function.partition(":")
     try: getattr(importlib.import_module(module), name)(*arguments)
-    finally:
-        sys.stdout.flush()
-        atexit._run_exitfuncs()  # which a forked process skips
+    finally: atexit._run_exitfuncs()  # which a forked process skips
 
 
 def command_line(*words):
@@ -78,7 +77,7 @@ class Process:
 
     def __init__(self, function: str, arguments: tuple, folder: Path, surroundings: dict, out: Path, err: Path):
         # one thread, so that two runs compute the same
-        with patch.dict(os.environ, OMP_NUM_THREADS="1"): forkserver.ensure_running()
+        with patch.dict(os.environ, OMP_NUM_THREADS="1"): forkserver._forkserver.ensure_running()
         given = (function, arguments, folder, surroundings, out, err)
         self.args, self.process = arguments, PROCESSES.Process(target=be, args=given)
         self.process.start()
