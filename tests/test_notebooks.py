@@ -1,6 +1,5 @@
 """Every notebook that makes a module runs, and looks as a notebook of this project should."""
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -30,7 +29,7 @@ EXPORTING = [path for path in ALL if exports(path)]
 
 @pytest.mark.parametrize("path", EXPORTING, ids=name)
 def test_runs(path):
-    done = warm.run("warm:notebook", path, folder=ROOT, surroundings=dict(os.environ), seconds=1200)
+    done = warm.run("warm:notebook", path, folder=ROOT)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
 
 

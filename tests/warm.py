@@ -117,18 +117,24 @@ def warm_kernels():
     local_provisioner.launch_kernel = launch_kernel
 
 
-def run(function: str, *arguments, folder: Path, surroundings: dict, seconds: float) -> subprocess.CompletedProcess:
-    "Call `module:function` in a forked process, wait for it, and return its exit code and what it printed."
+def run(
+    function: str,                      # module:function
+    *arguments,
+    folder: Path | None = None,         # None: the working directory
+    surroundings: dict | None = None,   # None: the environment
+    seconds: float = 900,
+) -> subprocess.CompletedProcess:
+    "Call a function in a forked process, wait for it, and return its exit code and what it printed."
     with tempfile.TemporaryDirectory() as place:
         out, err = (Path(place) / name for name in ("out", "err"))
-        process = Process(function, arguments, folder, surroundings, out, err)
+        where, around = Path(folder or Path.cwd()), dict(surroundings or os.environ)
+        process = Process(function, arguments, where, around, out, err)
         try: code = process.wait(seconds)
         finally: process.kill()
         told = (path.read_text(encoding="utf-8", errors="replace") for path in (out, err))
         return subprocess.CompletedProcess(arguments, code, *told)
 
 
-def evoselfcode(*words, folder: Path | None = None) -> subprocess.CompletedProcess:
-    "Run `evoselfcode WORDS` in a forked process, here unless told where."
-    where = Path(folder or Path.cwd())
-    return run("warm:command_line", *map(str, words), folder=where, surroundings=dict(os.environ), seconds=600)
+def evoselfcode(*words) -> subprocess.CompletedProcess:
+    "Run `evoselfcode WORDS` in a forked process."
+    return run("warm:command_line", *map(str, words))
