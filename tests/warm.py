@@ -6,6 +6,7 @@ its own folder, environment, output and exit code. What a test says of starting 
 environment does to imports) needs a real start, as `tiny_study.fresh` makes it.
 """
 import atexit
+import gc
 import importlib
 import multiprocessing
 import os
@@ -23,7 +24,7 @@ from unittest.mock import patch
 LIBRARIES = [
     "torch", "transformers.modeling_utils", "transformers.generation.utils", "transformers.models.auto.modeling_auto",
     "transformers.models.llama.modeling_llama", "transformers.tokenization_utils_tokenizers", "pandas", "papermill",
-    "nbdev.test", "typer", "ipykernel.kernelapp",
+    "nbdev.test", "ipykernel.kernelapp", "evoselfcode.cli", "evoselfcode.runs", "evoselfcode.pipeline.iteration",
 ]
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(LIBRARIES)
@@ -39,6 +40,7 @@ def be(function: str, arguments: tuple, folder: Path, surroundings: dict, out: P
     os.environ.update(surroundings)
     os.chdir(folder)
     os.setsid()
+    gc.freeze()  # what the server has loaded is nobody's garbage
     forkserver._forkserver.ensure_running = lambda: None  # what this process starts comes from the same server
     module, _, name = function.partition(":")
     try: getattr(importlib.import_module(module), name)(*arguments)
