@@ -102,12 +102,6 @@ def state(*folders: Path) -> dict[str, tuple]:
     return {str(p): (p.stat().st_mtime_ns, hashlib.sha256(p.read_bytes()).hexdigest()) for p in files}
 
 
-def computed() -> float:
-    "Seconds of processor time of all commands that have ended."
-    times = os.times()
-    return times.children_user + times.children_system
-
-
 def processes() -> dict[int, tuple[int, str]]:
     "All processes: parent and time of start, which together with the number name a process for good."
     found = {}
@@ -169,10 +163,9 @@ def finished_study(tmp_path_factory, worker_id) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not shared.with_suffix(".json").exists():
             lay_out(shared)
-            began = computed()
             done = fresh(shared, *ITERATE)
             shared.with_suffix(".json").write_text(
-                json.dumps(dict(code=done.returncode, out=done.stdout, err=done.stderr, computed=computed() - began))
+                json.dumps(dict(code=done.returncode, err=done.stderr))
             )
     outcome = json.loads(shared.with_suffix(".json").read_text())
     assert outcome["code"] == 0, outcome["err"][-3000:]
