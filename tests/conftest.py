@@ -11,10 +11,12 @@ if "PYTEST_XDIST_WORKER" in os.environ: os.environ.setdefault("OMP_NUM_THREADS",
 from pathlib import Path
 
 import pytest
+import warm
 
 from evoselfcode.errors import UserError
 from evoselfcode.project import init_workspace
 
+warm.warm_kernels()
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -26,8 +28,11 @@ def root() -> Path:
 
 @pytest.fixture
 def workspace(tmp_path, monkeypatch) -> Path:
-    "A fresh project folder with the shipped configurations, which is also the working directory."
-    init_workspace(tmp_path)
+    """A fresh project folder with the shipped configurations, which is also the working directory.
+
+    Its data files are cut short: every study reads and checks them all."""
+    for path in init_workspace(tmp_path):
+        if path.suffix == ".jsonl": path.write_bytes(b"".join(path.read_bytes().splitlines(True)[:60]))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -10,7 +10,18 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tiny_study import ITERATE, TINY, command, environment, finished_study, lay_out, start, state, stop, wait_until  # noqa: F401
+from tiny_study import (
+    ITERATE,
+    TINY,
+    command,
+    finished_study,  # noqa: F401  a fixture
+    fresh,
+    lay_out,
+    start,
+    state,
+    stop,
+    wait_until,
+)
 
 from evoselfcode.engine.loading import resolve_model
 from evoselfcode.io_utils import read_json, read_jsonl
@@ -29,7 +40,7 @@ def refused(folder, *words, kept=None, **more) -> str:
     "Run a command that must be refused, in one line and without a trace on disk; return the line."
     kept = kept or [folder / "data", folder / "checkpoints", folder / "configs"]
     before = state(*kept)
-    done = command(folder, *words, **more)
+    done = (fresh if more else command)(folder, *words, **more)  # the environment counts where a library is imported
     assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
     assert done.stderr.startswith("error: "), done.stderr
     assert done.stderr.count("\n") == 1 and done.stderr.endswith("\n"), done.stderr

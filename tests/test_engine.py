@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import transformers as tf
+import warm
 
 from evoselfcode.engine import fim, loading
 from evoselfcode.engine.base import Engine
@@ -369,12 +370,14 @@ def test_a_tokenizer_without_padding_pads_with_the_end(folder):
     assert tokenizer.pad_token_id == tokenizer.eos_token_id
 
 
+def sample_without_its_file(folder):
+    engine = LocalEngine(folder, device="cpu")
+    (folder/"model.safetensors").write_bytes(b"")
+    print(len(engine.sample(["def f("], 2)[0]))
+
+
 def test_a_loaded_model_does_not_depend_on_its_file(folder):
-    code = ("import sys; from pathlib import Path; from evoselfcode.engine.local import LocalEngine\n"
-            "engine = LocalEngine(sys.argv[1], device='cpu')\n"
-            "(Path(sys.argv[1])/'model.safetensors').write_bytes(b'')\n"
-            "print(len(engine.sample(['def f('], 2)[0]))")
-    done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True)
+    done = warm.run("test_engine:sample_without_its_file", folder)
     assert done.stdout.strip() == "2", (done.returncode, done.stderr[-500:])
 
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import warm
 
 if not sys.platform.startswith("linux"): pytest.skip("programs are executed on Linux only", allow_module_level=True)
 import evoselfcode.execution.execution as execution
@@ -640,8 +641,7 @@ def test_an_evaluation_asks_on_purpose(tmp_path, monkeypatch):
     store.put(b"passed", dict(status=PASSED, detail="", output="", sandbox=""))
     run_suite((), config)
     assert [job for job, _ in rows(store.path)] == [b"passed"]
-    words = [sys.executable, "-m", "evoselfcode.cli", "eval", "humaneval", "--recheck", "failed"]
-    done = subprocess.run(words, capture_output=True, text=True)
+    done = warm.evoselfcode("eval", "humaneval", "--recheck", "failed")
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("error: ") and "recheck" in done.stderr
 

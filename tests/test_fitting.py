@@ -2,11 +2,11 @@
 import copy
 import json
 import math
-import subprocess
 import sys
 
 import pytest
 import torch
+import warm
 
 from evoselfcode.config import Train
 from evoselfcode.engine.loading import load
@@ -207,19 +207,16 @@ def test_checkpointing_is_switched_on_only_where_it_is_needed(model, monkeypatch
     with pytest.raises(UserError, match="max_length"): rows_at_a_time(model, 800, 4, "off")
 
 
-LIMITED = """
-import resource, sys, torch
-from evoselfcode.pipeline.fitting import free_bytes
-size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (size + (300 << 20),) * 2)
-print(free_bytes(torch.device("cpu")) >> 20)
-"""
+def print_what_is_free():
+    import resource
+    size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + (300 << 20),) * 2)
+    print(fitting.free_bytes(torch.device("cpu")) >> 20)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_the_shells_limit_counts():
-    told = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, check=True).stdout
-    assert 250 <= int(told) <= 300
+    assert 250 <= int(warm.run("test_fitting:print_what_is_free").stdout) <= 300
 
 
 # ---------------------------------------------------------------- precision, rates, adapters

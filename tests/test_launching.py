@@ -1,13 +1,13 @@
 """Training as processes of its own: the same result, and nothing left behind."""
-import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import warm
 
 from evoselfcode.config import Train
 from evoselfcode.engine.local import LocalEngine
@@ -15,8 +15,8 @@ from evoselfcode.errors import UserError
 from evoselfcode.io_utils import read_json, read_jsonl
 from evoselfcode.pipeline import train_sft
 
-TWO = "torchrun --standalone --nproc_per_node 2"
-ONE = "torchrun --standalone --nproc_per_node 1"
+TORCHRUN = "torchrun --standalone --nproc_per_node 2"
+TWO, ONE = (f"{sys.executable} {Path(__file__).with_name('two_processes.py')} {number}" for number in (2, 1))
 FULL = Train(method="full", learning_rate=1e-3, min_steps=8, epochs=1, batch_size=7)
 # 24 rows by 23: the last batch has one row, and the second process none
 LORA = Train(method="lora", learning_rate=1e-2, min_steps=4, epochs=1, batch_size=23, lora_rank=4)
@@ -34,7 +34,7 @@ def losses(folder) -> list:
 
 def test_two_processes_learn_what_one_learns(rows, tmp_path):
     alone = train_sft.train(rows, tmp_path / "alone", "pocket", LORA)
-    both = train_sft.train(rows, tmp_path / "both", "pocket", replace(LORA, launch=TWO))
+    both = train_sft.train(rows, tmp_path / "both", "pocket", replace(LORA, launch=TORCHRUN))
     assert both["loss"] == pytest.approx(alone["loss"], abs=1e-4)
     assert {k: v for k, v in both.items() if k != "loss"} == {k: v for k, v in alone.items() if k != "loss"}
     assert losses(tmp_path / "both") == pytest.approx(losses(tmp_path / "alone"), abs=1e-4)
@@ -84,17 +84,12 @@ def test_full_memory_in_one_process_starts_all_again_with_smaller_parts(rows, tm
     assert both["loss"] == pytest.approx(alone["loss"], abs=1e-4)
 
 
-LONG = """
-import sys
-from dataclasses import replace
-from evoselfcode.config import Train
-from evoselfcode.io_utils import read_jsonl
-from evoselfcode.pipeline import train_sft
-rows = [dict(prompt=r["prompt"], completion=r["completion"]) for r in read_jsonl(sys.argv[2])]
-rate = dict(method="full", learning_rate=1e-3, min_steps=40, epochs=1, batch_size=7)
-settings = Train(**rate, save_steps=10, launch=sys.argv[3])
-print(train_sft.train(rows, sys.argv[1], "pocket", settings))
-"""
+LONG = replace(FULL, min_steps=40, save_steps=10)
+
+
+def train_long(rows, folder):
+    "What the process does that the test starts and ends."
+    train_sft.train(rows, folder, "pocket", replace(LONG, launch=TWO))
 
 
 def family(pid: int) -> set:
@@ -105,13 +100,14 @@ def family(pid: int) -> set:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
 def test_ended_in_between_leaves_no_process_and_goes_on(rows, tmp_path, how):
-    file = tmp_path / "rows.jsonl"
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    command = [sys.executable, "-c", LONG, str(tmp_path / "d2c"), str(file), TWO]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    end = time.monotonic() + 120
+    told = tmp_path / "told"
+    def start():
+        given = (rows, tmp_path / "d2c")
+        return warm.Process("test_launching:train_long", given, tmp_path, dict(os.environ), told, told)
+    running = start()
+    end = time.monotonic() + 500
     while not list((tmp_path / "d2c.partial").glob("trainer/checkpoint-10/trainer_state.json")):
-        assert time.monotonic() < end and running.poll() is None, running.stdout.read()
+        assert time.monotonic() < end and running.poll() is None, told.read_text()
         time.sleep(0.02)
     started = family(running.pid)
     assert len(started) >= 3  # guard, launcher, processes
@@ -121,9 +117,8 @@ def test_ended_in_between_leaves_no_process_and_goes_on(rows, tmp_path, how):
     while (left := [pid for pid in started if not gone(pid)]) and time.monotonic() < end: time.sleep(0.1)
     assert not left
     if how == signal.SIGINT: return
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stdout + done.stderr
-    train_sft.train(rows, tmp_path / "whole", "pocket", replace(FULL, min_steps=40, save_steps=10))
+    assert start().wait(240) == 0, told.read_text()
+    train_sft.train(rows, tmp_path / "whole", "pocket", LONG)
     assert losses(tmp_path / "d2c") == pytest.approx(losses(tmp_path / "whole"), abs=1e-3)
 
 

@@ -1,10 +1,9 @@
 """Every notebook that makes a module runs, and looks as a notebook of this project should."""
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import warm
 
 ROOT = Path(__file__).resolve().parents[1]
 ALL = sorted(p for p in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
@@ -30,8 +29,7 @@ EXPORTING = [path for path in ALL if exports(path)]
 
 @pytest.mark.parametrize("path", EXPORTING, ids=name)
 def test_runs(path):
-    command = [Path(sys.executable).parent / "nbdev-test", path.relative_to(ROOT), "--n-workers", "0", "--do-print"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = warm.run("warm:notebook", path, folder=ROOT)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
 
 

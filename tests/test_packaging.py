@@ -1,5 +1,6 @@
 """The packaging facts agree with each other, and a wheel holds all that its user needs."""
 import configparser
+import os
 import re
 import shutil
 import subprocess
@@ -190,6 +191,16 @@ def test_links_lead_somewhere(path):
     links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
     assert [link for link in links if not (ROOT / link.partition("#")[0]).exists()] == []
     assert not re.search(r"@[A-Z_]+@", text)
+
+
+@pytest.mark.timeout(900)
+def test_the_site_builds_without_a_warning(tmp_path):
+    command = [Path(sys.executable).with_name("mkdocs"), "build", "--quiet", "--site-dir", tmp_path / "site"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | dict(NO_MKDOCS_2_WARNING="1"), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "site/index.html").is_file()
 
 
 def test_the_site_shows_every_notebook():

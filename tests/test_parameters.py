@@ -1,11 +1,8 @@
 """Notebooks run by papermill as its users do, and pages made where Jupyter's own folders are missing."""
-import os
-import subprocess
-import sys
-
 import nbformat
-import papermill
+import papermill.cli
 import pytest
+from click.testing import CliRunner
 
 from evoselfcode.errors import UserError
 from evoselfcode.io_utils import read_json, write_json
@@ -94,23 +91,21 @@ def test_each_notebook_refuses_what_it_has_not(name, tmp_path):
     assert error.value.ename == "UserError" and "this notebook has no parameter 'sed'" in error.value.evalue
 
 
-def test_papermill_by_hand_takes_a_seed_and_a_text_of_overrides(tmp_path):
+def test_papermill_by_hand_takes_a_seed_and_a_text_of_overrides(tmp_path, monkeypatch):
     "The first cells alone: they read the settings."
     notebook = nbformat.read(RUNS / "iterate.ipynb", as_version=4)
     last = nbformat.v4.new_code_cell("print(settings.seed, settings.sampling.n, settings.run)")
     notebook.cells = [*[c for c in notebook.cells if c.cell_type == "code"][:2], last]
     notebook.cells[1].source = notebook.cells[1].source.replace("study = Study(settings, iteration)", "")
     nbformat.write(notebook, tmp_path / "in.ipynb")
-    command = [
-        sys.executable, "-m", "papermill", "in.ipynb", "out.ipynb", "-k", "python3",
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(package_folder().parent))
+    done = CliRunner().invoke(papermill.cli.papermill, [
+        "in.ipynb", "out.ipynb", "-k", "python3",
         "-p", "seed", "7", "-p", "overrides", "sampling.n=3", "-p", "run", "mine",
         "-p", "config", str(package_folder().parent / "configs/tiny.yaml"),
-    ]
-    done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=200,
-        env=os.environ | dict(PYTHONPATH=str(package_folder().parent)),
-    )
-    assert done.returncode == 0, done.stderr
+    ])
+    assert done.exit_code == 0, done.output
     assert nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[-1].outputs[0].text == "7 3 mine\n"
 
 

@@ -3,11 +3,10 @@
 import gzip
 import hashlib
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import warm
 
 from evoselfcode.errors import UserError
 from evoselfcode.evaluation.bigcodebench import BigCodeBench
@@ -144,7 +143,5 @@ def test_the_releases_are_known(kind, file, mini, tmp_path):
      "benchmark.checker: must be one of both, isolated, official, not 'nonsense'"),
 ])
 def test_options_say_what_they_take(words, told, tmp_path):
-    words = [*words, "-o", f"paths.root={tmp_path}"]
-    command = [sys.executable, "-m", "evoselfcode.cli", "eval", "humaneval", *words]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = warm.evoselfcode("eval", "humaneval", *words, "-o", f"paths.root={tmp_path}")
     assert done.returncode == 2 and told in done.stderr and done.stderr.count("\n") == 1

@@ -9,12 +9,14 @@ import pytest
 from tiny_study import (
     ITERATE,
     alive,
+    command,
     descendants,
     finished_study,  # noqa: F401  a fixture
     is_kernel,
     lay_out,
     records,
     start,
+    start_stages,
     stop,
     wait_until,
     weights,
@@ -46,9 +48,9 @@ A_ROUND = {
 }
 
 
-def killed_in(folder, began) -> dict[int, str]:
-    "Run the study until a file appears, and kill the command on the spot; return the processes it leaves behind."
-    process = start(folder, *ITERATE)
+def killed_in(folder, began, iteration) -> dict[int, str]:
+    "Run the study until a file appears, and kill it on the spot; return the processes it leaves behind."
+    process = start(folder, *ITERATE) if began == A_ROUND["the report"] else start_stages(folder, iteration)
     try:
         there = wait_until((folder / began).exists, 1200, process)
         assert there, f"{began} did not appear: {(folder / 'command.err').read_text()[-2000:]}"
@@ -60,47 +62,54 @@ def killed_in(folder, began) -> dict[int, str]:
 
 
 def finish(folder):
-    process = start(folder, *ITERATE)
-    try: assert process.wait(1200) == 0, (folder / "command.err").read_text()[-2000:]
-    finally: stop(process)
+    done = command(folder, *ITERATE)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
-def equal(folder, other):
-    "Every record file and every model of two workspaces, byte for byte."
-    ours, theirs = records(folder), records(other)
-    assert list(ours) == list(theirs) and len(ours) > 20
-    assert [name for name in ours if ours[name] != theirs[name]] == []
-    def models(place): return {n: mark for n, mark in weights(place).items() if n.startswith("checkpoints/tiny/")}
-    assert models(folder) == models(other) and len(models(folder)) == 4
-
-
-def same_measures(folder, other):
-    def measures(place, k):
-        metrics = read_json(place / f"data/generated/tiny/iter-{k:03d}/metrics.json")
+def equal(folder, other, iterations=(0, 1)):
+    "Every record file, every model and all that was measured of two workspaces, byte for byte but for the seconds."
+    places = tuple(f"iter-{k:03d}" for k in iterations)
+    def of_these(found): return {n: mark for n, mark in found.items() if n.startswith(places)}
+    def models(place):
+        begin, found = "checkpoints/tiny/", weights(place)
+        return of_these({n.removeprefix(begin): mark for n, mark in found.items() if n.startswith(begin)})
+    def measures(place, name):
+        metrics = read_json(place / f"data/generated/tiny/{name}/metrics.json")
         return {key: value for key, value in metrics.items() if key != "seconds"}
-    for k in (0, 1): assert measures(folder, k) == measures(other, k)
+    ours, theirs = of_these(records(folder)), of_these(records(other))
+    assert list(ours) == list(theirs) and len(ours) > 10 * len(places)
+    assert [name for name in ours if ours[name] != theirs[name]] == []
+    assert models(folder) == models(other) and len(models(folder)) == 2 * len(places)
+    for name in places: assert measures(folder, name) == measures(other, name)
 
 
-def killed_everywhere(folder, beginnings, finished):
+def killed_everywhere(folder, beginnings, iteration):
     orphans = {}
     for stage, began in beginnings.items():
         unfinished = folder / began
         assert not unfinished.exists(), f"{stage}: {began} is there already, so it would not be killed at its beginning"
-        orphans |= killed_in(folder, began)
+        orphans |= killed_in(folder, began, iteration)
         if unfinished.suffix == ".json" and unfinished.exists():
             assert read_json(unfinished)["done"] < read_json(unfinished)["total"], f"{stage} was over before the kill"
         if unfinished.suffix == ".partial": assert not unfinished.with_suffix("").exists()
-    finish(folder)
     assert wait_until(lambda: not alive(orphans), 20), "what a killed command started must end by itself"
-    equal(folder, finished)
-    same_measures(folder, finished)
+
+
+def in_order(folder, beginnings):
+    "Of the killed runs nothing is left but a few files that were being written."
     names = [p.name for place in ("data/generated/tiny", "checkpoints") for p in (folder / place).rglob("*")]
     leftovers = [name for name in names if name.endswith((".partial", ".tmp"))]
     assert not [name for name in leftovers if name.endswith(".partial")] and len(leftovers) <= len(beginnings)
 
 
 def test_killed_in_every_stage_of_the_start(finished_study, tmp_path):
-    killed_everywhere(lay_out(tmp_path / "killed"), BEGINNING, finished_study)
+    folder = lay_out(tmp_path / "killed")
+    killed_everywhere(folder, BEGINNING, 0)
+    process = start_stages(folder, 0)
+    try: assert process.wait(1200) == 0, (folder / "command.err").read_text()[-2000:]
+    finally: stop(process)
+    in_order(folder, BEGINNING)
+    equal(folder, finished_study, [0])
 
 
 def second_round(finished, folder):
@@ -112,7 +121,11 @@ def second_round(finished, folder):
 
 
 def test_killed_in_every_stage_of_a_round(finished_study, tmp_path):
-    killed_everywhere(second_round(finished_study, tmp_path / "killed"), A_ROUND, finished_study)
+    folder = second_round(finished_study, tmp_path / "killed")
+    killed_everywhere(folder, A_ROUND, 1)
+    finish(folder)
+    in_order(folder, A_ROUND)
+    equal(folder, finished_study)
 
 
 def test_stopped_by_hand_and_by_a_dead_kernel(finished_study, tmp_path):

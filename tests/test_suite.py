@@ -1,11 +1,11 @@
 """Benchmarks by the command line: sample files judged, models measured, the table, and what a user may get wrong."""
 import gzip
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import warm
 
 from evoselfcode.config import load_config
 from evoselfcode.errors import UserError
@@ -50,8 +50,7 @@ def samples(place, *completions, name="samples.jsonl"):
 
 
 def command(place, *words):
-    words = [*words, "-o", f"paths.root={place}", "-o", "evaluation.bootstrap=50"]
-    return subprocess.run([sys.executable, "-m", "evoselfcode.cli", "eval", *words], capture_output=True, text=True)
+    return warm.evoselfcode("eval", *words, "-o", f"paths.root={place}", "-o", "evaluation.bootstrap=50")
 
 
 RIGHT = [(p["task_id"], p["canonical_solution"]) for p in PROBLEMS]

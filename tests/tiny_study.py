@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+import warm
 
 COMMAND = [sys.executable, "-m", "evoselfcode.cli"]
 SIZES = {"data/raw/initial_pairs.jsonl": 60, "data/raw/descriptions.jsonl": 40, "data/raw/unlabelled_code.jsonl": 40,
@@ -21,7 +22,7 @@ SIZES = {"data/raw/initial_pairs.jsonl": 60, "data/raw/descriptions.jsonl": 40, 
 # several batches.
 MIN_STEPS = dict(d2c=25, c2d=30)  # all the steps there are; each direction has its own
 SETTINGS = [
-    *(f"train_{direction}.min_steps={steps}" for direction, steps in MIN_STEPS.items()),
+    *(f"train_{direction}.{key}" for direction, n in MIN_STEPS.items() for key in (f"min_steps={n}", "batch_size=8")),
     "sampling.batch=4", "sampling.max_new_tokens=80", "scoring.batch=16", "select.min_agreement=0.25",
     "dual.codes_per_round=12", "dual.descriptions_per_round=12", "dual.round_trip_min=0", "evaluation.batch=6",
     "names.number=8", "names.batch=8",
@@ -37,7 +38,13 @@ def environment(**more) -> dict:
 
 
 def command(folder: Path, *words, seconds: float = 1500, **more) -> subprocess.CompletedProcess:
-    "Run `evoselfcode WORDS` in `folder`, as a user would."
+    "Run `evoselfcode WORDS` in `folder`, in a process of its own."
+    words = tuple(map(str, words))
+    return warm.run("warm:command_line", *words, folder=folder, surroundings=environment(**more), seconds=seconds)
+
+
+def fresh(folder: Path, *words, seconds: float = 1500, **more) -> subprocess.CompletedProcess:
+    "The same, started from nothing as a user does."
     return subprocess.run(
         [*COMMAND, *map(str, words)], cwd=folder, env=environment(**more), capture_output=True, text=True,
         timeout=seconds,
@@ -45,16 +52,30 @@ def command(folder: Path, *words, seconds: float = 1500, **more) -> subprocess.C
 
 
 def start(folder: Path, *words) -> subprocess.Popen:
-    "Start `evoselfcode WORDS` in `folder` and go on; what it prints lies in command.out and command.err."
+    "Start it likewise and go on; what it prints lies in command.out and command.err."
     with open(folder / "command.out", "w") as out, open(folder / "command.err", "w") as err:
         return subprocess.Popen(
             [*COMMAND, *map(str, words)], cwd=folder, env=environment(), stdout=out, stderr=err, start_new_session=True
         )
 
 
+def run_stages(iteration: int):
+    "Do what the notebook of an iteration does, in this process."
+    from evoselfcode.config import load_config
+    from evoselfcode.pipeline.iteration import Study
+    Study(load_config(Path("configs/tiny.yaml"), SETTINGS), iteration).run_all()
+
+
+def start_stages(folder: Path, iteration: int) -> warm.Process:
+    "Start an iteration in a process that has no notebook, kernel and imports to wait for."
+    out, err = folder / "command.out", folder / "command.err"
+    for path in (out, err): path.write_bytes(b"")
+    return warm.Process("tiny_study:run_stages", (iteration,), folder, environment(), out, err)
+
+
 def lay_out(folder: Path) -> Path:
     "Lay out a workspace with the real data files, cut short."
-    done = command(folder.parent, "init", folder)
+    done = fresh(folder.parent, "init", folder)
     assert done.returncode == 0, done.stderr
     for name, lines in SIZES.items():
         path = folder / name
@@ -79,12 +100,6 @@ def state(*folders: Path) -> dict[str, tuple]:
     paths = [path for folder in folders for path in sorted(folder.rglob("*"))]
     files = [p for p in paths if p.is_file() and p.name != ".lock" and "__pycache__" not in p.parts]
     return {str(p): (p.stat().st_mtime_ns, hashlib.sha256(p.read_bytes()).hexdigest()) for p in files}
-
-
-def computed() -> float:
-    "Seconds of processor time of all commands that have ended."
-    times = os.times()
-    return times.children_user + times.children_system
 
 
 def processes() -> dict[int, tuple[int, str]]:
@@ -120,7 +135,7 @@ def is_kernel(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError): return False
 
 
-def wait_until(true, seconds: float, process: subprocess.Popen | None = None) -> bool:
+def wait_until(true, seconds: float, process: subprocess.Popen | warm.Process | None = None) -> bool:
     "Look every few milliseconds whether something has become true; stop when `process` ends."
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -130,7 +145,7 @@ def wait_until(true, seconds: float, process: subprocess.Popen | None = None) ->
     return False
 
 
-def stop(process: subprocess.Popen):
+def stop(process: subprocess.Popen | warm.Process):
     "Kill a command that a failed test left behind, with all it started."
     left = descendants(process.pid) | {process.pid: processes().get(process.pid, (0, ""))[1]}
     for pid in alive(left):
@@ -148,11 +163,8 @@ def finished_study(tmp_path_factory, worker_id) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not shared.with_suffix(".json").exists():
             lay_out(shared)
-            began = computed()
-            done = command(shared, *ITERATE)
-            shared.with_suffix(".json").write_text(
-                json.dumps(dict(code=done.returncode, out=done.stdout, err=done.stderr, computed=computed() - began))
-            )
+            done = fresh(shared, *ITERATE)
+            shared.with_suffix(".json").write_text(json.dumps(dict(code=done.returncode, err=done.stderr)))
     outcome = json.loads(shared.with_suffix(".json").read_text())
     assert outcome["code"] == 0, outcome["err"][-3000:]
     return shared
