@@ -202,6 +202,7 @@ def stage(
     work,  # (records of a batch, seed) -> records
     settings,  # what changes the result
     models: tuple = (),  # whose fingerprints change the result
+    open_ended: bool = False,  # as for `run_batches`
 ) -> list[dict]:
     "Run one resumable stage over batches of `records`."
     batches = [(f"{i // size}", records[i:i + size]) for i in range(0, len(records), size)]
@@ -209,7 +210,7 @@ def stage(
     def work_on(key, batch): return work(batch, batch_seed(self.config.seed, f"{self.iteration} {name}", key))
     return run_batches(
         self.folder / f"{name}.jsonl", batches, work_on, dict(seed=self.config.seed, settings=settings), inputs,
-        note=name,
+        note=name, open_ended=open_ended,
     )
 
 # %% ../../nbs/pipeline/56_study.ipynb #28cad129
