@@ -63,7 +63,7 @@ def inside(finished_study, monkeypatch):
 
 def test_the_run_folder_holds_what_it_should_and_nothing_else(run):
     assert sorted(p.name for p in run.iterdir() if p.name != ".lock") == [
-        "config.yaml", "iter-000", "iter-001", "report.html", "report.ipynb", "run.json",
+        "config.yaml", "iter-000", "iter-001", "plan.json", "report.html", "report.ipynb", "run.json",
     ]
     for k in (0, 1):
         wanted = [f"{s}.{end}" for s in STAGES[k] for end in ("jsonl", "meta.json")]

@@ -284,10 +284,12 @@ def train(self: Study, direction: str) -> dict:  # direction: d2c | c2d
     start = "base" if settings.start == "base" or not self.iteration else direction
     seed = batch_seed(self.config.seed, f"train {direction}", str(self.iteration)) % 2**31
     self.release()
-    return train_sft.train(
+    done = train_sft.train(
         rows, self.models / direction, self.model_path(start), settings, seed,
         f"{direction} of iteration {self.iteration}", self.fingerprint(start), self.config.device,
     )
+    if self.listener: self.listener(self)
+    return done
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #aefaa2f9
 
