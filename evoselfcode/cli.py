@@ -6,8 +6,8 @@
 __all__ = ['app', 'datagen', 'pipeline', 'evaluate', 'pocket', 'Version', 'ConfigOption', 'Overrides', 'Iteration', 'Seeds',
            'Arms', 'PocketCheckpoint', 'FORMATS', 'Checkpoint', 'Samples', 'Export', 'Partial', 'Extract', 'Recheck',
            'EvalConfig', 'Workspace', 'RUNS', 'KEYS', 'about', 'generate_names', 'generate_functions', 'harvest_code',
-           'generate', 'score', 'filter_', 'train_d2c', 'train_c2d', 'iterate', 'compare', 'report', 'eval_pocket',
-           'eval_all', 'why', 'init', 'doctor', 'runs', 'settings', 'build_data', 'build_model', 'main']
+           'generate', 'score', 'filter_', 'train_d2c', 'train_c2d', 'iterate', 'plan_', 'compare', 'report',
+           'eval_pocket', 'eval_all', 'why', 'init', 'doctor', 'runs', 'settings', 'build_data', 'build_model', 'main']
 
 # %% ../nbs/75_cli.ipynb #89eed087
 
@@ -173,7 +173,22 @@ def train_c2d(
 def iterate(config: ConfigOption = Path("configs/iterate.yaml"), override: Overrides = None):
     "Run the whole loop: one executed notebook per iteration, then the report."
     from evoselfcode.runs import iterate as run
-    typer.echo(f"run folder: {run(_settings(config, override))}")
+    typer.echo(f"run folder: {run(_settings(config, override), plan=True)}")
+
+# %% ../nbs/75_cli.ipynb #91a0c002
+
+@app.command("plan")
+def plan_(
+    config: ConfigOption = Path("configs/iterate.yaml"), override: Overrides = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it as JSON.")] = False,
+):
+    "Tell what a run will take, stage by stage: prompts, tokens, time, memory, disk; and what would make it fit."
+    import json
+    from evoselfcode.pipeline.iteration import Study
+    from evoselfcode.pipeline.plan import plan_of, told
+    study = Study(_settings(config, override), work=False)
+    plan = plan_of(study)
+    for line in [json.dumps(plan)] if as_json else told(study, plan): typer.echo(line)
 
 # %% ../nbs/75_cli.ipynb #bdd15401
 

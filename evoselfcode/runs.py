@@ -178,13 +178,16 @@ def disk_needed(study) -> str:  # a `Study`
 def iterate(
     config: Config,
     report: bool = True,  # write report.ipynb and report.html at the end
+    plan: bool = False,   # say before what it will take, and on the way what is left
 ) -> Path:                # the run folder
     "Run a whole study, one executed notebook per iteration."
     from evoselfcode.pipeline.iteration import Study
+    from evoselfcode.pipeline.plan import begin_plan
     source, run = project_root() / config.iterate.notebook, config.run_folder()
-    get_logger("iterate").info(disk_needed(Study(config, work=False)))
+    get_logger("iterate").info(disk_needed(study := Study(config, work=False)))
     with run_lock(run):
         write_bytes(run / "config.yaml", to_yaml(config).encode())
+        for line in begin_plan(study) if plan else (): get_logger("plan").info(line)
         for k in range(config.iterate.rounds + 1):
             folder = run / f"iter-{k:03d}"
             if not (folder / "metrics.json").exists():

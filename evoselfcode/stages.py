@@ -149,12 +149,13 @@ def resume_point(
 
 # %% ../nbs/07_stages.ipynb #b129de6a
 
-def _go_on(file, path: Path, batches: list[tuple], work, meta: dict, name: str):
+def _go_on(file, path: Path, batches: list[tuple], work, meta: dict, name: str, open_ended: bool):
     "Do the batches that are left, and say in the meta file how far the good bytes reach after each."
     file.truncate(meta["bytes"])
     file.seek(0)
     digest, done = hashlib.file_digest(file, "sha256"), meta["done"]
-    for number, (key, payload) in enumerate(progress(batches[done:], name, unit="batch"), done + 1):
+    left = iter(batches[done:]) if open_ended else batches[done:]  # an iterator has no length that a bar could show
+    for number, (key, payload) in enumerate(progress(left, name, unit="batch"), done + 1):
         start = time.perf_counter()
         records = work(key, payload)
         keys = [key] if records is not None else [key for key, _ in batches[number - 1:]]
@@ -176,16 +177,18 @@ def run_batches(
     settings,              # dataclass or dictionary: the settings that change the result
     inputs=(),             # paths of input files and folders, or {name: path or text}
     note: str = "",        # what to call the stage on the progress bar; the file's name when empty
+    open_ended: bool = False, # whether `work` says where the stage ends, and `batches` are only the most there can be
 ) -> list[dict]:           # all records of the stage, old and new
     "Run a stage batch by batch, going on where an earlier run stopped."
     path, name = Path(path), note or Path(path).stem
     meta = resume_point(path, batches, fingerprint(settings, inputs))
     done, left = meta["done"], len(batches) - meta["done"]
-    if done: get_logger("io").info(f"{name}: {done}/{len(batches)} reused, {left} to do")
+    if done and open_ended: get_logger("io").info(f"{name}: {'finished' if not left else f'{done} batches'}, reused")
+    elif done: get_logger("io").info(f"{name}: {done}/{len(batches)} reused, {left} to do")
     if left or not finished(path):
         write_json(meta_path(path), meta)
         with file_errors(path): file = open(path, "a+b", buffering=0)
-        with file: _go_on(file, path, batches, work, meta, name)
+        with file: _go_on(file, path, batches, work, meta, name, open_ended)
     return read_jsonl(path, empty_ok=True)
 
 # %% ../nbs/07_stages.ipynb #55fd3bb5

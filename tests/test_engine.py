@@ -13,7 +13,7 @@ import transformers as tf
 import warm
 
 from evoselfcode.engine import fim, loading
-from evoselfcode.engine.base import Engine
+from evoselfcode.engine.base import Engine, Sample
 from evoselfcode.engine.batching import cache_room, draw, nucleus
 from evoselfcode.engine.local import LocalEngine
 from evoselfcode.engine.remote import RemoteEngine
@@ -514,6 +514,59 @@ def test_control_tokens_by_hand(pocket):
         fim.detect(pocket.tokenizer, given[:2])
     with pytest.raises(UserError, match="names.fim_tokens: '<PRE>' is not one token of this model"):
         fim.detect(pocket.tokenizer, ["<PRE>", *given[1:]])
+
+
+# the text that a model wrote into a gap, what stands behind the gap, the middle
+FILLINGS = {
+    "it goes on behind the middle": ("range(10):\n    print(i)\n\nfor j in", "(10):\n    print(i)\n", "range"),
+    "the suffix is a part of a line": ("range(10): print(i)", "(10):", "range"),
+    "the limit came in the first line": ("evens(xs: list[i", "(xs: list[int]) -> list[int]:\n    return xs\n", "evens"),
+    "the limit came in a later line": ("f(a))\n    retu", ")\n    return total\n", "f(a)"),
+    "the longest end counts": ("a + aaaaa", "aaaaaab", "a + "),
+    "it came to its end": ("total", "(xs: list[int])\n", "total"),
+    "a common end": ("f(g(x))", ")\n", "f(g(x))"),
+    "a common end in the middle": ("f(a, x) + g(b, x)", ", x)", "f(a, x) + g(b, x)"),
+    "a bracket": ("name(x)", "(", "name(x)"),
+    "blanks only": ("a\n\n\n    b", "\n\n    \n", "a\n\n\n    b"),
+    "nothing behind": ("a\nb", "", "a\nb"),
+    "it goes on differently": ("f(xs: list[int]) -> str:", "(xs: list[int]) -> int:\n", "f(xs: list[int]) -> str:"),
+    "a short line, then one that tells": ("x):\n    return 2\nx):\n    return 1\n#", "):\n    return 1\n",
+                                          "x):\n    return 2\nx"),
+    "the suffix at once": ("(10):\n    pass", "(10):\n", ""),
+}
+
+
+@pytest.mark.parametrize("text, suffix, middle", FILLINGS.values(), ids=list(FILLINGS))
+def test_a_filling_is_cut_where_the_suffix_begins_again(text, suffix, middle):
+    at = fim.suffix_again(text, suffix)
+    assert text[:at] == middle and (at is None) == (middle == text)
+    for size in range(len(text)):  # while it grows: what is over stays so, whenever somebody looks
+        early = fim.suffix_again(text[:size], suffix, whole=False)
+        assert early is None or early == at
+
+
+class GoesOn:
+    "An engine that fills rightly, and goes on as the file would."
+    name, controls = "goes on", {}
+    def __init__(self, tokenizer, ended): self.tokenizer, self.ended = tokenizer, ended
+    def sample(self, prompts, n=1, over=None, **_):
+        texts = [f"{middle}{after}\n\ndef main():" for middle, after in fim.INFILLINGS.items()]
+        if len(prompts) != len(texts): texts = ["range(10):\n    print(i)\n"] * len(prompts)
+        return [[Sample(text, 9, self.ended, 0.0)] * n for text in texts]
+    def logprobs(self, prompts, completions):
+        family, known = fim.FAMILIES[0], fim.INFILLINGS.items()
+        pairs = [(fim.fim_prompt(family, fim.BEFORE, after), middle) for middle, after in known]
+        return [np.array([-1.0 if pair in pairs else -9.0]) for pair in zip(prompts, completions)]
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_model_that_goes_on_behind_the_middle_can_fill_it(pocket, ended):
+    engine = GoesOn(pocket.tokenizer, ended)
+    found = fim.probe(engine)
+    assert found.works and [row["filled"] for row in found.table] == list(fim.INFILLINGS)
+    assert "100% of the fillings fit" in found.reason
+    assert fim.fill(engine, fim.FAMILIES[0], [("for i in ", "(10):\n")], n=2) == [[("range", True)] * 2]
+    assert fim.fill(engine, fim.FAMILIES[0], [("for i in ", ")")]) == [[("range(10):\n    print(i)\n", ended)]]
 
 
 def test_the_probe_tells_skill_from_vocabulary(pocket):

@@ -267,6 +267,25 @@ def test_more_batches_go_on(tmp_path):
     assert finished(path) and len(run_batches(path, BATCHES, draw, {})) == 15 and finished(path)
 
 
+def test_a_bar_promises_no_total_where_the_batches_are_only_the_most_there_can_be(tmp_path, capsys):
+    def two(key, payload): return None if key == "2" else [dict(key=key)]
+    many = [(str(n), None) for n in range(300)]
+    path = tmp_path / "names.jsonl"
+    assert len(run_batches(path, many, two, {}, open_ended=True)) == 2 and finished(path)
+    told = capsys.readouterr().out
+    assert "2batch" in told and "300" not in told and "%" not in told
+    assert len(run_batches(path, many, None, {}, open_ended=True)) == 2
+    assert capsys.readouterr().out == "names: finished, reused\n"
+    whole = path.read_bytes()
+    other = tmp_path / "killed.jsonl"
+    def dies(key, payload):
+        if key == "1": raise RuntimeError("killed")
+        return two(key, payload)
+    with pytest.raises(RuntimeError): run_batches(other, many, dies, {}, open_ended=True)
+    run_batches(other, many, two, {}, open_ended=True)
+    assert "killed: 1 batches, reused\n" in capsys.readouterr().out and other.read_bytes() == whole
+
+
 # locks
 
 HOLDER = """

@@ -54,7 +54,7 @@ def wrong_imports(path: Path, source: str | None = None) -> list[str]:
         mine, its = part(here), part(target)
         if not its or not mine or target == here: continue
         siblings = mine == its == "pipeline" and len(target) > 2 and target[2] not in TOOLS
-        whole = path.name in ("iteration.py", "training_process.py", "__init__.py")
+        whole = path.name in ("iteration.py", "plan.py", "training_process.py", "__init__.py")
         if siblings and not whole: wrong.append(".".join(target))
         inside = target[1:3] == ("execution", "sandbox") and here[1:3] != ("execution", "sandbox")
         if inside and target[3:5] not in SANDBOX_FRONT: wrong.append(".".join(target))

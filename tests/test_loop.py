@@ -61,7 +61,7 @@ def inside(finished_study, monkeypatch):
 
 def test_the_run_folder_holds_what_it_should_and_nothing_else(run):
     assert sorted(p.name for p in run.iterdir() if p.name != ".lock") == [
-        "config.yaml", "iter-000", "iter-001", "report.html", "report.ipynb", "run.json",
+        "config.yaml", "iter-000", "iter-001", "plan.json", "report.html", "report.ipynb", "run.json",
     ]
     for k in (0, 1):
         wanted = [f"{s}.{end}" for s in STAGES[k] for end in ("jsonl", "meta.json")]
@@ -142,7 +142,8 @@ def test_metrics_are_the_counts_of_the_records(run):
     )
     assert counts["forward"] == told["forward"] + told["reworded"] > 0
     assert counts["backward"] == told["backward"] > 0
-    assert told["pairs"] == len(read("train_d2c")) <= SIZES["data/raw/initial_pairs.jsonl"] + len(pairs)
+    invented = sum(f["kept"] for f in read_jsonl(run / "iter-000/functions.jsonl"))
+    assert told["pairs"] == len(read("train_d2c")) <= SIZES["data/raw/initial_pairs.jsonl"] + invented + len(pairs)
     assert funnel[0]["left"] == len(filtered) == 12 * 4 and funnel[-1]["left"] == told["forward"]
     right = {r["id"]: r["right"] for r in read("truth")}
     assert metrics["precision"]["candidates"] == pytest.approx(sum(right.values()) / len(right), abs=1e-4)

@@ -30,10 +30,10 @@ from evoselfcode.engine.loading import model_fingerprint
 from evoselfcode.engine.local import LocalEngine
 from evoselfcode.errors import UserError
 from evoselfcode.io_utils import content_id, read_jsonl, write_json, write_jsonl
-from evoselfcode.pipeline import dual_model, filtering, sampling, scoring, train_sft
+from evoselfcode.pipeline import dual_model, filtering, iteration, sampling, scoring, train_sft
 from evoselfcode.pipeline.filtering import selection_precision
 from evoselfcode.pipeline.iteration import Study, window
-from evoselfcode.stages import run_batches
+from evoselfcode.stages import finished, run_batches
 
 FULL = dict(method="full", learning_rate=1e-3)  # as configs/pocket.yaml trains the embedded model
 TASKS = [
@@ -532,6 +532,57 @@ def test_a_study_starts_from_what_the_base_model_invents(workspace):
     raw.unlink()
     assert study(workspace, 0, data=data("generated"), names=names).initial_pairs() == invented
     with pytest.raises(UserError, match="initial_pairs.jsonl: not found"): study(workspace, 0)
+
+
+@pytest.mark.parametrize("changes, until, told", [
+    (dict(dual=Dual(codes_per_round=400)), 0,
+     "no functions are invented: 3 rounds take 1200 pieces of code without description, data.unlabelled_code has 1400"),
+    (dict(dual=Dual(codes_per_round=1000)), 3000,
+     "functions are invented: 3 rounds take 3000 pieces of code without description, data.unlabelled_code has 1400"),
+    (dict(dual=Dual(codes_per_round=400), iterate=Iterate(rounds=4)), 1600, "functions are invented: 4 rounds take "),
+    (dict(dual=Dual(codes_per_round=1000, backward=False)), 0, "without a backward cycle nothing uses them"),
+    (dict(data=Data(unlabelled_code="")), 1200, "data.unlabelled_code has 0"),
+    (dict(data=Data(start="both"), dual=Dual(backward=False)), None, "functions are invented: data.start is both"),
+    (dict(data=Data(start="generated")), None, "functions are invented: data.start is generated"),
+])
+def test_functions_are_invented_where_something_uses_them(workspace, monkeypatch, capsys, changes, until, told):
+    asked = []
+    monkeypatch.setattr(Study, "functions", lambda self, until=None: asked.append(until) or [1])
+    found = study(workspace, 0, **changes)
+    assert found.use_of_functions()[0] == until
+    assert found.invented() == ([] if until == 0 else [1]) and asked == ([] if until == 0 else [until])
+    out = capsys.readouterr().out
+    assert told in out and out.count("\n") == 1
+
+
+def test_no_more_functions_are_invented_than_there_is_use_for(workspace, monkeypatch):
+    "A batch of 64 names gives 40 new pieces of code and one that is known: two batches bring what is missing."
+    def write(engine, names, settings, seed):
+        known = dict(id="k", code=code, entry_point="f", name="f", kept=False)
+        made = [dict(id=n["name"], code=f"def {n['name']}(x): return x\n", entry_point=n["name"]) for n in names]
+        return [], [known, *made[:40], *(row | dict(code="") for row in made[40:])]
+    code = read_jsonl(workspace / "data/raw/unlabelled_code.jsonl")[0]["code"]
+    monkeypatch.setattr(iteration, "generate_functions", write)
+    monkeypatch.setattr(Study, "engine", lambda *_: None)
+    monkeypatch.setattr(Study, "names", lambda self: [dict(id=str(i), name=f"name_{i}") for i in range(200)])
+    changes = dict(dual=Dual(codes_per_round=1450), iterate=Iterate(rounds=1))
+    some = study(workspace, 0, **changes)
+    assert len(some.invented()) == 2 * 65 and len(some.unlabelled_code()) == 1480
+    assert finished(some.folder / "functions.jsonl")
+    whole = (some.folder / "functions.jsonl").read_bytes()
+    assert len(study(workspace, 0, **changes).invented()) == 130
+    for name in ("functions.jsonl", "functions.meta.json"): (some.folder / name).unlink()
+    kill = iter([False, True])
+    def dies(*given):
+        if next(kill): raise RuntimeError("killed")
+        return write(*given)
+    monkeypatch.setattr(iteration, "generate_functions", dies)
+    with pytest.raises(RuntimeError): study(workspace, 0, **changes).invented()
+    monkeypatch.setattr(iteration, "generate_functions", write)
+    assert len(study(workspace, 0, **changes).invented()) == 130
+    assert (some.folder / "functions.jsonl").read_bytes() == whole
+    for name in ("functions.jsonl", "functions.meta.json"): (some.folder / name).unlink()
+    assert len(study(workspace, 0, dual=Dual(codes_per_round=3000)).invented()) == 200 + 4  # a function for each name
 
 
 def write_iteration(workspace, number, passed, best, decision):

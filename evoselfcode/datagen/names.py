@@ -211,7 +211,7 @@ def stored_batches(
     most = 2*math.ceil((1000*settings.number/max(1, settings.floor) + 1000)/settings.batch)  # by then both arms are dry
     batches = [(str(i), None) for i in range(most)]
     known = dict(seed=seed, settings=asdict(settings))
-    rows = run_batches(path, batches, work, known, dict(base=model), note="names, at most")
+    rows = run_batches(path, batches, work, known, dict(base=model), note="names", open_ended=True)
     return [NameBatch(**row) for row in rows]
 
 # %% ../../nbs/datagen/27_names.ipynb #eb9c261d

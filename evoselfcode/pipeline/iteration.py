@@ -110,16 +110,54 @@ def gate_batch(self: Study, scored: list[dict]) -> list[dict]:
 
 @patch
 @once
-def functions(self: Study) -> list[dict]:  # pairs, with kept and reason
+def functions(self: Study,
+    until: int | None = None,  # pieces of code without description that are enough; None: a function for each name
+) -> list[dict]:               # pairs, with kept and reason
     "Let the base model write a function for each name, and ask the gates about each pair, as about candidates."
     config = self.config
     def work(names, seed):
+        if until is not None and len(self.code_pool()) >= until: return None
         pairs, dropped = generate_functions(self.engine("base"), names, config.functions, seed, self.way)
         checked = self.gate_batch(self.score_batch(pairs))
         return [r | dict(kept=not r["dropped_by"]) for r in checked] + [r | dict(kept=False) for r in dropped]
     names = self.names()[: config.functions.names or None]
     settings = dict(functions=asdict(config.functions), filter=asdict(config.filter)) | self.asked
-    return self.stage("functions", names, 64, work, settings | self.contamination.mark, ("base",))
+    settings |= self.contamination.mark
+    return self.stage("functions", names, 64, work, settings, ("base",), open_ended=until is not None)
+
+# %% ../../nbs/pipeline/57_iteration.ipynb #c0de0a03
+
+@patch
+def code_pool(self: Study) -> list[dict]:
+    "Put together the code without descriptions that there is by now."
+    path = self.run / "iter-000" / "functions.jsonl"
+    invented = read_jsonl(path, empty_ok=True) if path.exists() else []
+    invented = [{k: r[k] for k in ("id", "code", "entry_point")} for r in invented if r["code"]]
+    rows = self.clean("unlabelled_code") + invented
+    return list({r["code"]: r for r in rows if r["entry_point"]}.values())
+
+# %% ../../nbs/pipeline/57_iteration.ipynb #c0de0a04
+
+@patch
+def use_of_functions(self: Study) -> tuple[int | None, str]:  # `until` of `functions`, 0 for none; why, in one line
+    "Say whether anything will use functions that the base model invents, and how many."
+    dual, rounds = self.config.dual, self.config.iterate.rounds
+    start, takes = self.config.data.start, rounds * dual.codes_per_round
+    if start != "raw": return None, f"functions are invented: data.start is {start}"
+    if not dual.backward: return 0, "no functions are invented: without a backward cycle nothing uses them"
+    known = len({r["code"] for r in self.clean("unlabelled_code")})
+    told = f"{rounds} rounds take {takes} pieces of code without description, data.unlabelled_code has {known}"
+    return (takes, f"functions are invented: {told}") if known < takes else (0, f"no functions are invented: {told}")
+
+# %% ../../nbs/pipeline/57_iteration.ipynb #c0de0a06
+
+@patch
+@once
+def invented(self: Study) -> list[dict]:  # as `functions`
+    "Have functions invented where something will use them."
+    until, why = self.use_of_functions()
+    get_logger("functions").info(why)
+    return [] if until == 0 else self.functions(until=until) if until else self.functions()
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #c6b4b861
 
@@ -246,17 +284,13 @@ def reworded_pairs(self: Study) -> list[dict]:
     kept = [c for c in self.filtered() if c["kept"]]
     return self.checked_descriptions("reworded", kept, 1, "forward") if kept else []
 
-# %% ../../nbs/pipeline/57_iteration.ipynb #f4225a37
+# %% ../../nbs/pipeline/57_iteration.ipynb #c0de0a01
 
 @patch
 @once
 def unlabelled_code(self: Study) -> list[dict]:
     "Collect code without descriptions: the raw file, and what the base model invented."
-    path = self.run / "iter-000" / "functions.jsonl"
-    invented = read_jsonl(path, empty_ok=True) if path.exists() else []
-    invented = [{k: r[k] for k in ("id", "code", "entry_point")} for r in invented if r["code"]]
-    rows = self.clean("unlabelled_code") + invented
-    return list({r["code"]: r for r in rows if r["entry_point"]}.values())
+    return self.code_pool()
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #e01916ba
 
@@ -328,11 +362,13 @@ def train(self: Study, direction: str) -> dict:  # direction: d2c | c2d
     start = "base" if settings.start == "base" or not self.iteration else direction
     seed = batch_seed(self.config.seed, f"train {direction}", str(self.iteration)) % 2**31
     self.release()
-    return train_sft.train(
+    done = train_sft.train(
         rows, self.models / direction, self.model_path(start), settings, seed,
         f"{direction} of iteration {self.iteration}", self.fingerprint(start), self.config.device,
         "" if self.way.name == "comment" else self.way.name,
     )
+    if self.listener: self.listener(self)
+    return done
 
 @patch
 def trained_folder(self: Study, direction: str) -> Path:
@@ -553,10 +589,8 @@ def run_all(self: Study) -> dict:  # metrics
     self.prepare()
     if not self.iteration:
         self.asking()           # how the base model is asked best,
-        self.first_look()       # and whether it solves anything
-        self.draws()            # the base model invents names,
-        self.names()            # each of which is kept once,
-        self.functions()        # and writes functions for them
+        self.first_look()       # and whether it solves anything;
+        self.invented()         # where they are used, it invents names and writes functions for them
     else:
         self.candidates()       # forward: D2C writes programs for descriptions
         self.scored()           # how likely they are, and how many behave alike

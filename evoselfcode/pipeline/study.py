@@ -33,6 +33,7 @@ from ..stages import fingerprint as fingerprint_of
 class Study:
     "One iteration of one run: its settings, its folders and its stages."
     _loaded = (None, None)  # path and engine of the one model that is held
+    listener = None         # function that is called with the study when a stage is done
 
     def __init__(self,
         config: Config,
@@ -218,15 +219,18 @@ def stage(
     work,  # (records of a batch, seed) -> records
     settings,  # what changes the result
     models: tuple = (),  # whose fingerprints change the result
+    open_ended: bool = False,  # as for `run_batches`
 ) -> list[dict]:
     "Run one resumable stage over batches of `records`."
     batches = [(f"{i // size}", records[i:i + size]) for i in range(0, len(records), size)]
     inputs = {"records": content_id(records)} | {m: self.fingerprint(m) for m in models}
     def work_on(key, batch): return work(batch, batch_seed(self.config.seed, f"{self.iteration} {name}", key))
-    return run_batches(
+    found = run_batches(
         self.folder / f"{name}.jsonl", batches, work_on, dict(seed=self.config.seed, settings=settings), inputs,
-        note=name,
+        note=name, open_ended=open_ended,
     )
+    if self.listener: self.listener(self)
+    return found
 
 # %% ../../nbs/pipeline/56_study.ipynb #28cad129
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['HEAVIEST', 'LARGE', 'FAST', 'MEMORY', 'd2c_rows', 'c2d_rows', 'tokenise', 'weight_in', 'fitted', 'Mask', 'first_row',
-           'half_precision', 'weights_for', 'training_arguments', 'progress_callback', 'trainable', 'as_today', 'train',
-           'learn', 'learn_job', 'device_name', 'model_card', 'shapes_in', 'checkpoint_bytes']
+           'half_precision', 'weights_for', 'steps_of', 'training_arguments', 'progress_callback', 'trainable',
+           'as_today', 'train', 'learn', 'learn_job', 'device_name', 'model_card', 'shapes_in', 'checkpoint_bytes']
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #2a6b4056
 
@@ -141,11 +141,14 @@ def weights_for(base: str, settings: Train, device: str) -> tuple:  # model, tok
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #ac2215dc
 
+def steps_of(settings: Train, rows: int) -> int:
+    "Count the steps of a training."
+    return max(round(math.ceil(rows / settings.batch_size) * settings.epochs), settings.min_steps)
+
 def training_arguments(settings: Train, folder: Path, n_rows: int, seed: int, device):
     "Translate our settings into transformers' TrainingArguments."
     from transformers import TrainingArguments
-    steps = max(round(math.ceil(n_rows / settings.batch_size) * settings.epochs), settings.min_steps)
-    half = half_precision(device)
+    steps, half = steps_of(settings, n_rows), half_precision(device)
     return TrainingArguments(
         output_dir=str(folder / "trainer"), max_steps=steps, per_device_train_batch_size=settings.batch_size,
         learning_rate=settings.learning_rate, warmup_steps=round(settings.warmup * steps),
