@@ -32,12 +32,13 @@ def c2d_prompt(
 CODE_STOPS = ("\n\n\n\n", "\nif __name__", "\nprint(", "\n# ", "\nassert ", "\n```")
 
 def cut_code(
-    text: str,  # what the model wrote
-) -> str:       # imports and one function when that can be had, else the text
-    "Cut a generated text after its first whole function."
+    text: str,              # what the model wrote
+    entry_point: str = "",  # the function that was asked for; what comes before it is kept; "" = the first one
+) -> str:                   # imports and functions up to that one when they can be had, else the text
+    "Cut a generated text after its first whole function, or after the one that was asked for."
     lines = lines_of(text.strip("\n"))
     for end in range(len(lines), 0, -1):
         tree = parse("\n".join(lines[:end]))
-        node = find_function(tree) if tree else None
+        node = tree and (entry_point and find_function(tree, entry_point) or find_function(tree))
         if node: return "\n".join(lines[:node.end_lineno]) + "\n"
     return text

@@ -40,5 +40,5 @@ def sample(
         [d2c_prompt(d["description"]) for d in descriptions], n=settings.n, temperature=settings.temperature,
         top_p=settings.top_p, max_new_tokens=settings.max_new_tokens, seed=seed, stop=CODE_STOPS,
     )
-    return [candidate(d, cut_code(s.text), engine.name, iteration, index, settings, seed)
+    return [candidate(d, cut_code(s.text, d.get("entry_point", "")), engine.name, iteration, index, settings, seed)
             for d, samples in zip(descriptions, drawn) for index, s in enumerate(samples)]
