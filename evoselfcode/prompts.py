@@ -13,7 +13,7 @@ from .syntax import find_function, lines_of, parse
 
 def d2c_prompt(
     description: str,     # what the code should do; may have several lines
-    signature: str = "",  # the function's first line, when its name is given
+    signature: str = "",  # what the code begins with: its first line when its name is given, helpers
 ) -> str:                 # ends in a newline; the completion is the code (after the signature: its body)
     "Ask for code by a description."
     lines = description.strip().splitlines()  # prose, and each line of it a comment to every reader

@@ -395,7 +395,7 @@ def inputs_for(
 # %% ../../nbs/execution/26_behaviour.ipynb #ddc5611b
 
 TRIAL = ("list[int]", "str", "int", "dict[str,int]", "list[str]", "float")
-MOST = 36  # combinations that are tried
+MOST = 16  # combinations that are tried where uses tell something
 
 def candidate_types(
     types: list[str | None],          # from `argument_types`
