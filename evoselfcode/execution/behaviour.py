@@ -131,7 +131,7 @@ def argument_types(
 # %% ../../nbs/execution/26_behaviour.ipynb #26a1c003
 
 CLASSES = {
-    "list[int]": list, "str": str, "int": int, "dict[str,int]": dict, "list[str]": list, "float": float, "bytes": bytes,
+    "list[int]": list, "str": str, "int": int, "list[str]": list, "dict[str,int]": dict, "float": float, "bytes": bytes,
     "set[int]": set, "list[list[int]]": list, "list[tuple[str,int]]": list,
 }
 LISTS = [kind for kind in CLASSES if kind.startswith("list")]
@@ -521,7 +521,8 @@ def _unclear(found: dict) -> list[tuple]:
 def _with_more(before: Behaviour, after: Behaviour) -> Behaviour:
     "Add to what a function did on some inputs what it did on more."
     if after.fingerprint is None: return before
-    return replace(before, finer=after.fingerprint, says_nothing=after.says_nothing)
+    if after.says_nothing: return replace(before, says_nothing=after.says_nothing)
+    return replace(before, finer=after.fingerprint, says_nothing="")
 
 # %% ../../nbs/execution/26_behaviour.ipynb #26a1c010
 
