@@ -41,12 +41,12 @@ def lay(folder: Path, files: dict) -> Path:
 @pytest.fixture
 def gather(tmp_path):
     "Harvest some files; return the records by name and the summary."
-    def call(files: dict, **settings):
+    def call(files: dict, out: str = "out", **settings):
         source = lay(tmp_path / "source", files)
-        summary = harvest(Harvest(str(source), **{"workers": 1} | settings), tmp_path / "out")
+        summary = harvest(Harvest(str(source), **{"workers": 1} | settings), tmp_path / out)
         found = summary["functions"]
         assert found["found"] == found["kept"] + sum(found["dropped"].values())
-        return {r["name"]: r for r in read_jsonl(tmp_path / "out/functions.jsonl", empty_ok=True)}, summary
+        return {r["name"]: r for r in read_jsonl(tmp_path / out / "functions.jsonl", empty_ok=True)}, summary
     return call
 
 
@@ -230,9 +230,10 @@ def test_what_a_function_needs_comes_before_it_in_the_order_of_the_file(gather):
     exec(record["code"], space)
     assert space["cone"](space["Point"](10), 2) == 40 * math.pi
     assert split_function(HELPED, "cone")["entry_point"] == "cone"
-    for settings in (dict(helpers=4), dict(helper_lines=9)):
-        assert "cone" not in gather({"a.py": HELPED}, imports="needed", min_lines=1, **settings)[0]
-    assert gather({"a.py": HELPED}, helpers=0, imports="needed")[1]["functions"]["dropped"]["needs other names"] == 2
+    for out, settings in dict(few=dict(helpers=4), short=dict(helper_lines=9)).items():
+        assert "cone" not in gather({"a.py": HELPED}, out, imports="needed", min_lines=1, **settings)[0]
+    none = gather({"a.py": HELPED}, "none", helpers=0, imports="needed")[1]
+    assert none["functions"]["dropped"]["needs other names"] == 2
 
 
 def test_functions_with_the_same_helpers_are_no_near_duplicates(gather):
@@ -273,7 +274,7 @@ def test_methods_and_nested_functions_that_need_nothing_around_them(gather):
         "half": "def half(x):\n    return x / 2\n", "double": "def double(x):\n    return 2 * x\n",
     }
     assert summary["functions"]["dropped"] == {"method": 2, "nested": 1}
-    records, _ = gather({"a.py": LIFTED.replace('"""\n        text"""', "0")})
+    records, _ = gather({"a.py": LIFTED.replace('"""\n        text"""', "0")}, "again")
     assert records["area"]["code"].startswith("def area(r, k=2):\n    # by a rule\n    def half(x):\n        return")
     assert records["area"]["description"] == "Compute an area."
 

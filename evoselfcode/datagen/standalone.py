@@ -281,7 +281,7 @@ def source_of(
     "Find what a name of a file stands for."
     tops = list({id(top): top for top in module.bindings.get(name, ())}.values())
     if tops and all(isinstance(top, IMPORTS) for top in tops): return tops, ""
-    if not tops or not isinstance(tops[0], PIECES): return [], "needs other names"
+    if not tops or len(tops) == 1 and not isinstance(tops[0], PIECES): return [], "needs other names"
     twice = len(tops) > 1 or len(module.bindings[name]) > 1 and not isinstance(tops[0], (ast.Try, ast.If))
     if twice or not isinstance(tops[0], FUNCTIONS) and name in module.changed: return [], CHANGES
     return tops, ""
