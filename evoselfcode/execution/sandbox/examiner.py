@@ -95,7 +95,7 @@ def outcome_of(error: BaseException, questions: Questions) -> tuple:
 def observed(questions: Questions, order: dict) -> dict:
     """Call a function on every input of the kind of arguments that suits it best: the first that tells most.
 
-    Which kind, the outputs as text, how many are exceptions, whether all are data."""
+    Which kind, the outputs as text, how many are exceptions, how many are no data, whether they tell nothing."""
     best = best_rank = None
     for kind, inputs in enumerate(order['cases']):
         outputs = []
@@ -110,7 +110,7 @@ def observed(questions: Questions, order: dict) -> dict:
                 break
         rank = errors >= len(inputs), tells_nothing(outputs), errors
         if best is None or rank < best_rank:
-            best, best_rank = dict(observed=kind, outputs=outputs, errors=errors, opaque=opaque), rank
+            best, best_rank = dict(observed=kind, outputs=outputs, errors=errors, opaque=opaque, nothing=rank[1]), rank
         if not any(rank): break
     return best
 
