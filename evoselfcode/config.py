@@ -293,6 +293,8 @@ class Harvest:
     max_lines: int = key(60, low=1)               # of the same
     max_characters: int = key(6000, low=1)        # of the code; twice as many with its docstring
     max_complexity: int = key(12, low=1)          # McCabe's: 1 + the number of decisions
+    helpers: int = key(8, low=0)                  # constants, functions, classes of its file that one may take along
+    helper_lines: int = key(80, low=0)            # lines of all of them together
     imports: str = key(  # only functions that need no import, or also those whose imports can be put in front of them
         "none", choices=("none", "needed"))
     duplicate: float = key(0.8, above=0, high=1)  # similarity from which two functions count as one

@@ -17,13 +17,13 @@ from .config import Asking
 from .errors import UserError
 from .io_utils import content_id
 from .syntax import find_function, head_of, lines_of, main_function, named_in, needed, parse
-from .syntax import statement_text, without_docstring
+from .syntax import split_helpers, statement_text, without_docstring
 
 # %% ../nbs/10_prompts.ipynb #33edfc11
 
 def d2c_prompt(
     description: str,     # what the code should do; may have several lines
-    signature: str = "",  # the function's first line, when its name is given
+    signature: str = "",  # what the code begins with: its first line when its name is given, helpers
 ) -> str:                 # ends in a newline; the completion is the code (after the signature: its body)
     "Ask for code by a description."
     lines = description.strip().splitlines()  # prose, and each line of it a comment to every reader
@@ -166,7 +166,9 @@ def gives_signature(way: Comment, pair: dict) -> bool:
 def d2c_row(way: Comment, pair: dict) -> dict:  # prompt, completion; `end` where a turn ends otherwise than a text
     "Make the training row of description to code."
     code = pair["code"].strip("\n") + "\n"
-    head = head_of(code, pair.get("entry_point") or "") if gives_signature(way, pair) else ""
+    entry_point = pair.get("entry_point") or ""
+    helped = split_helpers(code, entry_point)[0]  # functions that it calls are given, not learned
+    head = head_of(code, entry_point) if helped or gives_signature(way, pair) else ""
     return way.row(way.d2c(pair["description"], head), code if way.whole else code[len(head):])
 
 def c2d_row(way: Comment, pair: dict) -> dict:  # as for `d2c_row`

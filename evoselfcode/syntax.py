@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['line_feeds', 'lines_of', 'parse', 'find_function', 'signature_end', 'signature_text', 'function_signature', 'bound',
            'used', 'needed', 'without_docstring', 'description_in', 'statement_text', 'split_function',
-           'defined_function', 'main_function', 'named_in', 'head_of', 'normal_form']
+           'defined_function', 'split_helpers', 'main_function', 'named_in', 'head_of', 'normal_form']
 
 # %% ../nbs/08_syntax.ipynb #7293156a
 
@@ -168,11 +168,31 @@ def split_function(
 
 # %% ../nbs/08_syntax.ipynb #6f671d63
 
-def defined_function(code: str) -> str:
-    "Name the first function that a program defines at top level, or nothing."
+def defined_function(
+    code: str,
+) -> str:       # "" when it defines none at top level
+    "Name the function that a program is about: the first that no later one with arguments uses."
     tree = parse(code)
-    node = find_function(tree) if tree else None
-    return node.name if node else ""
+    functions = [n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))] if tree else []
+    while len(functions) > 1:
+        users = [n for n in functions[1:] if functions[0].name in used(n) and n.name != functions[0].name]
+        if not any(ast.unparse(n.args) for n in users): break  # a test or a main program is not what it is about
+        functions = functions[1:]
+    return functions[0].name if functions else ""
+
+# %% ../nbs/08_syntax.ipynb #08a1c001
+
+def split_helpers(
+    code: str,
+    entry_point: str,    # a function in it
+) -> tuple[str, str]:    # helpers, "" when there are none, and the rest
+    "Cut a program before its function where other functions stand there."
+    tree = parse(code := line_feeds(code))
+    node = find_function(tree, entry_point) if tree and entry_point else None
+    if not node or node is find_function(tree): return "", code
+    start = min([node.lineno, *(d.lineno for d in node.decorator_list)]) - 1
+    lines = code.split("\n")
+    return "".join(line + "\n" for line in lines[:start]), "\n".join(lines[start:])
 
 # %% ../nbs/08_syntax.ipynb #efc83579
 
@@ -204,12 +224,12 @@ def normal_form(
 ) -> str:
     "Dump the syntax tree with local names replaced by their order of appearance."
     tree = ast.parse(code) if isinstance(code, str) else code
-    local = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
-    local |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
-    local |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    nodes = list(ast.walk(tree))
+    local = {n.name for n in nodes if isinstance(n, ast.FunctionDef)} | {n.arg for n in nodes if isinstance(n, ast.arg)}
+    local |= {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     order = {}
     def rename(name): return order.setdefault(name, f"_{len(order)}") if name in local else name
-    for n in ast.walk(tree):
+    for n in nodes:
         if isinstance(n, ast.FunctionDef): n.name = rename(n.name)
         elif isinstance(n, ast.arg): n.arg = rename(n.arg)
         elif isinstance(n, ast.Name): n.id = rename(n.id)

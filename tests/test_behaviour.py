@@ -20,7 +20,9 @@ from evoselfcode.execution.behaviour import (
     argument_types,
     behaviours,
     candidate_types,
+    evidence,
     inputs_for,
+    likely_types,
     same_behaviour,
 )
 from evoselfcode.execution.execution import Limits, Runner
@@ -248,6 +250,60 @@ def test_arguments_are_fresh_for_every_function_and_changes_in_place_are_seen():
 def test_types_by_trial(code, types):
     b = one(code)
     assert b.types == types and b.status == PASSED
+
+
+@pytest.mark.parametrize("body, likeliest", [
+    ("x.split(',')", "str"), ("x.append(3)", "list[int]"), ("x + 1", "int"), ("x + 'a'", "str"),
+    ("[w.upper() for w in x]", "list[str]"), ("x['name']", "dict[str,int]"),
+    ("[k for k, v in x]", "list[tuple[str,int]]"),
+    ("isinstance(x, bytes) and x", "bytes"), ("math.sqrt(x)", "int"), ("x == 'a'", "str"), ("x in ('a', 'b')", "str"),
+    ("'a' in x", "str"), ("[row[0] for row in x]", "list[list[int]]"), ("os.path.join(x, 'a')", "str"),
+    ("x.items()", "dict[str,int]"), ("x.union(x)", "set[int]"), ("helper(x)", "bytes"), ("', '.join(x)", "str"),
+])
+def test_types_are_read_from_uses(body, likeliest):
+    code = f"def helper(y):\n    z = y\n    return z.decode()\n\ndef f(x):\n    return {body}\n"
+    assert likely_types(code, "f", [None])[0][0] == likeliest
+    for tried in candidate_types([None], likely_types(code, "f", [None])): assert len(inputs_for(tried, 16)) == 16
+
+
+def test_what_tells_no_type_is_tried_as_before():
+    for body in ("x", "x.visit(3)", "f'{x}'", "print(x)", "not x"):
+        types = argument_types(f"def f(x, y): return {body}", "f")
+        likely = likely_types(f"def f(x, y): return {body}", "f", types)
+        assert likely == [(), ()] and candidate_types(types, likely) == candidate_types(types)
+    assert likely_types("def f(x=3, y='a'): return x", "f", [None, None])[1] == ("str",)
+
+
+@pytest.mark.parametrize("code, why", [
+    ("def f(x: int): return None", True), ("def f(x: int): return 5", True), ("def f(x: int): return x > 120", False),
+    ("def f(xs: list[int]): return [x for x in xs if x > 3] and xs.missing", True),
+    ("def f(): return 5", False), ("def f(): pass", True), ("def f(x: int): return x > 10**9", True),
+    ("def f(xs: list[int]): xs.sort()", False),
+    ("def f(x: int):\n    if x < 0: raise ValueError", False), ("def f(x: int): return -57 < x < -47", False),
+])
+def test_a_behaviour_that_says_nothing_is_no_evidence(code, why):
+    found = one(code)
+    assert found.status == PASSED and bool(found.says_nothing) == why
+    assert (evidence(found) is None) == why == (not same_behaviour(found, found))
+    assert agreement([found, found]).tolist() == [0.0 if why else 1.0] * 2
+
+
+def test_more_inputs_are_tried_before_a_behaviour_says_nothing():
+    rare, never = one("def f(x: int): return -57 < x < -47"), one("def f(x: int): return x > 10**9")
+    assert rare.fingerprint == never.fingerprint and rare.finer and not rare.says_nothing
+    assert never.says_nothing == "the same on all 64 inputs that suit it" and not never.finer
+
+
+def test_those_of_a_group_get_the_same_types():
+    codes = [
+        "def f(x):\n    return x[::-1]",
+        "def f(x):\n    x = x.lower() if isinstance(x, str) else x\n    return x[::-1]",
+        "def f(x):\n    return x.lower()[::-1]", "def f(x):\n    return ''.join(reversed(x.lower()))",
+    ]
+    alone = [b.types for b in behaviours([(code, "f") for code in codes])]
+    assert alone[0] == ("list[int]",) and alone[2] == ("str",)
+    group = behaviours([(code, "f") for code in codes], groups=["a"] * 4)
+    assert {b.types for b in group} == {("str",)} and agreement(group).tolist() == [0.25, 0.75, 0.75, 0.75]
 
 
 def test_fingerprints_do_not_depend_on_company_workers_or_name():

@@ -4,6 +4,7 @@ A killed harvest ends with the same bytes.
 """
 import ast
 import json
+import math
 import multiprocessing
 import os
 import signal
@@ -19,10 +20,10 @@ import pytest
 from evoselfcode.config import Harvest
 from evoselfcode.datagen.duplicates import form, n_grams, near_duplicates, sketch, sketch_matrix, tokens_of
 from evoselfcode.datagen.harvest import harvest, spdx
-from evoselfcode.datagen.standalone import SUSPECT, has_secret, outside_names
+from evoselfcode.datagen.standalone import BUILTINS, SUSPECT, has_secret, outside_names
 from evoselfcode.io_utils import read_json, read_jsonl
 from evoselfcode.stages import run_lock
-from evoselfcode.syntax import split_function
+from evoselfcode.syntax import bound, defined_function, find_function, function_signature, split_function
 
 STDLIB = Path(sysconfig.get_path("stdlib"))
 AWS = "AKIA" + "Q3EGRIXK7PZDW2M5"  # made up; put together here so that no scanner stumbles over it
@@ -40,12 +41,12 @@ def lay(folder: Path, files: dict) -> Path:
 @pytest.fixture
 def gather(tmp_path):
     "Harvest some files; return the records by name and the summary."
-    def call(files: dict, **settings):
+    def call(files: dict, out: str = "out", **settings):
         source = lay(tmp_path / "source", files)
-        summary = harvest(Harvest(str(source), **{"workers": 1} | settings), tmp_path / "out")
+        summary = harvest(Harvest(str(source), **{"workers": 1} | settings), tmp_path / out)
         found = summary["functions"]
         assert found["found"] == found["kept"] + sum(found["dropped"].values())
-        return {r["name"]: r for r in read_jsonl(tmp_path / "out/functions.jsonl", empty_ok=True)}, summary
+        return {r["name"]: r for r in read_jsonl(tmp_path / out / "functions.jsonl", empty_ok=True)}, summary
     return call
 
 
@@ -65,7 +66,7 @@ def test_a_record_says_what_the_function_is_and_where_it_stood(gather):
     records, summary = gather({"a/b.py": "import os\r\n\r\n" + PLAIN.replace("\n", "\r\n"), "LICENSE": "MIT License"})
     record = records["plain"]
     assert record == dict(
-        id=record["id"], name="plain", description="Multiply.\n\nEach by n.",
+        id=record["id"], name="plain", entry_point="plain", description="Multiply.\n\nEach by n.",
         code="def plain(xs, n=2):\n    # a comment stays\n    return [x * n for x in xs]\n",
         path="a/b.py", line=3, licence="LICENSE", lines=3, complexity=2,
     )
@@ -85,7 +86,10 @@ REASONS = {
     "too complex": "def f(x):\n" + "".join(f"    if x == {i}: return {i}\n" for i in range(12)) + "    return x\n",
     "does nothing": 'def f(x):\n    """Not yet."""\n    raise NotImplementedError\n',
     "needs imports": "import math\ndef f(x):\n    return math.sqrt(x)\n",
-    "needs other names": "LIMIT = 3\ndef f(x):\n    return x + LIMIT\n",
+    "needs other names": "from star import *\ndef f(x):\n    return x + LIMIT\n",
+    "needs a name that changes": "LIMIT = 3\ndef f(x):\n    return x + LIMIT\nLIMIT += 1\n",
+    "needs too much": "LIMITS = [\n" + "    1,\n" * 90 + "]\ndef f(x):\n    return x + LIMITS\n",
+    "changes names of its file": "total = 0\ndef f(x):\n    global total\n    total = x\n",
     "needs its own package": "from .sister import g\ndef f(x):\n    return g(x)\n",
     "secret": f"def f(x):\n    return x.get('{AWS}')\n",
     "e-mail address": "def f(x):\n    return x + 'jane@corp.org'\n",
@@ -108,11 +112,25 @@ def test_every_reason(gather, reason):
     ("def f(x):\n    return [g for g in x if g and not g or g]\n", ""),
     ("def f(n):\n    return 1 if n < 2 else n * f(n - 1)\n", ""),
     ("def f(x):\n    global y\n    y = x\n", "needs other names"),
-    ("y = 1\ndef f(x, z=y):\n    return x + z\n", "needs other names"),
+    ("y = 1\ndef f(x, z=y):\n    return x + z\n", ""),
     ("def f(x: T):\n    return x + 1\n", "needs other names"),
     ("def f(x):\n    return __file__ + x\n", "needs other names"),
     ("from codecs import open\ndef f(x):\n    return open(x).read()\n", "needs imports"),
-    ("def print(x):\n    return x\ndef f(x):\n    return print(x)\n", "needs other names"),
+    ("def print(x):\n    return x\ndef f(x):\n    return print(x)\n", ""),
+    ("y = {}\ny[1] = 2\ndef f(x):\n    return x + y\n", "needs a name that changes"),
+    ("y = []\ndef add(x): y.append(x)\nadd(1)\ndef f(x):\n    return x + y\n", "needs a name that changes"),
+    ("y = []\nif __name__ == '__main__': y.append(1)\ndef f(x):\n    return x + y\n", ""),
+    ("def f(x):\n    return x + y\ny = [f]\n", "needs other names"),
+    ("def even(x): return not x or f(x - 1)\ndef f(x):\n    return x and even(x - 1)\n", ""),
+    ("import functools\n@functools.lru_cache(9)\ndef f(x):\n    return x + 1\n", "needs imports"),
+    ("try: y = 1\nexcept NameError: y = 2\ndef f(x):\n    return x + y\n", ""),
+    ("class A:\n    def f(self, x):\n        return x + 1\n", ""),
+    ("class A:\n    def f(self, x):\n        return self + x\n", "method"),
+    ("class A:\n    def f(self, x):\n        return super().f(x)\n", "method"),
+    ("class A:\n    @classmethod\n    def f(cls, x):\n        return x + 1\n", ""),
+    ("class A:\n    y = 1\n    def f(self, x=y):\n        return x + 1\n", "method"),
+    ("class A:\n    def f(self, x):\n        return __y + x\n", "method"),
+    ("class A:\n    def f(self, x):\n        return f(x)\ndef f(x): return x\n", "method"),
     ("def f(x):\n    import os\n    return os.sep + x\n", "needs imports"),
     ("for len in [max]: pass\ndef f(x):\n    return len(x)\n", "needs other names"),
     ("def f(x):\n    return display(x)\n", "needs other names"),
@@ -165,8 +183,108 @@ def test_imports_are_put_in_front_reduced_to_what_is_needed(gather):
     assert records["two"]["code"].startswith("from collections import OrderedDict, defaultdict as dd\n\ndef two(x):\n")
     assert records["two"]["lines"] == 2
     assert records["dotted"]["code"].startswith("import numpy.linalg\n\n")
-    assert set(records) == {"aliased", "two", "dotted"}
-    assert summary["functions"]["dropped"] == {"needs its own package": 4, "needs other names": 3}
+    assert set(records) == {"aliased", "two", "dotted", "maybe"}
+    assert records["maybe"]["code"] == (
+        "try: import json\nexcept ImportError: json = None\n\ndef maybe(x):\n    return json.loads(x)\n"
+    )
+    why = {"needs its own package": 4, "needs other names": 1, "needs a name that changes": 1}
+    assert summary["functions"]["dropped"] == why
+
+
+HELPED = '''
+import math, os
+SIDES, ROOT = 4, os.sep
+TURN = 2 * math.pi  # of a circle
+
+class Point:
+    "A place."
+    def __init__(self, x): self.x = x
+
+@staticmethod
+def far(x):
+    """Say whether it is far."""
+    return x > SIDES
+
+def length(r):
+    # around
+    return TURN * r if far(r) else 0
+
+def cone(point: Point, h):
+    """Compute something."""
+    return length(point.x) * h
+'''
+
+
+def test_what_a_function_needs_comes_before_it_in_the_order_of_the_file(gather):
+    records, summary = gather({"a.py": HELPED}, imports="needed", min_lines=1)
+    record = records["cone"]
+    assert record["code"] == (
+        "import math, os\n\nSIDES, ROOT = 4, os.sep\n\nTURN = 2 * math.pi  # of a circle\n\n"
+        "class Point:\n    def __init__(self, x): self.x = x\n\n@staticmethod\ndef far(x):\n    return x > SIDES\n\n"
+        "def length(r):\n    # around\n    return TURN * r if far(r) else 0\n\n"
+        "def cone(point: Point, h):\n    return length(point.x) * h\n"
+    )
+    assert record["lines"] == 2 and record["entry_point"] == defined_function(record["code"]) == "cone"
+    assert function_signature(record["code"], "cone") == "def cone(point: Point, h):\n"
+    space = {}
+    exec(record["code"], space)
+    assert space["cone"](space["Point"](10), 2) == 40 * math.pi
+    assert split_function(HELPED, "cone")["entry_point"] == "cone"
+    for out, settings in dict(few=dict(helpers=4), short=dict(helper_lines=9)).items():
+        assert "cone" not in gather({"a.py": HELPED}, out, imports="needed", min_lines=1, **settings)[0]
+    none = gather({"a.py": HELPED}, "none", helpers=0, imports="needed")[1]
+    assert none["functions"]["dropped"]["needs other names"] == 2
+
+
+def test_functions_with_the_same_helpers_are_no_near_duplicates(gather):
+    table = "TABLE = {\n" + "".join(f"    {i}: 'word {i}',\n" for i in range(60)) + "}\n"
+    source = table + "def f(x):\n    return TABLE[x]\ndef g(x):\n    return len(TABLE) - x\n"
+    assert set(gather({"a.py": source})[0]) == {"f", "g"}
+
+
+def test_a_secret_in_what_is_taken_along_is_seen(gather):
+    records, summary = gather({"a.py": f"NAME = '{AWS}'\ndef f(x):\n    return x + NAME\n"})
+    assert not records and summary["functions"]["dropped"] == {"secret": 1}
+
+
+LIFTED = '''
+class Shape:
+    sides = 4
+    def area(self, r, k=2):
+        """Compute an area."""
+        # by a rule
+        def half(x):
+            return x / 2
+
+        def scaled(x):
+            return x * k
+        return half(scaled(r)) + """
+        text"""
+    @staticmethod
+    def double(x):
+        return 2 * x
+    def constant(self):
+        return "nothing given"
+'''
+
+
+def test_methods_and_nested_functions_that_need_nothing_around_them(gather):
+    records, summary = gather({"a.py": LIFTED})
+    assert {name: r["code"] for name, r in records.items()} == {
+        "half": "def half(x):\n    return x / 2\n", "double": "def double(x):\n    return 2 * x\n",
+    }
+    assert summary["functions"]["dropped"] == {"method": 2, "nested": 1}
+    records, _ = gather({"a.py": LIFTED.replace('"""\n        text"""', "0")}, "again")
+    assert records["area"]["code"].startswith("def area(r, k=2):\n    # by a rule\n    def half(x):\n        return")
+    assert records["area"]["description"] == "Compute an area."
+
+
+def test_packages_of_the_standard_library_are_there_for_everybody(gather):
+    files = {"os.py": "", "lib-dynload/x.txt": "", "json/a.py": "from . import tool\nfrom .tool import main as m\n"}
+    files["json/a.py"] += "def f(x):\n    return m(tool, x)\ndef g(x):\n    from .tool import y\n    return x + y\n"
+    records, summary = gather(files, imports="needed")
+    assert records["f"]["code"].startswith("from json import tool\nfrom json.tool import main as m\n\ndef f(x)")
+    assert summary["functions"]["dropped"] == {"needs its own package": 1}
 
 
 def test_outside_names_are_those_python_looks_up_outside():
@@ -472,6 +590,9 @@ def library(tmp_path_factory):
     return folder, harvest(Harvest(str(STDLIB), imports="needed", workers=2), folder)
 
 
+def is_import(node): return isinstance(node, (ast.Import, ast.ImportFrom))
+
+
 @pytest.mark.timeout(120)
 def test_the_standard_library(library):
     folder, summary = library
@@ -479,16 +600,20 @@ def test_the_standard_library(library):
     assert summary["files"]["read"] > 500
     assert functions["documented"] > 2000
     assert functions["found"] == functions["kept"] + sum(functions["dropped"].values())
-    assert len(records) == len({r["id"] for r in records}) == functions["kept"] > 800
-    assert functions["described"] == sum(bool(r["description"]) for r in records) > 400
+    assert len(records) == len({r["id"] for r in records}) == functions["kept"] > 2000
+    assert functions["described"] == sum(bool(r["description"]) for r in records) > 900
     assert [(r["path"], r["line"]) for r in records] == sorted((r["path"], r["line"]) for r in records)
     for record in records:
         source = (STDLIB / record["path"]).read_bytes().decode("utf-8-sig").replace("\r\n", "\n").split("\n")
         compile(record["code"], record["path"], "exec")
+        tree = ast.parse(record["code"])
+        assert tree.body[-1] is find_function(tree, record["entry_point"])
+        made = set().union(*map(bound, tree.body), *(bound(m) for n in tree.body for m in ast.walk(n) if is_import(m)))
+        assert outside_names(record["code"]) - BUILTINS <= made, record["code"]
         if int(record["id"], 16) % 4: continue
         functions = (n for n in ast.parse("\n".join(source)).body if n.__class__ is ast.FunctionDef)
-        node = next(n for n in functions if n.lineno == record["line"])
-        if record["description"]:
+        node = next((n for n in functions if n.lineno == record["line"]), None)
+        if record["description"] and node:
             head = record["code"][:record["code"].index(f"def {node.name}")]
             pair = split_function(head + "\n".join(source[node.lineno - 1:node.end_lineno]) + "\n", node.name)
             assert (pair["description"], pair["code"]) == (record["description"], record["code"])

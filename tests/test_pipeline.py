@@ -255,6 +255,20 @@ def test_a_candidate_that_two_runs_do_not_agree_on_goes():
     assert filtering.apply_gates([odd], Filter())[0]["dropped_by"] == "determinism"
 
 
+def test_a_behaviour_that_says_nothing_counts_nowhere(monkeypatch):
+    did = candidate("1")["behaviour"]
+    rows = [candidate("1") | dict(behaviour=did | dict(says_nothing="the same")), candidate("2"), candidate("3")]
+    assert scoring.agreement(None, rows).tolist() == [0, 2 / 3, 2 / 3]
+    rows[0] = rows[0] | dict(scores=rows[0]["scores"] | dict(agreement=0.0))
+    chosen = filtering.select(filtering.apply_gates(rows, Filter(gates=["syntax"])))
+    assert (chosen[0]["dropped_by"], chosen[0]["reason"]) == ("agreement", "its behaviour says nothing: the same")
+    tried = [dict(refused="", behaviour=rows[0]["behaviour"], share=0.0)]
+    monkeypatch.setattr(dual_model, "try_back", lambda *_: tried)
+    found, = dual_model.round_trip(None, [dict(id="a", parents=["b"], description="x y z")])
+    assert found["dropped_by"] == "round_trip"
+    assert found["reason"] == "the behaviour of the code says nothing: the same"
+
+
 def test_precision_by_hand():
     "Two descriptions with four candidates each; a half is kept of each."
     dropped = dict(a1="", a2="", a3="selection", a4="syntax", b1="", b2="agreement", b3="execution", b4="lint")

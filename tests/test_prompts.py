@@ -3,8 +3,9 @@ import ast
 
 import pytest
 
-from evoselfcode.prompts import c2d_prompt, d2c_prompt
-from evoselfcode.syntax import function_signature, split_function
+from evoselfcode.pipeline.train_sft import d2c_rows
+from evoselfcode.prompts import c2d_prompt, cut_code, d2c_prompt
+from evoselfcode.syntax import defined_function, function_signature, split_function, split_helpers
 
 
 @pytest.mark.parametrize("source, code", [
@@ -87,3 +88,26 @@ def test_prompts_cannot_be_broken_by_their_content():
     ast.parse(prompt + "    pass\n")
     assert d2c_prompt("One.") == "# One.\n" and d2c_prompt("a\n\nb") == "# a\n#\n# b\n"
     assert c2d_prompt("\ndef f():\n    return 1\n\n\n") == "def f():\n    return 1\n\n# Description:\n"
+
+
+HELPED = "import os\n\ndef half(x):\n    return x / 2\n\ndef f(x):\n    return half(x)\n"
+
+
+@pytest.mark.parametrize("code, name", [
+    (HELPED, "f"), ("def f(x): return half(x)\ndef half(x): return x / 2\n", "f"), ("x = 1", ""), ("def f(", ""),
+    (HELPED + "def test_f(): f(1)\n", "f"), ("def g(x): return f(x)\ndef f(x): return g(x)\n", "f"),
+    ("def g(x): return x\ndef f(x): return x\n", "g"), ("class A:\n    def g(x): ...\ndef f(x): ...\n", "f"),
+])
+def test_helpers_are_not_what_a_program_is_about(code, name):
+    assert defined_function(code) == name
+
+
+def test_code_with_helpers_is_cut_split_and_learned():
+    assert cut_code(HELPED + "\ndef other(x):\n    return x\n", "f") == HELPED
+    assert cut_code(HELPED) == cut_code(HELPED, "missing") == HELPED[:HELPED.index("\n\ndef f")] + "\n"
+    helpers, own = split_helpers(HELPED, "f")
+    assert helpers + own == HELPED and own.startswith("def f(x)")
+    assert split_helpers(HELPED, "half") == split_helpers(HELPED, "") == ("", HELPED)
+    helped, plain = d2c_rows([dict(description="Halve.", code=HELPED, entry_point=name) for name in ("f", "half")])
+    assert helped == dict(prompt="# Halve.\n" + helpers, completion="def f(x):\n    return half(x)\n")
+    assert plain == dict(prompt="# Halve.\n", completion=HELPED)

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['ELSEWHERE', 'LICENCE', 'CODE', 'GRANT', 'BSD', 'SPDX', 'BATCH', 'find_source', 'is_licence', 'kind_of', 'walk',
            'spdx', 'rank', 'distributed', 'licence_finder', 'misshapen', 'take', 'read_module', 'read_batch',
-           'begin_worker', 'Readers', 'own_names', 'drop_duplicates', 'write_kept', 'versions', 'licence_table',
-           'summarise', 'harvest']
+           'begin_worker', 'Readers', 'is_standard_library', 'own_names', 'drop_duplicates', 'write_kept', 'versions',
+           'licence_table', 'summarise', 'harvest']
 
 # %% ../../nbs/datagen/31_harvest.ipynb #f95abf78
 
@@ -22,11 +22,12 @@ from ..config import Harvest
 from ..errors import UserError
 from .duplicates import form, near_duplicates, sketch, sketch_matrix
 from .functions import idle
-from .standalone import FUNCTIONS, Module, complexity, imports_for, private, statements, unfit
+from .standalone import FUNCTIONS, Module, Needs, complexity, in_front, lifted, private, program
+from .standalone import receivers, statements, unfit
 from ..io_utils import content_id, dump_line, file_errors, read_jsonl, write_json, write_jsonl
 from ..stages import run_batches, run_lock
 from ..logging_utils import get_logger
-from ..syntax import description_in, parse, without_docstring
+from ..syntax import description_in, parse, statement_text, without_docstring
 
 # %% ../../nbs/datagen/31_harvest.ipynb #dbd584cb
 
@@ -208,34 +209,48 @@ def misshapen(
     if any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in nodes): return "generator"
     return "too complex" if complexity(nodes) > settings.max_complexity else ""
 
+# %% ../../nbs/datagen/31_harvest.ipynb #31a1c001
+
+def _record(module: Module, node, nodes: list, own: str, code: str) -> dict:
+    "Describe a function: its own text, and that with what it needs in front."
+    description = description_in(ast.get_docstring(node, clean=False) or "")
+    return dict(
+        id=content_id(description, code), name=node.name, entry_point=node.name, description=description, code=code,
+        path=module.path, line=node.lineno, licence=module.licence, lines=own.count("\n"), complexity=complexity(nodes),
+    )
+
 # %% ../../nbs/datagen/31_harvest.ipynb #15dc691a
+
+def _alone(module: Module, node, place: str, owners: tuple) -> tuple[str, str]:
+    "Write a function without its docstring, as it stands at the top level; or say why it cannot stand there."
+    if place == "conditional" or receivers(node, place) is None: return "", place
+    if why := unfit(node, place): return "", why
+    described = ast.get_docstring(node, clean=False) is not None
+    if described and len(node.body) == 1: return "", "does nothing"
+    if place: code = lifted(module, node, place, owners)
+    else: code = (without_docstring if described else statement_text)(module.lines, node)
+    return code, "" if code else place
 
 def take(
     module: Module,
-    node,                        # a top-level function in it
+    node,                        # a function in it
+    place: str,                  # where it stands, as `statements` says
+    owners: tuple,               # classes and functions around it
     settings: Harvest,
-) -> tuple[dict | None, str]:    # the record, None when dropped; the reason
+) -> tuple[dict | None, str]:    # record, and own: the text that is compared with others; the reason why it is dropped
     "Turn a function into a record, or say why not."
-    if why := unfit(node): return None, why
-    text = "\n".join(module.lines[node.lineno - 1:node.end_lineno]) + "\n"
-    doc = ast.get_docstring(node, clean=False)
-    if doc is not None and len(node.body) == 1: return None, "does nothing"
-    code = text if doc is None else without_docstring(module.lines, node)
-    nodes = list(ast.walk(node))
+    code, why = _alone(module, node, place, owners)
+    if why: return None, why
+    text, nodes = statement_text(module.lines, node), list(ast.walk(node))
     if why := misshapen(text, code, nodes, settings): return None, why
-    try: imports, why = imports_for(module, node, nodes, code)
+    try: needs, why = in_front(module, node, nodes, code, settings)
     except SyntaxError: return None, "not valid alone"
-    if why and (why != "needs imports" or settings.imports == "none"): return None, why
+    if why: return None, why
     if idle(code): return None, "does nothing"
-    if why := private(text, nodes): return None, why
-    lines = code.count("\n")
-    if settings.imports == "needed" and imports: code = f"{imports}\n{code}"
-    description = description_in(doc or "")
-    return dict(
-        id=content_id(description, code), name=node.name, description=description, code=code, path=module.path,
-        line=node.lineno, licence=module.licence,
-        lines=lines, complexity=complexity(nodes),
-    ), ""
+    whys = [private(text, nodes), *(piece.private for piece in needs.pieces)]
+    if any(whys): return None, next(filter(None, whys))
+    own = program(module, Needs(needs.imports, [], needs.names), nodes, code)
+    return dict(record=_record(module, node, nodes, code, program(module, needs, nodes, code)), own=own), ""
 
 # %% ../../nbs/datagen/31_harvest.ipynb #5a0e27ee
 
@@ -243,15 +258,15 @@ BATCH = 100  # files; what a kill costs at most, times the batches that are unde
 
 def read_module(
     root: str,
-    file: tuple,                    # path, licence, own import names
+    file: tuple,                    # path, licence, own import names, package in the standard library
 ) -> tuple[Module | None, str]:     # the parsed file; why there is none
     "Read and parse one file."
-    path, licence, own = file
+    path, licence, own, package = file
     try: text = Path(root, path).read_bytes().decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError: return None, "not UTF-8"
     except OSError: return None, "unreadable"
     tree = parse(text)
-    return (Module(path, licence, own, text.split("\n"), tree), "") if tree else (None, "does not parse")
+    return (Module(path, licence, own, text.split("\n"), tree, package), "") if tree else (None, "does not parse")
 
 # %% ../../nbs/datagen/31_harvest.ipynb #c0eef809
 
@@ -285,15 +300,16 @@ def _read_file(root: str, file: tuple, settings: Harvest) -> tuple[list, Counter
     new, why_not = [], Counter()
     words = 0
     module, why = read_module(root, file)
-    for node, place in statements(module.tree) if module else ():
+    for node, *place in statements(module.tree) if module else ():
         if not isinstance(node, FUNCTIONS): continue
         words += ast.get_docstring(node, clean=False) is not None
-        record, reason = (None, place) if place else take(module, node, settings)
+        taken, reason = take(module, node, *place, settings)
         if reason:
             why_not[reason] += 1
             continue
-        text = base64.b64encode(sketch(record["code"], settings.permutations)).decode()
-        new.append(dict(record=record, form=form(record["code"]), sketch=text))
+        # compared by its own text: what it takes along would make neighbours alike
+        text = base64.b64encode(sketch(taken["own"], settings.permutations)).decode()
+        new.append(dict(record=taken["record"], form=form(taken["record"]["code"]), sketch=text))
     return new, why_not, words, why
 
 # %% ../../nbs/datagen/31_harvest.ipynb #0c48e287
@@ -343,19 +359,27 @@ class Readers:
 
 # %% ../../nbs/datagen/31_harvest.ipynb #dd313e6a
 
+def is_standard_library(root: Path) -> bool:
+    "Tell the standard library of this or of another Python by the files that Python itself finds it by."
+    here = Path(sysconfig.get_path("stdlib")).resolve()
+    return root == here or (root / "os.py").is_file() and (root / "lib-dynload").is_dir()
+
 def own_names(
     root: Path,
     package: str,
     files: list,
-) -> Callable[[str], tuple]:  # path of a file -> import names that belong to its source
+) -> Callable[[str], tuple]:  # path of a file -> import names of its source; its package, if it is standard library
     "Prepare to tell which imports stay inside the source."
     stem = lambda part: part.removesuffix(".py")
-    if package: return lambda path, own=(package,): own
-    if root == Path(sysconfig.get_path("stdlib")).resolve() or any(root.glob("*.dist-info")):
-        return lambda path: (stem(path.partition("/")[0]),)
+    standard, many = is_standard_library(root.parent if package else root), any(root.glob("*.dist-info"))
     inside = {stem(path.removeprefix("src/").partition("/")[0]) for path, *_ in files}
     if (root / "__init__.py").is_file(): inside.add(root.name)
-    return lambda path, own=tuple(sorted(inside)): own
+    def names(path: str) -> tuple:
+        parts = [package] * bool(package) + path.split("/")
+        if standard and stem(parts[0]) in sys.stdlib_module_names: return (), ".".join(parts[:-1])
+        if package: return (package,), ""
+        return (stem(parts[0]),) if standard or many else tuple(sorted(inside)), ""
+    return names
 
 # %% ../../nbs/datagen/31_harvest.ipynb #db182355
 
@@ -459,7 +483,7 @@ def _batches(
     for number, start in enumerate(range(0, len(files), BATCH)):
         chunk = files[start:start + BATCH]
         part = str(folder / f"parts/{number:05}.jsonl")
-        tasks = [(path, licence(path), own(path)) for path, *_ in chunk]
+        tasks = [(path, licence(path), *own(path)) for path, *_ in chunk]
         found.append((content_id(chunk), (str(root), asdict(settings), part, tasks)))
     return found
 

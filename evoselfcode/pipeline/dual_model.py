@@ -13,7 +13,7 @@ from collections.abc import Callable
 from ..config import Dual, Sampling
 from ..constants import PASSED
 from ..execution.execution import Runner
-from ..execution.behaviour import behaviours
+from ..execution.behaviour import behaviours, same_behaviour
 from ..io_utils import content_id
 from .gates import ask_gates, contamination, determinism, one_by_one
 from ..prompts import COMMENT, Comment, not_a_description
@@ -69,13 +69,17 @@ def try_back(
     questions = [(p["description"], anonymous_signature(p)) for p in described]
     asked = list(dict.fromkeys(q for q, why in zip(questions, refused) if not why))
     back = _written_back(d2c, asked, settings, sampling, seed, way)
-    programs = [(p["code"], p["entry_point"]) for p in described]
-    programs += [(code, main_function(code)) for codes in back.values() for code in codes]
+    programs = []  # with the piece of code that they are compared with
+    for p, question in zip(described, questions):
+        codes = back.get(question, ())
+        programs += [(p["code"], p["entry_point"], p["code"]), *((c, main_function(c), p["code"]) for c in codes)]
     programs = list(dict.fromkeys(programs))
-    did = {code: found for (code, _), found in zip(programs, behaviours(programs, inputs, runner))}
+    found = behaviours([program[:2] for program in programs], inputs, runner, [program[2] for program in programs])
+    did = {(code, whose): b for (code, _, whose), b in zip(programs, found)}
     def tried(pair, question, why):
-        original, copies = did[pair["code"]], [did[code] for code in back.get(question, ())]
-        alike = [b.fingerprint is not None and b.fingerprint == original.fingerprint for b in copies]
+        original = did[pair["code"], pair["code"]]
+        copies = [did[code, pair["code"]] for code in back.get(question, ())]
+        alike = [same_behaviour(b, original) for b in copies]
         return dict(refused=why, behaviour=vars(original), share=sum(alike) / len(alike) if alike else 0.0)
     return [tried(*each) for each in zip(described, questions, refused)]
 
@@ -108,7 +112,8 @@ def execution(p: dict, _) -> str:
 @one_by_one
 def comes_back(p: dict, known: dict) -> str:
     "Refuse a description from which too few programs behave alike."
-    share, wanted = p["share"], known["round_trip_min"]
+    share, wanted, nothing = p["share"], known["round_trip_min"], p["behaviour"].get("says_nothing")
+    if nothing and share < wanted: return f"the behaviour of the code says nothing: {nothing}"
     return f"{share:.2f} of the programs written back behave alike, {wanted} wanted" if share < wanted else ""
 
 # %% ../../nbs/pipeline/55_dual_model.ipynb #19791f95

@@ -219,6 +219,8 @@ def _outcome(c: dict, chosen: dict[str, bool], settings: Select) -> dict:
     gate, reason = "selection", "others were preferred"
     if agreement < settings.min_agreement:
         gate, reason = "agreement", f"agreement {agreement:.2f} is under {settings.min_agreement}"
+        nothing = c.get("behaviour", {}).get("says_nothing")
+        if nothing: reason = f"its behaviour says nothing: {nothing}"
     return c | dict(kept=False, tail=False, dropped_by=gate, reason=reason)
 
 # %% ../../nbs/pipeline/53_filtering.ipynb #91178b02

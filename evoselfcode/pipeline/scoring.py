@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 import numpy as np
-from ..execution.behaviour import behaviours
+from ..execution.behaviour import behaviours, evidence
 from ..execution.execution import Runner
 from ..prompts import d2c_prompt
 
@@ -27,25 +27,26 @@ def base_perplexity(
 # %% ../../nbs/pipeline/51_scoring.ipynb #57bfa152
 
 def behaviour_columns(
-    records: list[dict],  # code, entry_point
+    records: list[dict],  # code, entry_point, parents
     inputs: int = 16,  # generated inputs per function
     runner: Runner = Runner(),
-) -> list[dict]:  # status, fingerprint, errors, deterministic, detail
+) -> list[dict]:  # status, fingerprint, errors, deterministic, detail; finer and says_nothing where there is such
     "Run each record's function on generated inputs."
     programs = [(r["code"], r["entry_point"]) for r in records]
-    found = behaviours(programs, inputs, runner)
-    columns = ("status", "fingerprint", "errors", "deterministic", "detail")
-    return [{name: getattr(b, name) for name in columns} for b in found]
+    groups = [r["parents"][0] if r.get("parents") else None for r in records]
+    found = behaviours(programs, inputs, runner, groups)
+    columns, more = ("status", "fingerprint", "errors", "deterministic", "detail"), ("finer", "says_nothing")
+    return [{c: getattr(b, c) for c in columns} | {c: getattr(b, c) for c in more if getattr(b, c)} for b in found]
 
 # %% ../../nbs/pipeline/51_scoring.ipynb #399e85ba
 
 def group_agreement(
     groups: list,  # what each candidate belongs to
-    fingerprints: list,  # behaviour of each candidate, None when it has none
+    marks: list,  # what each candidate does, as `evidence` names it; None when that tells nothing
 ) -> np.ndarray:  # 0..1
     "Compute the share of each candidate's group that behaves as it does."
-    sizes, alike = Counter(groups), Counter(zip(groups, fingerprints))
-    shares = [alike[group, mark] / sizes[group] if mark else 0.0 for group, mark in zip(groups, fingerprints)]
+    sizes, alike = Counter(groups), Counter(zip(groups, marks))
+    shares = [alike[group, mark] / sizes[group] if mark else 0.0 for group, mark in zip(groups, marks)]
     return np.array(shares)
 
 def agreement(
@@ -53,7 +54,7 @@ def agreement(
     records: list[dict],  # parents, behaviour; all candidates of one or more descriptions
 ) -> np.ndarray:
     "Compute the share of a description's candidates that behave as each one does."
-    return group_agreement([r["parents"][0] for r in records], [r["behaviour"]["fingerprint"] for r in records])
+    return group_agreement([r["parents"][0] for r in records], [evidence(r["behaviour"]) for r in records])
 
 # %% ../../nbs/pipeline/51_scoring.ipynb #fa5adebd
 

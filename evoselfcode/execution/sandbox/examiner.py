@@ -9,7 +9,7 @@ from codec import decode, encode
 from doubts import doubt_of, names_of_tests, otherwise_in_one
 from harmless import LOOK_NAMES, with_looks
 from kinds import EXCEPTIONS, Unsupported, as_bytes
-from observe import WRITTEN_ITEMS, canonical, shortened
+from observe import WRITTEN_ITEMS, canonical, shortened, tells_nothing
 from questions import STAND_INS, Interrupted, Items, Questions, inside, refuse
 
 
@@ -93,10 +93,10 @@ def outcome_of(error: BaseException, questions: Questions) -> tuple:
 
 
 def observed(questions: Questions, order: dict) -> dict:
-    """Call a function on every input of the first kind of arguments that suits it best.
+    """Call a function on every input of the kind of arguments that suits it best: the first that tells most.
 
-    Which kind, the outputs as text, how many are exceptions, whether all are data."""
-    best = None
+    Which kind, the outputs as text, how many are exceptions, how many are no data, whether they tell nothing."""
+    best = best_rank = None
     for kind, inputs in enumerate(order['cases']):
         outputs = []
         errors = opaque = 0
@@ -108,9 +108,10 @@ def observed(questions: Questions, order: dict) -> dict:
             if text == '!Timeout' and (len(order['cases']) > 1 or outputs == [text] * 3):
                 errors = len(inputs) + 1
                 break
-        if best is None or errors < best['errors']:
-            best = dict(observed=kind, outputs=outputs, errors=errors, opaque=opaque)
-        if not errors: break
+        rank = errors >= len(inputs), tells_nothing(outputs), errors
+        if best is None or rank < best_rank:
+            best, best_rank = dict(observed=kind, outputs=outputs, errors=errors, opaque=opaque, nothing=rank[1]), rank
+        if not any(rank): break
     return best
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 LONGEST_TEXT = 2000  # characters of one output that are kept; the rest goes into a checksum
 WRITTEN_ITEMS = 2000    # of a container that are written
+UNSUITED = '!TypeError', '!AttributeError'  # what an input that is no argument of a function raises
 LOOKED_AT = 200_000  # values of one output that are looked at
 
 
@@ -29,6 +30,14 @@ def timed(seconds: float):
     signal.setitimer(signal.ITIMER_PROF, seconds, 0.02)
     try: yield
     finally: signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def tells_nothing(outputs: list | tuple) -> bool:
+    """Whether outputs are all the same but for those of inputs that did not suit the function.
+
+    Of a function without arguments there is one, which tells something if it is no None."""
+    if len(outputs) == 1: return outputs[0] == 'None'
+    return len(set(outputs).difference(UNSUITED)) < 2
 
 
 def shortened(text: str) -> str:
