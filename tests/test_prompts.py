@@ -109,5 +109,5 @@ def test_code_with_helpers_is_cut_split_and_learned():
     assert helpers + own == HELPED and own.startswith("def f(x)")
     assert split_helpers(HELPED, "half") == split_helpers(HELPED, "") == ("", HELPED)
     helped, plain = d2c_rows([dict(description="Halve.", code=HELPED, entry_point=name) for name in ("f", "half")])
-    assert helped == dict(prompt="# Halve.\n" + helpers, completion="def f(x):\n    return half(x)\n")
+    assert helped == dict(prompt="# Halve.\n" + helpers + "def f(x):\n", completion="    return half(x)\n")
     assert plain == dict(prompt="# Halve.\n", completion=HELPED)
