@@ -82,6 +82,11 @@ def check(folder, alone):
     return same and not leaks
 
 
+def own_text(record):
+    "The function alone: what it takes along is not compared."
+    return "\n".join(record["code"].splitlines()[-record["lines"]:])
+
+
 def near(folder, sample=300):
     "Compare near duplicates with what they are said to repeat, by their n-grams of tokens."
     import base64
@@ -97,7 +102,7 @@ def near(folder, sample=300):
     first = near_duplicates(sketch_matrix([base64.b64decode(row["sketch"]) for row in rows]))
     seconds = time.perf_counter() - start
     pairs = [(row, rows[at]) for row, at in zip(rows, first) if at >= 0][:sample]
-    grams = [[set(n_grams(tokens_of(row["record"]["code"]))) for row in pair] for pair in pairs]
+    grams = [[set(n_grams(tokens_of(own_text(row["record"])))) for row in pair] for pair in pairs]
     exact = sorted(len(a & b) / len(a | b) for a, b in grams) or [1.0]
     median = statistics.median(exact)
     print(f"  {(first >= 0).sum()} near duplicates among {len(rows)} in {seconds:.2f} s; "

@@ -127,7 +127,7 @@ def bindings(
                 found.setdefault(name, []).append(top)
     return found
 
-# %% ../../nbs/datagen/30_standalone.ipynb #9dbb0dcf
+# %% ../../nbs/datagen/30_standalone.ipynb #30a1c030
 
 IMPORTS = (ast.Import, ast.ImportFrom)
 PIECES = (*FUNCTIONS, ast.ClassDef, ast.Assign, ast.AnnAssign, ast.Try, ast.If)
@@ -142,6 +142,8 @@ class Piece:
 
     @cached_property
     def private(self) -> str: return private(self.text, self.nodes)
+
+# %% ../../nbs/datagen/30_standalone.ipynb #9dbb0dcf
 
 @dataclass
 class Module:
