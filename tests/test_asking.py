@@ -331,6 +331,7 @@ def test_a_checkpoint_is_asked_as_it_was_taught(workspace, talking, monkeypatch)
     way = lambda config=config: suite.way_of(config, str(talking), engine, "mark").name
     rows = [dict(way=name, holds=1, ends=1, right=1, usable=1, chosen=name == "docstring") for name in WAYS]
     monkeypatch.setattr(suite, "trial", lambda *_: rows)
+    monkeypatch.setattr(suite, "load_tokenizer", lambda _: engine().tokenizer)
     assert way() == "docstring" and way(replace(config, asking=Asking(way="chat"))) == "chat"
     for made, name in (dict(asking="chat"), "chat"), ({}, "comment"):
         write_json(talking / "training.json", dict(made_from=made, summary={}))

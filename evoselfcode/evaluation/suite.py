@@ -21,7 +21,8 @@ from pathlib import Path
 from ..config import BENCHMARKS as TITLES, Config, ProblemSet, problem_sets
 from ..constants import TIMEOUT, UNSUPPORTED
 from ..errors import UserError
-from ..engine.loading import has_chat_template, model_folder, resolve_checkpoint, training_record
+from ..engine.loading import has_chat_template, load_tokenizer, model_folder, resolve_checkpoint
+from ..engine.loading import tokenizer_folder, training_record
 from ..engine.remote import engine_fingerprint, open_engine
 from .benchmark import ISOLATED, OFFICIAL, Benchmark, check, read_samples, write_samples
 from .benchmark import repeated, suspicious, unsupported
@@ -341,7 +342,7 @@ def way_of(config: Config, path: str, engine, model: str) -> Comment:  # as for 
     elif name == "auto" and has_chat_template(folder):
         name = told(run_batches(kept, [("trial", None)], work, config.asking, dict(model=model), "asking"))
     elif name == "auto": name = "comment"
-    return ways_of([name], engine().tokenizer, config)[0]
+    return ways_of([name], load_tokenizer(tokenizer_folder(folder)) if name == "chat" else None, config)[0]
 
 # %% ../../nbs/evaluation/44_suite.ipynb #9606fa12
 
