@@ -354,3 +354,10 @@ def test_every_set_of_an_iteration_has_a_row(told):
     from evoselfcode.reporting.run_folder import each_set
     assert [*each_set(told.iterations[1]["evaluation"])] == [
         "validation", "validation, mbpp:validation", "test", "test, humaneval", "test, x.jsonl"]
+
+
+@linux
+def test_who_only_looks_writes_nothing(place):
+    config = settings("data.truth=", "data.descriptions=", "data.unlabelled_code=", test="humaneval")
+    assert len(Study(config, 0, work=False).clean("initial_pairs")) > 0
+    assert not (place / "data/generated").exists()

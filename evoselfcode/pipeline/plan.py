@@ -19,7 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from textwrap import wrap
-from ..config import Train
+from ..config import SPLITS, Train
 from ..engine.base import prompt_ids
 from ..engine.batching import WIDE, token_bytes
 from ..engine.loading import load_tokenizer, model_folder, pick_device
@@ -165,16 +165,16 @@ def evaluation(study: Study, k: int, tokenizer) -> list[Task]:
     "Count what it takes to measure this iteration's D2C on both splits, and at the start the base model."
     e, tasks = study.config.evaluation, []
     for name in ("validation", "test", "base_validation", "base_test")[: 2 if k else 4]:
-        benchmark = study.benchmark(name.removeprefix("base_"))
-        problems, most = benchmark.problems, e.max_new_tokens or benchmark.max_new_tokens
-        asked = [text for p in problems[:50] if isinstance(text := benchmark.prompt(p), str)]
-        solutions = [p["canonical_solution"] for p in problems[:50] if p.get("canonical_solution")]
-        mean = mean_tokens(tokenizer, solutions) + 1 if solutions else most / 2
-        tasks += [
-            Task(k, f"samples_{name}", len(problems), e.n, min(mean, most), most, mean_tokens(tokenizer, asked),
-                 e.batch),
-            Task(k, f"results_{name}", programs=len(problems) * e.n),
-        ]
+        split, total = name.removeprefix("base_"), 0
+        for benchmark, mark in zip(study.benchmarks(split).values(), study.file_marks(split).values()):
+            problems, most = benchmark.problems, e.max_new_tokens or benchmark.max_new_tokens
+            asked = [text for p in problems[:50] if isinstance(text := benchmark.prompt(p), str)]
+            solutions = [p["canonical_solution"] for p in problems[:50] if p.get("canonical_solution")]
+            mean = mean_tokens(tokenizer, solutions) + 1 if solutions else most / 2
+            tasks.append(Task(k, f"samples_{name}{mark}", len(problems), e.n, min(mean, most), most,
+                              mean_tokens(tokenizer, asked), e.batch))
+            total += len(problems) * e.n
+        tasks.append(Task(k, f"results_{name}", programs=total))
     return tasks
 
 # %% ../../nbs/pipeline/58_plan.ipynb #91a0f019
@@ -182,7 +182,7 @@ def evaluation(study: Study, k: int, tokenizer) -> list[Task]:
 def tasks_of(study: Study, tokenizer) -> tuple[list[Task], dict]:  # and the sizes of texts
     "Count what each stage of each iteration of a run does, in its order."
     size, config = sizes_of(study, tokenizer), study.config
-    kept_out = sum(len(study.benchmark(split).problems) for split in ("validation", "test"))
+    kept_out = sum(len(b.problems) for split in SPLITS for b in study.benchmarks(split).values())
     pairs, tasks = float(len(study.given["initial_pairs"])), []
     for k in range(config.iterate.rounds + 1):
         made = forward(study, k, size) + backward(study, k, size) if k else invention(study, size)
@@ -265,7 +265,7 @@ def drawing_seconds(steps: list[tuple], task: Task, width: int) -> float:  # wid
 
 def own_length(engine: LocalEngine, study: Study, steps: list[tuple]) -> float:  # tokens
     "Estimate how long a text gets that the base model writes for a problem."
-    benchmark, e = study.benchmark("validation"), study.config.evaluation
+    benchmark, e = next(iter(study.benchmarks("validation").values())), study.config.evaluation
     most, rows = e.max_new_tokens or benchmark.max_new_tokens, 8
     prompts = [text for p in benchmark.problems[:rows] if isinstance(text := benchmark.prompt(p), str)]
     prompts = [prompt for prompt in prompts if engine.fits(prompt)]

@@ -44,6 +44,7 @@ class Study:
             raise UserError(f"iteration: must be a whole number from 0, not {iteration!r}")
         self.config = config
         self.iteration = iteration
+        self.writes = work
         self.root = config.path(".").resolve()
         self.run = config.run_folder()
         self.checkpoints = config.checkpoint_folder()
@@ -259,6 +260,7 @@ def contaminated(self: Study) -> list[dict]:  # of what was brought, with given 
     settings = dict(gate="contamination" in self.config.filter.gates) | self.contamination.mark
     first, own = (folder / "contaminated.jsonl" for folder in (self.run / "iter-000", self.folder))
     known = finished(first) and made_of(meta_path(first)) == fingerprint_of(settings, inputs)
+    if not known and not self.writes: return [record for key, rows in batches for record in work(key, rows)]
     return run_batches(first if known else own, batches, work, settings, inputs, "contaminated")
 
 @patch
