@@ -51,7 +51,7 @@ def statements(
         inside = _place_inside(kind, place)
         if kind in FUNCTIONS or kind is ast.ClassDef: owners += (node,)
         if deep or inside == "conditional":
-            stack += [(child, inside, owners) for part in PARTS[kind] for child in getattr(node, part)]
+            stack += [(child, inside, owners) for part in PARTS[kind] for child in getattr(node, part)][::-1]
 
 # %% ../../nbs/datagen/30_standalone.ipynb #8548ce5c
 
