@@ -33,4 +33,5 @@ for name in given.ways.split(","):
     codes = [way.code(sample.text) for (sample,) in drawn]
     holds = sum(bool(parse(code) and main_function(code)) for code in codes)
     ends = sum(sample.finished for (sample,) in drawn)
-    print(f"  MBPP: {holds} of {len(codes)} answers hold a function, {ends} end; {time.time() - start:.0f} s", flush=True)
+    took = f"{time.time() - start:.0f} s"
+    print(f"  MBPP: {holds} of {len(codes)} answers hold a function, {ends} end; {took}", flush=True)
