@@ -23,7 +23,7 @@ from ..evaluation.suite import check_apart, open_split
 from ..execution.execution import runner_of
 from ..inputs import read_inputs
 from ..prompts import NO_TEMPLATE
-from ..io_utils import content_id, read_json, write_bytes
+from ..io_utils import content_id, read_json, read_jsonl, write_bytes
 from ..logging_utils import get_logger
 from ..stages import batch_seed, difference, finished, made_of, meta_path, run_batches, run_lock
 from ..stages import fingerprint as fingerprint_of
@@ -248,7 +248,9 @@ BROUGHT = ("initial_pairs", "descriptions", "unlabelled_code")  # what people br
 @patch(as_prop=True)
 @once
 def contaminated(self: Study) -> list[dict]:  # of what was brought, with given (which file), dropped_by and reason
-    "Find what was brought and is like a problem that is kept out of training."
+    "Find what was brought and is like a problem that is kept out of training; who only looks is told what is known."
+    first, own = (folder / "contaminated.jsonl" for folder in (self.run / "iter-000", self.folder))
+    if not self.writes: return read_jsonl(first, empty_ok=True) if finished(first) else []
     names = [name for name in BROUGHT if self.given[name]]
     batches = [(f"{name} {i}", self.given[name][i:i + 2000]) for name in names
                for i in range(0, len(self.given[name]), 2000)]
@@ -258,9 +260,7 @@ def contaminated(self: Study) -> list[dict]:  # of what was brought, with given 
         return [row | out | dict(reason=why) for row, why in zip(rows, reasons) if why]
     inputs = {name: content_id(self.given[name]) for name in names}
     settings = dict(gate="contamination" in self.config.filter.gates) | self.contamination.mark
-    first, own = (folder / "contaminated.jsonl" for folder in (self.run / "iter-000", self.folder))
     known = finished(first) and made_of(meta_path(first)) == fingerprint_of(settings, inputs)
-    if not known and not self.writes: return [record for key, rows in batches for record in work(key, rows)]
     return run_batches(first if known else own, batches, work, settings, inputs, "contaminated")
 
 @patch
@@ -270,7 +270,7 @@ def clean(self: Study, name: str) -> list[dict]:  # `name`: one of `BROUGHT`
     given = self.given[name]
     gone = {record["id"]: record["reason"] for record in self.contaminated if record["given"] == name}
     left = [record for record in given if record["id"] not in gone]
-    if lost := len(given) - len(left):
+    if (lost := len(given) - len(left)) and self.writes:
         first = next(record["id"] for record in given if record["id"] in gone)
         told = f"{lost} of {len(given)} records are like a problem that is kept out of training; left out"
         get_logger("contamination").info(f"data.{name}: {told} (the first: {first}: {gone[first]})")
