@@ -37,13 +37,13 @@ def planned(study, tokenizer, rates=RATES):
 
 
 def test_what_follows_from_settings_and_data_is_counted(workspace, tokenizer):
-    study = study_of(workspace, dual=Dual(codes_per_round=300, descriptions_per_round=50), sampling=Sampling(n=4))
+    study = study_of(workspace, dual=Dual(codes_per_round=18, descriptions_per_round=15), sampling=Sampling(n=4))
     tasks = {(task.iteration, task.stage): task for task in plan.tasks_of(study, tokenizer)[0]}
     assert not {(0, "draws"), (0, "functions"), (1, "samples_base_test"), (0, "candidates")} & set(tasks)
-    assert tasks[1, "candidates"].prompts == 50 and tasks[2, "candidates"].samples == 200
-    assert tasks[1, "scored"].programs == 200
-    assert tasks[1, "backward"].prompts == 300 * study.config.dual.descriptions_per_code
-    assert tasks[0, "samples_base_test"].samples == 2 * 240 and tasks[2, "samples_validation"].samples == 2 * 160
+    assert tasks[1, "candidates"].prompts == 15 and tasks[2, "candidates"].samples == 60
+    assert tasks[1, "scored"].programs == 60
+    assert tasks[1, "backward"].prompts == 18 * study.config.dual.descriptions_per_code
+    assert tasks[0, "samples_base_test"].samples == tasks[2, "samples_validation"].samples == 2 * 60
     assert tasks[0, "train_d2c"].steps == 100 and tasks[2, "train_d2c"].steps >= tasks[1, "train_d2c"].steps
     assert 0 < tasks[1, "candidates"].mean < tasks[1, "candidates"].most == 160
     stages = [stage for k, stage in tasks if k == 1]
