@@ -74,6 +74,8 @@ def test_a_plan_is_told_in_eighty_columns(workspace, tokenizer):
     assert max(map(len, lines)) <= 80 and lines[0].split()[:4] == ["stage", "prompts", "samples", "tokens"]
     assert [line for line in lines if "samples_base_validation" in line] and "plan: about " in "\n".join(lines)
     assert not [line for line in lines if line.startswith("!")]
+    busy = plan.advice(study, found | dict(rates=found["rates"] | dict(share=0.1)))
+    assert busy == ["the machine is busy: the probe had 10% of a processor; with all of it the run is faster"]
     longest = plan.longest(found)
     assert longest[0][1] >= longest[1][1] and all(keys for _, _, keys in longest[:2])
 

@@ -4,36 +4,36 @@
 
 # %% auto #0
 __all__ = ['KEPT', 'FRESH', 'NAME', 'GATE', 'BUDGET', 'TOKENS', 'SOME', 'DURATION', 'PLAN', 'PAUSE', 'GIB', 'SETS', 'ROW',
-           'example_pairs', 'mean_tokens', 'sizes_of', 'Task', 'invention', 'mean_prompt', 'forward', 'described',
-           'backward', 'pool_size', 'training', 'evaluation', 'tasks_of', 'share_done', 'seconds_taken', 'timed',
-           'drawing_times', 'step_seconds', 'drawing_seconds', 'own_length', 'scoring_rate', 'program_seconds',
+           'example_pairs', 'way_of', 'mean_tokens', 'sizes_of', 'Task', 'invention', 'mean_prompt', 'forward',
+           'described', 'backward', 'pool_size', 'training', 'evaluation', 'tasks_of', 'share_done', 'seconds_taken',
+           'timed', 'drawing_times', 'step_seconds', 'drawing_seconds', 'own_length', 'scoring_rate', 'program_seconds',
            'padded', 'optimiser_seconds', 'training_rate', 'drawn_here', 'trained_here', 'measure', 'priced',
-           'model_seconds', 'memory_of', 'as_run', 'make_plan', 'plan_of', 'ratios', 'left', 'spell', 'short', 'follow',
-           'disk_of', 'advice', 'longest', 'in_a_line', 'table', 'told', 'begin_plan']
+           'model_seconds', 'memory_of', 'as_run', 'measure_into', 'make_plan', 'plan_of', 'ratios', 'left', 'spell',
+           'short', 'follow', 'disk_of', 'advice', 'longest', 'in_a_line', 'table', 'told', 'begin_plan']
 
 # %% ../../nbs/pipeline/58_plan.ipynb #91a0f004
 
-import math, os, resource, time
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import math, os, resource, sys, time
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from pathlib import Path
+from subprocess import run
+from tempfile import TemporaryDirectory
 from textwrap import wrap
-from ..config import SPLITS, Train
+from ..config import SPLITS, Train, load_config, to_yaml
 from ..engine.base import prompt_ids
 from ..engine.batching import WIDE, token_bytes
 from ..engine.loading import load_tokenizer, model_folder, pick_device
 from ..engine.local import LocalEngine
 from ..errors import UserError
 from ..execution.behaviour import behaviours
-from ..io_utils import content_id, read_json, write_json
+from ..io_utils import content_id, read_json, write_bytes, write_json
 from ..logging_utils import get_logger
 from . import train_sft
 from .fitting import LOGITS, STATE, chunks_agree, free_bytes, recomputes, row_bytes, rows_at_a_time
 from .fitting import token_loss, vocabulary_of, weight_of
 from .iteration import Study
-from ..prompts import c2d_prompt, d2c_prompt
-from ..stages import meta_path
+from ..prompts import COMMENT, Comment
+from ..stages import finished, meta_path
 
 # %% ../../nbs/pipeline/58_plan.ipynb #91a0f007
 
@@ -46,6 +46,11 @@ def example_pairs(study: Study, most: int = 300) -> list[dict]:
     described = [r["description"] for r in given["descriptions"]] or ["Return the sum of the numbers of a list."]
     return [dict(r, description=described[i % len(described)]) for i, r in enumerate(codes[:most])]
 
+def way_of(study: Study) -> Comment:
+    "Open the way in which the run asks; the usual one where its trial is still to come."
+    tried = finished(study.run / "iter-000/asking.jsonl")
+    return study.way if tried or study.config.asking.way != "auto" else COMMENT
+
 def mean_tokens(tokenizer, texts: list[str]) -> float:
     "Count the tokens of texts, on average."
     return sum(map(len, prompt_ids(tokenizer, texts))) / max(1, len(texts))
@@ -54,7 +59,8 @@ def sizes_of(study: Study, tokenizer) -> dict[str, float]:
     "Measure how long this run's texts are: mean tokens of codes, of descriptions, and of the prompts for them."
     pairs = example_pairs(study)
     codes, described = [p["code"] for p in pairs], [p["description"] for p in pairs]
-    texts = dict(code=codes, description=described, d2c=[*map(d2c_prompt, described)], c2d=[*map(c2d_prompt, codes)])
+    way = way_of(study)
+    texts = dict(code=codes, description=described, d2c=[*map(way.d2c, described)], c2d=[*map(way.c2d, codes)])
     return {name: round(mean_tokens(tokenizer, its), 1) + 1 for name, its in texts.items()}
 
 # %% ../../nbs/pipeline/58_plan.ipynb #91a0f010
@@ -280,7 +286,7 @@ def own_length(engine: LocalEngine, study: Study, steps: list[tuple]) -> float: 
 def scoring_rate(engine: LocalEngine, pairs: list[dict]) -> float:  # tokens in a second
     "Measure how fast log-probabilities are computed."
     for count in (4, 32):
-        asked = [d2c_prompt(p["description"]) for p in pairs[:count]], [p["code"] for p in pairs[:count]]
+        asked = [COMMENT.d2c(p["description"]) for p in pairs[:count]], [p["code"] for p in pairs[:count]]
         took = timed(lambda: engine.logprobs(*asked))
         if took > BUDGET / 4: break
     return sum(mean_tokens(engine.tokenizer, texts) * len(texts) for texts in asked) / took
@@ -289,9 +295,9 @@ def program_seconds(study: Study, pairs: list[dict]) -> tuple[float, float]:  # 
     "Measure what it takes to start the sandbox's workers, and to find out what a program does."
     found = [(p["code"], p["entry_point"]) for p in pairs if p["entry_point"]]
     found = list(dict.fromkeys(found))[:26]
-    run = lambda programs: timed(lambda: behaviours(programs, study.config.filter.inputs, study.runner))
-    begin = run(found[:2])
-    return begin, run(found[2:]) / max(1, len(found[2:])) if found[2:] else begin / 2
+    took = lambda programs: timed(lambda: behaviours(programs, study.config.filter.inputs, study.runner))
+    begin = took(found[:2])
+    return begin, took(found[2:]) / len(found[2:]) if found[2:] else begin / 2
 
 # %% ../../nbs/pipeline/58_plan.ipynb #91a0f034
 
@@ -349,7 +355,7 @@ def drawn_here(study: Study, pairs: list[dict]) -> dict:
     engine = LocalEngine(study.model_path("base"), config.device)
     load = time.perf_counter() - start
     n, at_once = config.sampling.n, config.sampling.batch * config.sampling.n
-    prompts = [d2c_prompt(p["description"]) for p in pairs]
+    prompts = [*map(way_of(study).d2c, (p["description"] for p in pairs))]
     steps, read = drawing_times(engine, prompts, n, min(engine.rows, at_once))
     return dict(
         load=load, steps=steps, read=read, scoring=scoring_rate(engine, pairs), own=own_length(engine, study, steps),
@@ -363,21 +369,21 @@ DURATION = ("epochs", "min_steps", "learning_rate")  # settings that change no r
 
 def trained_here(study: Study, pairs: list[dict]) -> dict[str, dict]:  # direction: as `training_rate`
     "Measure both trainings; one that differs in its number of steps alone is measured once."
-    config, base, known = study.config, study.model_path("base"), {}
+    config, base, known, way = study.config, study.model_path("base"), {}, way_of(study)
     def rate(settings, rows):
         mark = content_id({k: v for k, v in asdict(settings).items() if k not in DURATION})
         if mark in known: return known[mark]
         try: known[mark] = training_rate(base, settings, rows, config.device)
         except UserError as error: known[mark] = dict(unfit=str(error))
         return known[mark]
-    return dict(train_d2c=rate(config.train_d2c, train_sft.d2c_rows(pairs)),
-                train_c2d=rate(config.train_c2d, train_sft.c2d_rows(pairs)))
+    return dict(train_d2c=rate(config.train_d2c, train_sft.d2c_rows(pairs, way)),
+                train_c2d=rate(config.train_c2d, train_sft.c2d_rows(pairs, way)))
 
 # %% ../../nbs/pipeline/58_plan.ipynb #91a0f040
 
 def measure(config) -> dict:
     "Count and probe a run; to be called in a process of its own."
-    start = time.perf_counter()
+    start, worked = time.perf_counter(), time.process_time()
     if config.threads:
         import torch
         torch.set_num_threads(config.threads)
@@ -391,6 +397,7 @@ def measure(config) -> dict:
     begin, each = program_seconds(study, pairs)
     found = here | dict(free=free, process=process, start=begun + begin, program=each)
     found["train"] = trained_here(study, pairs)
+    found["share"] = min(1.0, (time.process_time() - worked) / (time.perf_counter() - start))
     return dict(rates=found, sizes=size, tasks=[asdict(priced(task, found)) for task in tasks])
 
 # %% ../../nbs/pipeline/58_plan.ipynb #91a0f042
@@ -433,12 +440,20 @@ def as_run(study: Study) -> str:
     "Mark the settings that a plan is made for."
     return content_id({k: v for k, v in asdict(study.config).items() if k != "paths"})
 
+def measure_into(found: str, settings: str):  # files
+    "Do what `measure` does, as the work of a process."
+    write_json(found, measure(load_config(settings)))
+
 def make_plan(study: Study) -> dict:  # rates, sizes, tasks
     "Count and probe a run in a process of its own."
-    try:
-        with ProcessPoolExecutor(1, get_context("spawn")) as pool: found = pool.submit(measure, study.config).result()
-    except BrokenProcessPool: raise UserError("the probe's process was killed (out of memory?)") from None
-    return dict(run=study.config.run, settings=as_run(study)) | found
+    work = "import sys; from evoselfcode.pipeline.plan import measure_into; measure_into(*sys.argv[1:])"
+    with TemporaryDirectory() as place:
+        found, settings = Path(place, PLAN), Path(place, "config.yaml")
+        write_bytes(settings, to_yaml(study.config).encode())
+        done = run([sys.executable, "-c", work, found, settings], capture_output=True, text=True)
+        if done.returncode < 0: raise UserError("the probe was killed (out of memory?)")
+        if done.returncode: raise UserError(f"the probe failed: {done.stderr.strip().splitlines()[-1]}")
+        return dict(run=study.config.run, settings=as_run(study)) | read_json(found)
 
 def plan_of(study: Study) -> dict:
     "Take the plan that the run was begun with, or make one."
@@ -510,6 +525,9 @@ GIB = 2**30
 def advice(study: Study, plan: dict) -> list[str]:
     "Say what does not fit, and what would make it fit."
     rates, told = plan["rates"], []
+    if (share := rates.get("share", 1)) < 0.5:
+        had = f"the probe had {share:.0%} of a processor"
+        told.append(f"the machine is busy: {had}; with all of it the run is faster")
     for stage, rate in rates["train"].items():
         if "unfit" in rate: told.append(f"{stage} does not fit: {rate['unfit']}")
     for task in (Task(**t) for t in plan["tasks"]):
