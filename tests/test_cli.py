@@ -8,6 +8,7 @@ from evoselfcode.cli import app
 from evoselfcode.config import load_config
 from evoselfcode.engine.loading import resolve_checkpoint, resolve_model
 from evoselfcode.io_utils import write_json
+from evoselfcode.prompts import COMMENT
 from evoselfcode.settings import describe
 
 
@@ -100,6 +101,7 @@ def test_the_real_folder_of_a_checkpoint_is_told_and_kept(workspace, checkpoint,
     score = dict(problems=3, n=2, folder=str(workspace / "found")) | {"pass@1": dict(mean=.5, low=.4, high=.6)}
     kept = []
     monkeypatch.setattr("evoselfcode.evaluation.suite.engine_fingerprint", lambda path, config: path)
+    monkeypatch.setattr("evoselfcode.evaluation.suite.way_of", lambda *_: COMMENT)
     monkeypatch.setattr("evoselfcode.evaluation.suite.evaluate", lambda *given: score | dict(model=given[4]))
     monkeypatch.setattr("evoselfcode.evaluation.suite.write_table", lambda folder, summaries: kept.extend(summaries))
     real = str(checkpoint.resolve())

@@ -408,13 +408,16 @@ def test_an_adapter_without_its_base_is_told(settings, told, tmp_path, message):
     assert line.startswith(str(tmp_path/"adapter_config.json")) and told in line
 
 
-def test_a_base_beside_its_adapter_is_found(tmp_path, folder):
+def test_a_base_beside_its_adapter_is_found(tmp_path, folder, monkeypatch):
     from peft import LoraConfig, get_peft_model
     shutil.copytree(folder, tmp_path/"base")
     adapted = get_peft_model(loading.load(folder, "cpu")[0], LoraConfig(r=4, target_modules="all-linear"))
     adapted.save_pretrained(tmp_path/"adapter")
     path = tmp_path/"adapter"/"adapter_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | dict(base_model_name_or_path="../base")))
+    (tmp_path/"elsewhere/base").mkdir(parents=True)
+    (tmp_path/"elsewhere/work").mkdir()
+    monkeypatch.chdir(tmp_path/"elsewhere/work")  # where ../base is something else
     assert len(loading.load(tmp_path/"adapter", "cpu")) == 2
 
 

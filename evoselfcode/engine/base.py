@@ -108,14 +108,12 @@ class Engine(ABC):
         self.ends = sorted((ends | {*tokenizer.all_special_ids, *self.controls}) - {None})
         self.start = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
         self.can, self._made = {}, {}  # features of a server: whether it has them; see `once`
-
     @abstractmethod
     def _draw(self, prompts: list[str], ids: list[list[int]], n: int, how: Drawing) -> list[Sample]:
         "Draw `n` samples of each prompt, of which `ids` are the tokens; all in one list, in the order of the prompts."
     @abstractmethod
     def _read(self, prompts: list[str], completions: list[str]) -> list[np.ndarray]:
         "Score completions, at least one, as `logprobs` says."
-
     def local(self):
         "Return the engine that holds the model in this process: this one, unless a server does."
         return self

@@ -167,9 +167,9 @@ def base_of(adapter: Path) -> str:  # a name for `model_folder`
     base = settings.get("base_model_name_or_path") if isinstance(settings, dict) else None
     if not isinstance(base, str) or not base:
         raise UserError(f"{adapter}: names no base model (base_model_name_or_path)")
+    if base.startswith(".") and (adapter.parent/base).is_dir(): return str(adapter.parent/base)
     if Path(base).is_dir() or not base.startswith("."): return base
-    if not (adapter.parent/base).is_dir(): raise UserError(f"{adapter}: its base model {base} is not there")
-    return str(adapter.parent/base)
+    raise UserError(f"{adapter}: its base model {base} is not there")
 
 # %% ../../nbs/engine/14_loading.ipynb #b1dd939a
 

@@ -314,20 +314,22 @@ class RemoteEngine(Engine):
             self.close()
             raise
 
-    def __repr__(self): return f"RemoteEngine({self.name}, {self.client.base_url})"
-
     def _draw(self, prompts, ids, n, how):
         bodies = self._bodies(prompts, ids, n, how)
         each = len(bodies)//max(1, len(prompts))  # requests for a prompt
         return [as_sample(self, prompts[i//each], choice, how)
                 for i, reply in enumerate(self.ask(bodies)) for choice in reply["choices"]]
-
     def _read(self, prompts, completions):
         if self.scoring == "local": return self.local().logprobs(prompts, completions)
         pairs = list(dict.fromkeys(zip(prompts, completions)))
         found = self._read_there(pairs)
         if here := [pair for pair in pairs if pair not in found]: found |= self._read_here(here, len(pairs))
         return [found[pair] for pair in zip(prompts, completions)]
+
+# %% ../../nbs/engine/20_remote.ipynb #31802ddd
+
+@patch
+def __repr__(self: RemoteEngine): return f"RemoteEngine({self.name}, {self.client.base_url})"
 
 # %% ../../nbs/engine/20_remote.ipynb #6cd27d57
 

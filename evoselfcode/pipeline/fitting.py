@@ -7,7 +7,7 @@ __all__ = ['CHUNK', 'ENOUGH', 'PLENTY', 'CGROUPS', 'PLANNED', 'STATE', 'COPY', '
            'token_loss', 'weight_of', 'vocabulary_of', 'chunks_agree', 'parts_of', 'saved_bytes', 'tried_bytes',
            'row_bytes', 'recompute', 'recomputes', 'free_bytes', 'layers_of', 'rows_at_a_time', 'is_full', 'MemoryFull',
            'give_back', 'sum_in_forward', 'step_in_parts', 'last_checkpoint', 'Order', 'every_batch',
-           'trainer_in_order', 'trainer_in_parts']
+           'trainer_in_order', 'halved', 'trainer_in_parts']
 
 # %% ../../nbs/pipeline/49_fitting.ipynb #9a007769
 
@@ -323,7 +323,6 @@ def trainer_in_order():  # a class; transformers takes a while to load
             if self.order: return self.order
             self.order = Order(super()._get_train_sampler(*args), self.args.per_device_train_batch_size)
             return self.order
-
         def get_train_dataloader(self):
             "Give every process every batch, in the order of the first; `training_step` takes its rows."
             return every_batch(self) if self.accelerator.num_processes > 1 else super().get_train_dataloader()
@@ -347,6 +346,15 @@ def trainer_in_order():  # a class; transformers takes a while to load
             return float(self.total_loss) / steps
     return TrainerInOrder
 
+# %% ../../nbs/pipeline/49_fitting.ipynb #eca79d54
+
+def halved(rows: int, note: str) -> int:
+    "Say with how many rows at a time a training goes on when memory was full."
+    if rows == 1: raise UserError(f"{note}: one row fills the memory: set a smaller max_length")
+    fewer = -(-rows // 2)
+    get_logger("train").warning(f"{note}: memory was full, going on with {fewer} rows at a time")
+    return fewer
+
 # %% ../../nbs/pipeline/49_fitting.ipynb #4bd7b7c0
 
 @cache
@@ -363,7 +371,8 @@ def trainer_in_parts():  # a class; transformers takes a while to load
                 except Exception as error:
                     if not is_full(error): raise
                 model.zero_grad()  # here, where the error no longer holds what was computed
-                self.halve(len(inputs["labels"]))
+                self.at_once = halved(len(inputs["labels"]), self.note)
+                give_back(self.args.device)
             model.train()
             rank, world = self.accelerator.process_index, self.accelerator.num_processes
             batch = self._prepare_inputs(inputs)
@@ -376,14 +385,7 @@ def trainer_in_parts():  # a class; transformers takes a while to load
                     if not is_full(error): raise
                 else: return self.counted(self.accelerator.reduce(loss, "mean"))  # of all processes
                 model.zero_grad()
-                self.halve(len(mine["labels"]))
+                self.at_once = halved(min(self.at_once, len(mine["labels"])), self.note)
+                give_back(self.args.device)
                 if world > 1: raise MemoryFull(self.model, self.at_once)
-
-        def halve(self, rows: int):
-            "Go on with half as many rows at a time."
-            rows = min(self.at_once or rows, rows)
-            if rows == 1: raise UserError(f"{self.note}: one row fills the memory: set a smaller max_length")
-            self.at_once = -(-rows // 2)
-            get_logger("train").warning(f"{self.note}: memory was full, going on with {self.at_once} rows at a time")
-            give_back(self.args.device)
     return TrainerInParts
