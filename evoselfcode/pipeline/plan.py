@@ -78,6 +78,7 @@ class Task:
     batch: int = 1       # prompts asked at a time
     scored: float = 0    # tokens whose log-probabilities are computed
     programs: float = 0  # run
+    gated: float = 0     # programs that the gates are asked about
     steps: int = 0       # of training
     trained: float = 0   # tokens, in all steps
     seconds: float | None = None  # None: cannot be known
@@ -123,7 +124,7 @@ def forward(study: Study, k: int, size: dict) -> list[Task]:
     tasks = [
         Task(k, "candidates", x, s.n, size["code"], s.max_new_tokens, size["d2c"], s.batch),
         Task(k, "scored", scored=x * size["d2c"] + drawn * size["code"], programs=drawn),
-        Task(k, "filtered", programs=drawn * GATE),
+        Task(k, "filtered", gated=drawn),
     ]
     judged = Task(k, "judged", scored=drawn * (size["code"] + 2 * size["d2c"]))
     if config.scoring.judge != "off": tasks.insert(2, judged)
@@ -404,8 +405,7 @@ def measure(config) -> dict:
 
 def priced(task: Task, rates: dict) -> Task:
     "Say what a task takes, from what was measured."
-    load, seconds = rates.get("load", 1.0), task.programs * rates["program"]
-    if task.stage == "filtered": seconds = task.programs  # these are seconds of gates
+    load, seconds = rates.get("load", 1.0), task.programs * rates["program"] + task.gated * GATE
     if task.stage in ("start", "report"): seconds += rates["start"] + load
     asks = task.prompts or task.scored
     if asks: seconds = seconds + load + model_seconds(task, rates) if "steps" in rates else None
