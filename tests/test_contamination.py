@@ -274,12 +274,15 @@ def test_what_cannot_be_asked_is_told():
         dict(id="hangs", description="", code="while True: pass\n\ndef f(x): return x\n"),
         dict(id="leaves", description="", code="import os\nos._exit(0)\n\ndef f(x): return x\n"),
         dict(id="lacks", description="", code="import no_such_module\n\ndef f(x): return x\n"),
+        dict(id="waits", description="", code="import select\n\ndef f(x): return select.poll().poll()\n"),
         dict(id="found", description="", code=RESTYLED),
     ]
     report = overlap([*PROBLEMS, mute], rows, runner=Runner(workers=1))
-    assert set(report.unanswered) == {"hangs", "leaves", "lacks"} and "no_such_module" in report.unanswered["lacks"]
+    assert report.unanswered["waits"] == "it waits for what does not come"
+    assert set(report.unanswered) == {"hangs", "leaves", "lacks", "waits"}
+    assert "no_such_module" in report.unanswered["lacks"]
     # the neighbours in its batch do not hide it
-    assert list(report.unchecked) == [("own", "m")] and list(report.offenders) == [3]
+    assert list(report.unchecked) == [("own", "m")] and list(report.offenders) == [4]
 
 
 def test_what_a_function_did_is_asked_once(tmp_path, monkeypatch):

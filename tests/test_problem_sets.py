@@ -73,6 +73,8 @@ def settings(*overrides, test="own.jsonl", validation="mbpp:validation"):
     ("mbpp:validation", ProblemSet("mbpp:validation", "mbpp", keys=(("mbpp_set", "validation-90"),))),
     ("mbpp:sanitized-257[5:9]",
      ProblemSet("mbpp:sanitized-257[5:9]", "mbpp", keys=(("mbpp_set", "sanitized-257"),), first=5, last=9)),
+    ("mbpp+:test", ProblemSet("mbpp+:test", "mbpp+", keys=(("mbpp_plus_set", "test-224"),))),
+    ("mbpp+:378", ProblemSet("mbpp+:378", "mbpp+", keys=(("mbpp_plus_set", "378"),))),
     ("bigcodebench:hard", ProblemSet("bigcodebench:hard", "bigcodebench", keys=(("bigcodebench_subset", "hard"),))),
     ("lcb@..2024-12", ProblemSet("lcb@..2024-12", "lcb", keys=(("lcb_start", ""), ("lcb_end", "2024-12")))),
     ("lcb:release_v5@2024-08..", ProblemSet("lcb:release_v5@2024-08..", "lcb", keys=(
@@ -115,6 +117,7 @@ def test_a_single_file_is_written_down_as_it_always_was():
 
 @pytest.mark.parametrize("text, why", [
     ("mbpp:valid", "the part of mbpp, behind the colon, must be one of train, validation, test, prompt,"),
+    ("mbpp+:tests", "the part of mbpp+, behind the colon, must be one of train, validation, test, prompt, 378, "),
     ("humaneval:hard", "humaneval has no parts"),
     ("lcb:release_v9", "the part of lcb, behind the colon, must be release_v1 to release_v6"),
     ("lcb@2024-08", "the dates behind @ must be START..END"),
@@ -141,6 +144,22 @@ def test_a_split_is_opened_set_by_set(place):
     (two,) = suite.open_split(config, "validation").values()
     assert list(two.by_task) == ["Mbpp/511", "Mbpp/512"] and two.harness.name == config.benchmark.mbpp_harness
     assert [p["number"] for p in two.examples] == [4]
+
+
+def plus(number):
+    prompt = f'"""\nAdd {number}.\nassert add(3) == {number + 3}\n"""\n'
+    return dict(task_id=f"Mbpp/{number}", prompt=prompt, entry_point="add", atol=0, base_input=[[3]], plus_input=[[4]],
+                canonical_solution=f"\ndef add(x):\n    return x + {number}\n")
+
+
+def test_mbpp_plus_has_the_splits_of_mbpp(place, message):
+    write_jsonl(place / "data/eval/MbppPlus-v0.2.0.jsonl", [plus(n) for n in (2, 11, 510, 511, 601)])
+    opened = suite.open_split(settings(test="mbpp+:test, mbpp+:train", validation="mbpp+:validation"), "test")
+    assert [(b.set_name, [*b.by_task]) for b in opened.values()] == [
+        ("mbpp+[test-2]", ["Mbpp/11", "Mbpp/510"]), ("mbpp+[train-1]", ["Mbpp/601"])]
+    write_jsonl(place / "data/eval/MbppPlus-v0.2.0.jsonl", [plus(11)])
+    told = message(suite.open_split, settings(test="mbpp+:prompt"), "test")
+    assert "mbpp+[prompt-0]: holds nothing, as there are 1 problems" in told
 
 
 @pytest.mark.parametrize("text, why", [

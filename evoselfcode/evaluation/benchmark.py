@@ -202,6 +202,14 @@ class Benchmark:
 # %% ../../nbs/evaluation/37_benchmark.ipynb #dd6cdfa3
 
 @patch
+def only(self: Benchmark, name: str, problems: list[dict]) -> Benchmark:
+    "The same benchmark with some of its problems, under a name that says which."
+    if not problems: raise UserError(f"{name}: holds nothing, as there are {len(self.problems)} problems")
+    part = copy(self)
+    Benchmark.__init__(part, name, self.harness, problems, self.md5)
+    return part
+
+@patch
 def cut(
     self: Benchmark,
     first: int = 0,           # problems before this one, counted from 0, are left out
@@ -210,11 +218,7 @@ def cut(
     "The same benchmark with a slice of its problems."
     if not first and last is None: return self
     name = f"{self.set_name}[{first or ''}:{'' if last is None else last}]"
-    if not (kept := self.problems[first:last]):
-        raise UserError(f"{name}: holds nothing, as there are {len(self.problems)} problems")
-    part = copy(self)
-    Benchmark.__init__(part, name, self.harness, kept, self.md5)
-    return part
+    return self.only(name, self.problems[first:last])
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #a141084b
 

@@ -18,6 +18,7 @@ from .benchmark import ISOLATED, LISTS, NUMBER, OFFICIAL, TEXT, Benchmark, Harne
 from .benchmark import Source, folders_of, locate, md5_of, named, parse_records, read_bytes
 from .extraction import cut, sanitize
 from .humaneval import neutral_head, neutral_tests
+from .mbpp import SPLITS
 from ..execution.execution import Limits, Program, Runner, Verdict, call_of, library_folders
 from ..execution.sandbox.harnesses.evalplus import ALL_SECONDS, FAIL, GRACE_SECONDS, LATE, PASS
 
@@ -95,6 +96,14 @@ class MbppPlus(EvalPlus):
     key, dataset = "mbpp+", "mbpp"
     stops = (*ENDS, '\n"""', "\nassert")
     sources = {False: source_of("MbppPlus", "v0.2.0")}
+
+    @classmethod
+    def of_config(cls, config):
+        split = config.benchmark.mbpp_plus_set.partition("-")[0]
+        whole = super().of_config(config)
+        if split not in SPLITS: return whole
+        kept = [p for p in whole.problems if int(p["task_id"].rpartition("/")[2]) in SPLITS[split]]
+        return whole.only(f"{cls.key}[{split}-{len(kept)}]", kept)
 
 # %% ../../nbs/evaluation/40_evalplus.ipynb #2f498f96
 

@@ -14,11 +14,21 @@ NEAR = 1e-3   # numbers this close, relatively, may be the same answer: how clos
 QUICK_SECONDS = 3e-3  # seconds; a call that takes the reference longer is noted only when there is no other
 LEAST_SECONDS = 0.02  # seconds that a call always gets
 LOADING_SECONDS = 1   # seconds
+WAITING_SECONDS = 2   # seconds on the clock; who takes longer waits for what does not come
 MAX_HANGS = 100   # calls of one program that end by time before it is given up
 
 
 class Enough(BaseException):
     "The tests have asked enough."
+
+
+class Waits(BaseException):
+    "A function waits, and takes no processor time that could run out."
+
+
+def waits(*_):
+    "Answer the clock's signal."
+    raise Waits
 
 
 def load(program: str) -> dict:
@@ -79,7 +89,14 @@ def agreeing(programs: list, probes: list) -> list:
     Gives for each program [[function, problem], ...], or in words why it cannot be asked."""
     tables = {count: json.loads(text) for count, text in probes}
     signal.signal(signal.SIGPROF, slow)
-    return [answered(*program, tables) for program in programs]
+    signal.signal(signal.SIGALRM, waits)
+    return [asked(*program, tables) for program in programs]
+
+
+def asked(program: str, functions: list, tables: dict) -> list | str:
+    "What `answered` says, of a program that may wait as well."
+    try: return answered(program, functions, tables)
+    except Waits: return 'it waits for what does not come'
 
 
 def answered(program: str, functions: list, tables: dict) -> list | str:
@@ -109,9 +126,13 @@ def timed(seconds: float, work, *given: object) -> object:
     "What some work gives; False when it raises, None when it takes too long."
     try:
         signal.setitimer(signal.ITIMER_PROF, seconds, 0.02)
+        signal.setitimer(signal.ITIMER_REAL, WAITING_SECONDS, 0.02)
         try: return work(*given)
-        finally: signal.setitimer(signal.ITIMER_PROF, 0)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
     except Slow: return None
+    except Waits: raise
     except BaseException: return False
 
 
