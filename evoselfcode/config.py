@@ -53,7 +53,7 @@ SETS = "files of your own problems, or benchmarks, as mbpp:validation, lcb:relea
 
 @dataclass
 class Data:
-    "Input files: JSON lines or a JSON array, CSV, parquet, or a folder that `datasets` saved."
+    "Input: JSON lines or a JSON array, CSV, parquet, a folder that `datasets` saved; or a benchmark, as mbpp:train."
     start: str = key(  # what Model0 learns from: `initial_pairs`, what the base model invents, or both
         "raw", choices=("raw", "generated", "both"))
     initial_pairs: str = "data/raw/initial_pairs.jsonl"  # labelled pairs (description, code); "" = none

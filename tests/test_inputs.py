@@ -227,3 +227,12 @@ def test_mbpp_s_own_records_serve_as_initial_pairs(root):
     if not path.is_file(): pytest.skip("MBPP's file is not here")
     found = inputs.initial_pairs(path, dict(text="description"))
     assert len(found) == 974 and not any("\r" in p["code"] + p["description"] for p in found)
+
+
+def test_a_part_of_a_file_can_be_named(tmp_path, message):
+    path = saved(tmp_path, "p.csv", [dict(description=f"Add {n}.", code=CODE) for n in range(5)])
+    def read(cut): return inputs.read_inputs(Config(data=Data(initial_pairs=f"{path}[{cut}]", descriptions="", truth="",
+                                                              unlabelled_code="")))["initial_pairs"]
+    assert [p["description"] for p in read("1:3")] == ["Add 1.", "Add 2."] and len(read("3:")) == 2
+    assert f"{path}: {path}[5:] holds nothing" in message(read, "5:")
+    assert "data.initial_pairs: what stands in brackets holds nothing" in message(read, "3:3")

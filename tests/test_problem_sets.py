@@ -380,3 +380,24 @@ def test_who_only_looks_writes_nothing(place):
     config = settings("data.truth=", "data.descriptions=", "data.unlabelled_code=", test="humaneval")
     assert len(Study(config, 0, work=False).clean("initial_pairs")) > 0
     assert not (place / "data/generated").exists()
+
+
+# a benchmark's problems as what a study learns from
+
+def test_problems_of_a_benchmark_can_be_learnt_from(place, message):
+    def given(**data):
+        none = dict(initial_pairs="", descriptions="", unlabelled_code="", truth="")
+        return Study(settings(*(f"data.{key}={value}" for key, value in (none | data).items())), work=False).given
+    found = given(initial_pairs="mbpp:train", descriptions="mbpp:test", truth="mbpp:test", unlabelled_code="mbpp:train")
+    (pair,), (asked,), (code,) = found["initial_pairs"], found["descriptions"], found["unlabelled_code"]
+    assert pair["description"] == MBPP[5]["text"] and pair["code"] == MBPP[5]["code"] == code["code"]
+    assert pair["entry_point"] == "taught" and "code" not in asked
+    assert asked["signature"] == "def tested(x):\n" and found["truth"] == {MBPP[1]["text"]: MBPP[1]["code"]}
+    told = message(given, descriptions="mbpp:x")
+    assert "data.descriptions: the part of mbpp, behind the colon, must be one of" in told
+    assert "humaneval[3][7:]: holds nothing" in message(given, descriptions="humaneval[7:]")
+
+
+def test_what_is_measured_on_is_left_out_of_what_is_learnt(place):
+    study = Study(settings("data.initial_pairs=mbpp:974[2:]", "data.truth=", "data.descriptions=", "run=overlapping"))
+    assert [p["description"] for p in study.clean("initial_pairs")] == [MBPP[5]["text"]]

@@ -19,7 +19,7 @@ from ..engine.remote import engine_fingerprint, open_engine
 from ..errors import UserError
 from ..evaluation.decontamination import Contamination
 from ..evaluation.benchmark import Benchmark
-from ..evaluation.suite import check_apart, open_split
+from ..evaluation.suite import check_apart, open_set, open_split
 from ..execution.execution import runner_of
 from ..inputs import read_inputs
 from ..prompts import NO_TEMPLATE
@@ -150,7 +150,7 @@ MAY_CHANGE = (  # settings that a run may change on its way
 def check(self: Study):
     "Read all that comes in, and compare the settings with those of the run's finished iterations."
     import yaml
-    self.given = read_inputs(self.config)
+    self.given = read_inputs(self.config, open_set)
     for split in SPLITS: self.same_problems(split)
     check_apart(*map(self.benchmarks, SPLITS))
     for name in ("base",) if self.config.scoring.judge == "off" else ("base", "judge"):
