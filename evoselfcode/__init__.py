@@ -3,6 +3,7 @@
 Modules:
 
 - `evoselfcode.engine.kv_cache`: Keys and values while a model writes: buffers that grow in place, and prompts kept once for all rows behind them.
+- `evoselfcode.engine.llama_server`: A llama.cpp server of a checkpoint: `python -m evoselfcode.engine.llama_server MODEL --port PORT`.
 - `evoselfcode.execution.sandbox.child`: What runs inside a child of the server, behind all its layers: the candidate, and next to it the loop that answers.
 - `evoselfcode.execution.sandbox.codec`: What crosses between candidate and verifier: data written as JSON, and nothing that could act when it is read.
 - `evoselfcode.execution.sandbox.exceptions`: Exceptions, from the candidate's process to the tests': what one side says, and what the other makes of it.

@@ -307,7 +307,7 @@ class RemoteEngine(Engine):
             tokenizer = load_tokenizer(tokenizer_folder(folder))
             super().__init__(str(model), tokenizer, folder, *model_limits(self.base))
             self.settings, self.scoring, self.fields = settings, settings.scoring, dict(settings.extra)
-            self.family, self.features = fim.detect(self.tokenizer), []
+            self.family, self.features, self.most = fim.detect(self.tokenizer), [], 1  # most choices in an answer
             self._connect(log)
             self_test(self)
         except BaseException:
@@ -437,15 +437,16 @@ def ask(self: RemoteEngine,
 
 @patch
 def fields_of(self: RemoteEngine, prompt: str, ids: list[int]) -> dict:
-    "Write the fields that say what to continue: the text, where the server makes of it the tokens that it should."
+    "Write the fields that say what to continue: token ids where the server takes them, else the text."
     family = self.family
     by_suffix = self.settings.fim == "suffix" and self.can.get("suffix")
     if by_suffix and prompt.startswith(family.prefix) and prompt.endswith(family.middle):
         before, _, behind = prompt[len(family.prefix):-len(family.middle)].partition(family.suffix)
         return dict(prompt=before, suffix=behind)
+    if self.can.get("token prompts"): return dict(prompt=ids)
     text = prompt or self.tokenizer.decode([self.start])
-    if self.tokenizer(text, verbose=False)["input_ids"] == ids: return dict(prompt=text)
-    return dict(prompt=ids if self.can.get("token prompts") else text.removeprefix(self.tokenizer.bos_token or ""))
+    made = self.tokenizer(text, verbose=False)["input_ids"]
+    return dict(prompt=text if made == ids else text.removeprefix(self.tokenizer.bos_token or ""))
 
 # %% ../../nbs/engine/20_remote.ipynb #70a2fc28
 
@@ -457,15 +458,15 @@ def _bodies(self: RemoteEngine, prompts: list[str], ids: list[list[int]], n: int
     if how.temperature and not self.can.get("temperature", True):
         raise UserError(f"{self.client.base_url}: {self.why('temperature')}; all samples would be the same")
     common = dict(temperature=how.temperature, top_p=how.top_p)
-    at_once = n if self.can.get("n") else 1  # samples that one request asks for
-    if at_once > 1: common["n"] = at_once
+    at_once = -(-n//-(-n//self.most))  # samples that one request asks for, as even as may be
     if self.can.get("logprobs"): common["logprobs"] = 1
     if how.stop: common["stop"] = list(how.stop[:STOPS])
     bodies = []
     for i, (prompt, tokens) in enumerate(zip(prompts, ids)):
         given = self.fields_of(prompt, tokens) | dict(max_tokens=min(how.max_new_tokens, self.context - len(tokens)))
         for first in range(0, n, at_once):
-            bodies.append(given | common | dict(seed=batch_seed(how.seed, "sample", f"{i}.{first}") >> 32))
+            several = dict(n=min(at_once, n - first)) if at_once > 1 else {}
+            bodies.append(given | common | several | dict(seed=batch_seed(how.seed, "sample", f"{i}.{first}") >> 32))
     return bodies
 
 # %% ../../nbs/engine/20_remote.ipynb #c5cbc738

@@ -66,6 +66,8 @@ def try_choices(engine) -> None:
     texts, why = attempt(engine, dict(DRAWS[0], n=4))
     several = len(set(texts)) > 1
     engine.note("n", several, "" if several else why or "all choices are the same")
+    given = lambda most: several and len(attempt(engine, dict(DRAWS[0], n=most, max_tokens=1))[0]) == most
+    engine.most = next((most for most in (128, 64, 32, 16, 8, 4) if given(most)), 1)
 
 def try_seeds(engine, texts: list[str]) -> None:  # what was drawn before
     "Try whether a seed gives the same text again, alone and among others."

@@ -8,7 +8,7 @@ __all__ = ['SUBREAPER', 'PDEATHSIG', 'server_command', 'takes_adapters', 'free_p
 
 # %% ../../nbs/engine/19_serving.ipynb #3c97e189
 
-import ctypes, os, shlex, signal, socket, subprocess, sys, time, urllib.error, urllib.request
+import ctypes, os, re, shlex, signal, socket, subprocess, sys, time, urllib.error, urllib.request
 from pathlib import Path
 from fastcore.basics import patch
 from ..errors import UserError
@@ -16,7 +16,7 @@ from ..errors import UserError
 # %% ../../nbs/engine/19_serving.ipynb #e00f7e15
 
 def server_command(
-    command: str,  # with {port}, and {model} where the server is told its model
+    command: str,  # with {port}, {model} where the server is told its model, {python} for this program's Python
     model: str,    # a folder or a hub id
     port: int,
 ) -> list[str]:    # program and arguments
@@ -28,7 +28,8 @@ def server_command(
     if any("api-key" in part or "api_key" in part for part in parts):
         raise UserError("server.command must not hold a key, all users of the machine can read it there; "
                         "put it into the server's environment variable")
-    return [part.replace("{model}", model).replace("{port}", str(port)) for part in parts]
+    places = {"{model}": model, "{port}": str(port), "{python}": sys.executable}
+    return [re.sub(r"{(model|port|python)}", lambda place: places[place[0]], part) for part in parts]
 
 # %% ../../nbs/engine/19_serving.ipynb #46c46791
 
