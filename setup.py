@@ -16,7 +16,7 @@ lib, readme = facts["lib_name"], here / "README.md"
 # what `evoselfcode init DIR` lays out: folder in this repository -> the files that travel
 workspace = {"configs": "*.yaml", "nbs/runs": "*.ipynb", "data/raw": "*.jsonl", "data/eval": "pocket_*.jsonl"}
 mapped = {f"{lib}.workspace.{folder.replace('/', '.')}": folder for folder in workspace if (here / folder).is_dir()}
-extras = {extra: shlex.split(facts[f"{extra}_requirements"]) for extra in ("dev", "ray")}
+extras = {extra: shlex.split(facts[f"{extra}_requirements"]) for extra in ("dev", "ray", "llama")}
 
 setup(
     name=lib, version=facts["version"], description=facts["description"],

@@ -7,7 +7,8 @@ __all__ = ['app', 'datagen', 'pipeline', 'evaluate', 'pocket', 'Version', 'Confi
            'Arms', 'PocketCheckpoint', 'FORMATS', 'Checkpoint', 'Samples', 'Export', 'Partial', 'Extract', 'Recheck',
            'EvalConfig', 'Workspace', 'RUNS', 'KEYS', 'about', 'generate_names', 'generate_functions', 'harvest_code',
            'generate', 'score', 'filter_', 'train_d2c', 'train_c2d', 'iterate', 'plan_', 'compare', 'report',
-           'eval_pocket', 'eval_all', 'why', 'init', 'doctor', 'runs', 'settings', 'build_data', 'build_model', 'main']
+           'eval_pocket', 'eval_all', 'why', 'init', 'gguf_', 'doctor', 'runs', 'settings', 'build_data', 'build_model',
+           'main']
 
 # %% ../nbs/75_cli.ipynb #89eed087
 
@@ -351,6 +352,20 @@ def init(folder: Workspace = Path(".")):
     "Lay out a workspace; nothing that is there is overwritten."
     from evoselfcode.project import init_workspace
     typer.echo(f"{len(init_workspace(folder))} files written to {folder}")
+
+# %% ../nbs/75_cli.ipynb #04d9fcb1
+
+@app.command("gguf")
+def gguf_(
+    checkpoint: Annotated[str, typer.Argument(help="Checkpoint folder (model or LoRA adapter), hub id, or `pocket`.")],
+    out: Annotated[Path, typer.Argument(help="The file; it must not exist.")],
+    kind: Annotated[str, typer.Option("--type", help="How weights are stored: q8_0, q4_0, f16 or f32.")] = "q8_0",
+):
+    "Write a checkpoint as a GGUF file, for llama.cpp."
+    from evoselfcode.engine.gguf import convert
+    from evoselfcode.engine.loading import resolve_checkpoint
+    file = convert(resolve_checkpoint(_settings(None, None), checkpoint), out, kind)
+    typer.echo(f"{file}: {file.stat().st_size/2**20:,.1f} MiB")
 
 # %% ../nbs/75_cli.ipynb #ccfacd91
 

@@ -7,7 +7,7 @@ __all__ = ['ARCHITECTURES', 'SCALINGS', 'ELSEWHERE', 'WORDS', 'SHORT', 'GPT2', '
            'check_architecture', 'cuts', 'pre_tokenizer', 'interleave', 'weight_type', 'Weights', 'llama3_factors',
            'add_settings', 'add_tokenizer', 'gguf_package', 'write_gguf', 'convert', 'kept_gguf']
 
-# %% ../../nbs/engine/59_gguf.ipynb #96fbc608
+# %% ../../nbs/engine/59_gguf.ipynb #afe666e4
 
 import os, tempfile
 from pathlib import Path
@@ -20,7 +20,7 @@ from .loading import BESIDE, load_tokenizer, model_folder, quiet, save_whole
 from .loading import whole_of
 from .remote import model_limits
 
-# %% ../../nbs/engine/59_gguf.ipynb #003f3ff8
+# %% ../../nbs/engine/59_gguf.ipynb #d51757f3
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3")
 SCALINGS = {"default": None, "linear": "LINEAR", "yarn": "YARN", "llama3": None}  # of positions, by llama.cpp's names
@@ -36,12 +36,14 @@ def check_architecture(config) -> None:  # of transformers
         f"positions scaled by {rope['rope_type']}": rope["rope_type"] not in SCALINGS,
         "positions in a part of each head": rope.get("partial_rotary_factor", 1) != 1,
         "a sliding window": bool(getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", 1)),
+        "heads of another width than the model's divided by their number": config.model_type == "qwen2" and
+            getattr(config, "head_dim", None) not in (None, config.hidden_size//config.num_attention_heads),
         f"the activation {config.hidden_act}": config.hidden_act not in ("silu", "swish"),
     }
     for reason, holds in reasons.items():
         if holds: raise UserError(f"{config.model_type} with {reason} is not written as GGUF here; {ELSEWHERE}")
 
-# %% ../../nbs/engine/59_gguf.ipynb #19c1e251
+# %% ../../nbs/engine/59_gguf.ipynb #51d13c0c
 
 WORDS = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 SHORT = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|"
@@ -74,7 +76,7 @@ def pre_tokenizer(inner: dict) -> str:  # of tokenizer.json; llama.cpp's name
         raise UserError(f"its tokenizer cuts texts in a way that is unknown here: {str(cuts(steps))[:80]}; {ELSEWHERE}")
     return found
 
-# %% ../../nbs/engine/59_gguf.ipynb #ce66c8f6
+# %% ../../nbs/engine/59_gguf.ipynb #45d4cc28
 
 TYPES = {"q8_0": "Q8_0", "q4_0": "Q4_0", "f16": "F16", "f32": "F32"}  # `--type`: gguf's name
 
@@ -91,7 +93,7 @@ def weight_type(name: str, shape: list[int], kind: str):  # name: in the file
     if kind in ("q8_0", "q4_0") and shape[-1] % 32: kind = "f16"
     return types[TYPES[kind]]
 
-# %% ../../nbs/engine/59_gguf.ipynb #0991483c
+# %% ../../nbs/engine/59_gguf.ipynb #038092cb
 
 class Weights:
     "The weights of a model's folder by the names in the file, each read when it is asked for."
@@ -122,7 +124,7 @@ class Weights:
         part = name.split(".")[-2]
         return interleave(weight, heads[part]) if self.config.model_type == "llama" and part in heads else weight
 
-# %% ../../nbs/engine/59_gguf.ipynb #fb5d74be
+# %% ../../nbs/engine/59_gguf.ipynb #a1110809
 
 def llama3_factors(rope: dict, width: int) -> np.ndarray:  # rope: `rope_parameters`; (width//2,)
     "Compute by how much each rotation is slowed (transformers' `_compute_llama3_parameters`)."
@@ -153,7 +155,7 @@ def add_settings(out, config, rows: int) -> None:  # a GGUFWriter, of transforme
         original = rope.get("original_max_position_embeddings")
         if original: out.add_rope_scaling_orig_ctx_len(original)
 
-# %% ../../nbs/engine/59_gguf.ipynb #fd66e847
+# %% ../../nbs/engine/59_gguf.ipynb #86f73ea6
 
 def add_tokenizer(out, folder: Path, rows: int) -> None:  # a GGUFWriter, of a model, of the embedding table
     "Write a tokenizer."
@@ -177,7 +179,7 @@ def add_tokenizer(out, folder: Path, rows: int) -> None:  # a GGUFWriter, of a m
     special.special_token_ids |= {name: i for name, i in ids.items() if i is not None}
     special.add_to_gguf(out, quiet=True)
 
-# %% ../../nbs/engine/59_gguf.ipynb #90d9c146
+# %% ../../nbs/engine/59_gguf.ipynb #d6ff8ac9
 
 def gguf_package():
     "Import gguf, or say how to get it."
@@ -217,7 +219,7 @@ def write_gguf(
     for name, type_ in types.items(): out.write_tensor_data(gguf.quants.quantize(weights[name], type_))
     out.close()
 
-# %% ../../nbs/engine/59_gguf.ipynb #833433f8
+# %% ../../nbs/engine/59_gguf.ipynb #21cd1deb
 
 def convert(
     checkpoint: str | Path,  # as for `load`: a folder (model or LoRA adapter), `pocket`, a hub id
@@ -242,7 +244,7 @@ def convert(
             os.replace(Path(place)/out.name, out)
     return out
 
-# %% ../../nbs/engine/59_gguf.ipynb #05730e38
+# %% ../../nbs/engine/59_gguf.ipynb #e0a9d135
 
 KEPT = 3  # files
 
