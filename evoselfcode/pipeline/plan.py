@@ -4,19 +4,22 @@
 
 # %% auto #0
 __all__ = ['POINTS', 'GOOD', 'CHOSEN', 'BACK', 'ALIKE', 'FRESH', 'NAME', 'GATE', 'COMPARE', 'taken', 'BUDGET', 'TOKENS',
-           'SEVERAL', 'SOME', 'DURATION', 'TRAINER', 'PLAN', 'PAUSE', 'GIB', 'SETS', 'ROW', 'mean', 'lengths_of',
-           'spread', 'example_pairs', 'way_of', 'to_try', 'set_sizes', 'sizes_of', 'Task', 'different', 'invention',
-           'forward', 'judge_size', 'described', 'backward', 'pool_size', 'training', 'evaluation', 'at_first',
-           'names_others', 'tasks_of', 'share_done', 'seconds_taken', 'timed', 'with_children', 'drawing_times',
-           'step_seconds', 'drawing_seconds', 'own_length', 'endless', 'scoring_rate', 'program_seconds', 'padded',
-           'optimiser_seconds', 'token_seconds', 'training_rate', 'drawn_here', 'trained_here', 'measure', 'priced',
-           'model_seconds', 'memory_of', 'as_run', 'measure_into', 'make_plan', 'plan_of', 'ratios', 'left', 'spell',
-           'short', 'follow', 'disk_of', 'advice', 'longest', 'in_a_line', 'table', 'told', 'begin_plan']
+           'SEVERAL', 'SOME', 'DURATION', 'SHORTER', 'TRAINER', 'GIB', 'KERNEL', 'LEARNING', 'PLAN', 'PAUSE', 'HALVED',
+           'SMALLER', 'DAY', 'SETS', 'ROW', 'mean', 'lengths_of', 'spread', 'example_pairs', 'way_of', 'to_try',
+           'set_sizes', 'sizes_of', 'Task', 'different', 'invention', 'forward', 'judge_size', 'described', 'backward',
+           'pool_size', 'training', 'evaluation', 'at_first', 'names_others', 'tasks_of', 'share_done', 'seconds_taken',
+           'timed', 'with_children', 'drawing_times', 'step_seconds', 'drawing_seconds', 'own_length', 'endless',
+           'scoring_rate', 'program_seconds', 'padded', 'optimiser_seconds', 'token_seconds', 'training_rate',
+           'drawn_here', 'what_fits', 'trained_here', 'check_weights', 'measure', 'priced', 'model_seconds',
+           'memory_of', 'as_run', 'measure_into', 'make_plan', 'plan_of', 'ratios', 'left', 'spell', 'short', 'follow',
+           'disk_of', 'with_setting', 'halved', 'fewer_problems', 'changes', 'lessened', 'written', 'to_fit', 'to_end',
+           'advice', 'longest', 'in_a_line', 'table', 'told', 'begin_plan']
 
 # %% ../../nbs/pipeline/58_plan.ipynb #91a0f004
 
-import math, os, resource, sys, time
+import math, os, resource, shlex, sys, time
 from collections.abc import Callable
+from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from itertools import cycle, islice
 from pathlib import Path
@@ -497,6 +500,21 @@ def drawn_here(study: Study, pairs: list[dict]) -> dict:
 # %% ../../nbs/pipeline/58_plan.ipynb #91a0f039
 
 DURATION = ("epochs", "min_steps", "learning_rate")  # settings that change no rate
+SHORTER = (256, 128, 64)  # max_length that is tried where a row does not fit
+
+def what_fits(base: str, settings: Train, rows: list[dict], device: str) -> dict:  # of section train; {}: nothing does
+    "Try with what a training fits that does not: an adapter, which wants another rate, and shorter rows."
+    model, tokenizer = train_sft.weights_for(base, lora := replace(settings, method="lora"), device)
+    wrapped = train_sft.trainable(model.train(), lora)
+    changed = dict(method="lora", learning_rate=Train().learning_rate) if settings.method == "full" else {}
+    for most in (settings.max_length, *(length for length in SHORTER if length < settings.max_length)):
+        examples = train_sft.tokenise(rows, tokenizer, most)[0]
+        longest = max((len(e["input_ids"]) for e in examples), default=0)
+        if not longest: break
+        try: rows_at_a_time(wrapped, longest, settings.batch_size, settings.gradient_checkpointing, chunks_agree(model))
+        except UserError: continue
+        return changed | (dict(max_length=most) if most < settings.max_length else {})
+    return {}
 
 def trained_here(study: Study, pairs: list[dict]) -> dict[str, dict]:  # direction: as `training_rate`
     "Measure both trainings; one that differs in its number of steps alone is measured once."
@@ -504,11 +522,24 @@ def trained_here(study: Study, pairs: list[dict]) -> dict[str, dict]:  # directi
     def rate(settings, rows):
         mark = content_id({k: v for k, v in asdict(settings).items() if k not in DURATION})
         if mark in known: return known[mark]
-        try: known[mark] = training_rate(base, settings, rows, config.device)
-        except UserError as error: known[mark] = dict(unfit=str(error))
-        return known[mark]
+        try: found = training_rate(base, settings, rows, config.device)
+        except UserError as error: found = dict(unfit=str(error))
+        if "unfit" in found: found["instead"] = what_fits(base, settings, rows, config.device)
+        return known.setdefault(mark, found)
     return dict(train_d2c=rate(config.train_d2c, train_sft.d2c_rows(pairs, way)),
                 train_c2d=rate(config.train_c2d, train_sft.c2d_rows(pairs, way)))
+
+
+# %% ../../nbs/pipeline/58_plan.ipynb #222cd562
+
+def check_weights(study: Study, free: int):  # bytes
+    "Refuse to load a model whose weights are larger than the memory."
+    base, (device, dtype) = study.model_path("base"), pick_device(study.config.device)
+    numbers = sum(map(math.prod, train_sft.shapes_in(whole_of(model_folder(base))).values()))
+    if (need := numbers * dtype.itemsize) > free:
+        told = f"the weights take {need / GIB:.1f} GiB of memory, {free / GIB:.1f} GiB are free on {device}"
+        raise UserError(f"{base}: {told}: take a smaller model, or a machine with more memory")
+
 
 # %% ../../nbs/pipeline/58_plan.ipynb #91a0f040
 
@@ -523,6 +554,7 @@ def measure(config) -> dict:
     tasks, free = tasks_of(study, size), free_bytes(pick_device(config.device)[0])
     process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
     found = dict(free=free, process=process, start=time.process_time(), load_average=load)  # of all that was loaded
+    check_weights(study, free)
     if config.backend == "transformers": found |= drawn_here(study, pairs)
     found |= program_seconds(study, pairs)
     found["train"] = trained_here(study, pairs)
@@ -556,16 +588,20 @@ def model_seconds(task: Task, rates: dict) -> float:
     drawing = drawing_seconds(rates["steps"], like, rates["width"]) if task.prompts else 0
     return drawing + (task.prompts * task.prompt + task.scored) / rates["scoring"]
 
+GIB = 2**30
+KERNEL, LEARNING = 50 << 20, 150 << 20  # bytes of a notebook's own libraries, and of the trainer's
+
 def memory_of(task: Task, rates: dict) -> float | None:  # bytes; None: it does not fit
     "Say what a task takes of the memory at most."
+    process = rates["process"] + KERNEL
     if task.steps:
         rate = rates["train"][task.stage]
-        return None if "unfit" in rate else rates["process"] + rate["memory"]
-    if "weights" not in rates or not (task.prompts or task.scored): return rates["process"]
+        return None if "unfit" in rate else process + LEARNING + rate["memory"]
+    if "weights" not in rates or not (task.prompts or task.scored): return process
     rows = min(task.samples, task.batch * task.n, rates["width"])
     drawing = rows * ((task.prompt + task.most) * rates["token"] + rates["logits"])
     scoring = bool(task.scored) * rates["wide"] * rates["logits"] / 2
-    return rates["process"] + rates["weights"] + max(drawing, scoring)
+    return process + rates["weights"] + max(drawing, scoring)
 
 
 # %% ../../nbs/pipeline/58_plan.ipynb #91a0f043
@@ -588,7 +624,9 @@ def make_plan(study: Study) -> dict:  # rates, sizes, tasks
         write_bytes(settings, to_yaml(study.config).encode())
         done = run([sys.executable, "-c", work, found, settings], capture_output=True, text=True)
         if done.returncode < 0: raise UserError("the probe was killed (out of memory?)")
-        if done.returncode: raise UserError(f"the probe failed: {done.stderr.strip().splitlines()[-1]}")
+        if done.returncode:
+            told = done.stderr.strip().splitlines()[-1]
+            raise UserError(told.partition("UserError: ")[2] or f"the probe failed: {told}")
         return dict(run=study.config.run, settings=as_run(study)) | read_json(found)
 
 def plan_of(study: Study) -> dict:
@@ -623,7 +661,8 @@ def left(study: Study, plan: dict) -> tuple[float, float, int]:
 def spell(seconds: float) -> str:
     "Write a time shortly."
     if seconds < 100: return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
+    if seconds < 100 * 60: return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 72 * 3600 else f"{seconds / 86400:.1f} days"
 
 def short(number: float) -> str:
     "Write a count shortly."
@@ -643,7 +682,7 @@ def follow(study: Study):
         get_logger("plan").info(f"about {spell(seconds)} left of this run{more} (until now {off:.1f} x the plan)")
     study.listener = tell
 
-# %% ../../nbs/pipeline/58_plan.ipynb #91a0f050
+# %% ../../nbs/pipeline/58_plan.ipynb #6bc4c3c4
 
 def disk_of(study: Study) -> tuple[float, float, float]:  # bytes: at most, with keep: best, free
     "Say what a run's models take on the disk."
@@ -656,25 +695,119 @@ def disk_of(study: Study) -> tuple[float, float, float]:  # bytes: at most, with
     place = next(p for p in (study.checkpoints, *study.checkpoints.parents) if p.exists())
     return kept * each, 2 * each, shutil.disk_usage(place).free
 
-GIB = 2**30
+
+# %% ../../nbs/pipeline/58_plan.ipynb #f452a51a
+
+HALVED = {  # settings that make a run shorter: the least that they are halved to
+    "evaluation.n": 1, "sampling.n": 4, "dual.descriptions_per_round": 16, "dual.codes_per_round": 16,
+    "dual.descriptions_per_code": 1, "dual.round_trip_n": 2, "names.number": 16, "iterate.rounds": 1,
+    **{f"train_{direction}.{key}": least for direction in ("d2c", "c2d") for key, least in
+       dict(epochs=1, min_steps=20).items()},
+}
+SMALLER = {  # and smaller
+    "sampling.batch": 1, "evaluation.batch": 1, "sampling.max_new_tokens": 64, "evaluation.max_new_tokens": 64,
+    "sampling.n": 4, "evaluation.n": 1,
+}
+
+def with_setting(study: Study, name: str, value) -> Study:
+    "Set one of a study's settings; it can be counted, not run."
+    section, key = name.split(".")
+    other = copy(study)
+    other.config = replace(study.config, **{section: replace(getattr(study.config, section), **{key: value})})
+    return other
+
+def halved(study: Study, name: str, least: int):  # -> a value; None where it is as small as it may be
+    "Halve a setting."
+    section, key = name.split(".")
+    value = getattr(getattr(study.config, section), key)
+    if name == "evaluation.n": least = max(least, *study.config.evaluation.ks)
+    half = max(least, value // 2 if isinstance(value, int) else value / 2)
+    return half if half < value else None
+
+
+# %% ../../nbs/pipeline/58_plan.ipynb #8035ab4c
+
+def fewer_problems(study: Study, size: dict, split: str) -> tuple[str, dict] | None:  # what the split is then
+    "Halve the only set of a split."
+    (mark, its), *others = size["sets"][split].items()
+    given = problem_sets(study.config.data, split)[0]
+    if others or its["problems"] < 100: return None
+    half, first = its["problems"] // 2, given.first or 0
+    name = f"{given.benchmark or given.file}[{first or ''}:{first + half}]"
+    return name, size | dict(sets=size["sets"] | {split: {mark: its | dict(problems=half)}})
+
+def changes(study: Study, size: dict, least: dict, problems: bool):  # yields settings, study, sizes
+    "List the next smaller settings."
+    for name, most in least.items():
+        if (value := halved(study, name, most)) is not None: yield {name: value}, with_setting(study, name, value), size
+    for split in SPLITS if problems else ():
+        if (found := fewer_problems(study, size, split)):
+            yield {f"data.{split}": found[0]}, with_setting(study, f"data.{split}", found[0]), found[1]
+
+def lessened(study: Study, plan: dict, excess: Callable, least: dict, problems: bool = False) -> tuple[dict, list]:
+    "Find settings with which a plan's tasks have no `excess` any more, or as little as can be; and these tasks."
+    size, found = plan["sizes"], {}
+    def counted(study, size): return [priced(task, plan["rates"]) for task in tasks_of(study, size)]
+    tasks = counted(study, size)
+    while (now := excess(tasks)) > 0:
+        tried = [(setting, other, its, counted(other, its))
+                 for setting, other, its in changes(study, size, least, problems)]
+        best = min(tried, key=lambda one: excess(one[3]), default=None)
+        if not best or excess(best[3]) > 0.99 * now: break
+        setting, study, size, tasks = best
+        found |= setting
+    return found, tasks
+
+
+# %% ../../nbs/pipeline/58_plan.ipynb #91a0f050
+
+DAY = 24 * 3600  # seconds: what takes longer is told with what would not
+
+def written(settings: dict) -> str:
+    "Write settings as they are given on the command line."
+    return " ".join(f"-o {shlex.quote(f'{name}={value}')}" for name, value in settings.items())
+
+def to_fit(study: Study, plan: dict) -> list[str]:
+    "Say what does not fit into memory, and what would."
+    rates, said = plan["rates"], []
+    def over(task): return 0 if task.steps else max(0, task.memory - rates["process"] - rates["free"])
+    tasks = [Task(**task) for task in plan["tasks"]]
+    for stage, rate in rates["train"].items():
+        if "unfit" not in rate: continue
+        instead = {f"{stage}.{key}": value for key, value in rate["instead"].items()}
+        way_out = f"it fits with {written(instead)}" if instead else "take a smaller model"
+        said.append(f"{stage} does not fit: {rate['unfit'].partition(': set ')[0]}: {way_out}")
+    if worst := max(tasks, key=over, default=None) if any(map(over, tasks)) else None:
+        told = f"{worst.stage} takes {worst.memory / GIB:.1f} GiB of memory, {rates['free'] / GIB:.1f} GiB are free"
+        found, left_over = lessened(study, plan, lambda tasks: sum(map(over, tasks)), SMALLER)
+        fits = not any(map(over, left_over))
+        said.append(f"{told}: {f'it fits with {written(found)}' if fits else 'take a smaller model'}")
+    return said
+
+def to_end(study: Study, plan: dict) -> list[str]:
+    "Say what would make a run shorter that takes more than a day."
+    def seconds(tasks): return sum(task.seconds or 0 for task in tasks)
+    if (whole := left(study, plan)[0]) <= DAY: return []
+    if "steps" not in plan["rates"]: return [f"it takes {spell(whole)}, beside the work of the server"]
+    found, tasks = lessened(study, plan, lambda tasks: seconds(tasks) - DAY, HALVED, problems=True)
+    if not found: return []
+    return [f"it takes {spell(whole)}; {spell(seconds(tasks))} with {written(found)}"]
+
+
+# %% ../../nbs/pipeline/58_plan.ipynb #4288a918
 
 def advice(study: Study, plan: dict) -> list[str]:
     "Say what does not fit, and what would make it fit."
-    rates, told = plan["rates"], []
+    rates, said = plan["rates"], [*to_fit(study, plan), *to_end(study, plan)]
     if (share := rates.get("share", 1)) < 0.7:
         had = f"load {rates['load_average']:.1f} on {os.cpu_count()} cores, the probe had {share:.0%} of one"
-        told.append(f"the machine is busy ({had}): the times are those of a quiet one, now it takes "
-                    f"{1 / share:.1f} x as long")
-    for stage, rate in rates["train"].items():
-        if "unfit" in rate: told.append(f"{stage} does not fit: {rate['unfit']}")
-    for task in (Task(**t) for t in plan["tasks"]):
-        if not task.steps and task.memory - rates["process"] > rates["free"]:
-            least = f"{task.stage} takes {task.memory / GIB:.1f} GiB of memory, {rates['free'] / GIB:.1f} GiB are free"
-            told.append(f"{least}: set a smaller sampling.batch, evaluation.batch or max_new_tokens")
+        said.insert(0, f"the machine is busy ({had}): the times are those of a quiet one, now it takes "
+                       f"{1 / share:.1f} x as long")
     need, best, free = disk_of(study)
-    keep = f"iterate.keep=best takes {best / GIB:.1f} GiB"
-    if need > free: told.append(f"disk: models take {need / GIB:.1f} GiB, {free / GIB:.1f} GiB are free: {keep}")
-    return list(dict.fromkeys(told))
+    keep = f"-o iterate.keep=best takes {best / GIB:.1f} GiB"
+    if need > free: said.append(f"disk: models take {need / GIB:.1f} GiB, {free / GIB:.1f} GiB are free: {keep}")
+    return said
+
 
 # %% ../../nbs/pipeline/58_plan.ipynb #91a0f051
 
