@@ -528,10 +528,7 @@ def study(workspace, iteration, **changes):
 def test_a_study_starts_from_what_the_base_model_invents(workspace):
     raw = workspace / "data/raw/initial_pairs.jsonl"
     given = study(workspace, 0).initial_pairs()
-    def data(start):
-        "Start from something else; what was compared with the benchmarks was another file's."
-        for path in workspace.glob("data/generated/r/iter-000/contaminated.*"): path.unlink()
-        return replace(Data(), start=start)
+    def data(start): return replace(Data(), start=start)  # the run is not finished, and starts from something else
     names = Names(number=24, batch=40)
     own = study(workspace, 0, data=data("generated"), names=names)
     invented = own.initial_pairs()
@@ -546,6 +543,8 @@ def test_a_study_starts_from_what_the_base_model_invents(workspace):
     )
     assert all(r["reason"] for r in rows if not r["kept"])
     assert study(workspace, 0, data=data("both"), names=names).initial_pairs() == given + invented and given
+    with pytest.raises(UserError, match=r"functions.jsonl: .*\(settings.start: None → raw\).* -o run=NAME"):
+        study(workspace, 0, names=names).functions(until=90)  # which may end before the last name
     raw.unlink()
     assert study(workspace, 0, data=data("generated"), names=names).initial_pairs() == invented
     with pytest.raises(UserError, match="initial_pairs.jsonl: not found"): study(workspace, 0)

@@ -15,8 +15,9 @@ from evoselfcode.pipeline.iteration import Study
 from evoselfcode.pipeline.plan import Task
 
 RATES = dict(
-    load=2.0, steps=[(4, 0.1), (64, 0.4)], read=500.0, scoring=400.0, own=60.0, width=256, weights=2**30, token=100,
-    logits=1000, wide=2048, free=8 * 2**30, process=2**28, start=10.0, program=0.01,
+    load=2.0, steps=[(4, 0.1), (64, 0.4)], scoring=400.0, own=60.0, width=256, weights=2**30, token=100,
+    logits=1000, wide=2048, free=8 * 2**30, process=2**28, start=10.0, begin=0.5, program=0.01, check=0.005,
+    load_average=0.5,
     train={f"train_{d}": dict(token=0.01, step=0.5, rows=8, longest=90, memory=3 * 2**30) for d in ("d2c", "c2d")},
 )
 
@@ -31,27 +32,33 @@ def study_of(workspace, **changes):
 
 
 def planned(study, tokenizer, rates=RATES):
-    tasks, size = plan.tasks_of(study, tokenizer)
-    tasks = [asdict(plan.priced(task, rates)) for task in tasks]
+    size = plan.sizes_of(study, tokenizer)
+    tasks = [asdict(plan.priced(task, rates)) for task in plan.tasks_of(study, size)]
     return json.loads(json.dumps(dict(settings=plan.as_run(study), rates=rates, sizes=size, tasks=tasks)))
+
+
+def tasks_of(study, tokenizer): return plan.tasks_of(study, plan.sizes_of(study, tokenizer))
 
 
 def test_what_follows_from_settings_and_data_is_counted(workspace, tokenizer):
     study = study_of(workspace, dual=Dual(codes_per_round=18, descriptions_per_round=15), sampling=Sampling(n=4))
-    tasks = {(task.iteration, task.stage): task for task in plan.tasks_of(study, tokenizer)[0]}
+    tasks = {(task.iteration, task.stage): task for task in tasks_of(study, tokenizer)}
     assert not {(0, "draws"), (0, "functions"), (1, "samples_base_test"), (0, "candidates")} & set(tasks)
     assert tasks[1, "candidates"].prompts == 15 and tasks[2, "candidates"].samples == 60
-    assert tasks[1, "scored"].programs == 60
+    assert 15 < tasks[1, "scored"].programs < 60
     assert tasks[1, "backward"].prompts == 18 * study.config.dual.descriptions_per_code
     assert tasks[0, "samples_base_test"].samples == tasks[2, "samples_validation"].samples == 2 * 60
     assert tasks[0, "train_d2c"].steps == 100 and tasks[2, "train_d2c"].steps >= tasks[1, "train_d2c"].steps
     assert 0 < tasks[1, "candidates"].mean < tasks[1, "candidates"].most == 160
+    stages = [stage for k, stage in tasks if k == 0]
+    assert stages[:4] == ["start", "samples_base_validation", "results_base_validation", "contaminated"]
+    assert tasks[0, "contaminated"].compared == 180 and stages.count("samples_base_validation") == 1
     stages = [stage for k, stage in tasks if k == 1]
     assert stages[:2] == ["start", "candidates"] and stages[-1].startswith("results_")
 
 
 def test_one_cycle_or_none(workspace, tokenizer):
-    stages = lambda **dual: {t.stage for t in plan.tasks_of(study_of(workspace, dual=Dual(**dual)), tokenizer)[0]}
+    stages = lambda **dual: {t.stage for t in tasks_of(study_of(workspace, dual=Dual(**dual)), tokenizer)}
     assert "backward" not in stages(backward=False) and "candidates" in stages(backward=False)
     assert "candidates" not in stages(forward=False) and "backward" in stages(forward=False)
     assert {"draws", "functions"} <= stages(codes_per_round=1000)
@@ -62,9 +69,11 @@ def test_more_rows_cost_more_and_less_each():
     seconds = [plan.step_seconds(steps, rows) for rows in (1, 2, 4, 10, 64, 100, 256, 1000)]
     assert seconds == sorted(seconds) and seconds[2] == 0.1 and seconds[4] == 0.4
     def takes(**more): return plan.drawing_seconds(steps, Task(1, "candidates", n=8, **more), 256)
-    one = takes(prompts=32, mean=50, most=160, batch=32)
-    assert one < takes(prompts=64, mean=50, most=160, batch=32) < 3 * one
-    assert one < takes(prompts=32, mean=100, most=160, batch=32) and one < takes(prompts=32, mean=50, most=160, batch=4)
+    like = dict(prompts=32, lengths=[20, 50, 80], most=160, batch=32)
+    one = takes(**like)
+    assert one < takes(**like | dict(prompts=64)) < 3 * one
+    assert one < takes(**like | dict(lengths=[60, 100, 140])) and one < takes(**like | dict(batch=4))
+    assert takes(**like | dict(most=20)) < one < takes(**like | dict(lengths=[50, 50, 50, 150]))
 
 
 def test_a_plan_is_told_in_eighty_columns(workspace, tokenizer):
@@ -75,7 +84,7 @@ def test_a_plan_is_told_in_eighty_columns(workspace, tokenizer):
     assert [line for line in lines if "samples_base_validation" in line] and "plan: about " in "\n".join(lines)
     assert not [line for line in lines if line.startswith("!")]
     busy = plan.advice(study, found | dict(rates=found["rates"] | dict(share=0.1)))
-    assert busy == ["the machine is busy: the probe had 10% of a processor; with all of it the run is faster"]
+    assert len(busy) == 1 and busy[0].startswith("the machine is busy (load 0.5 on ") and "10.0 x as long" in busy[0]
     longest = plan.longest(found)
     assert longest[0][1] >= longest[1][1] and all(keys for _, _, keys in longest[:2])
 
@@ -97,7 +106,7 @@ def test_what_does_not_fit_is_told_with_what_would(workspace, tokenizer, monkeyp
 
 def test_what_a_server_does_has_no_time(workspace, tokenizer):
     study = study_of(workspace, backend="openai")
-    found = planned(study, tokenizer, {k: RATES[k] for k in ("free", "process", "start", "program", "train")})
+    found = planned(study, tokenizer, {k: RATES[k] for k in RATES if k not in ("steps", "scoring", "own", "weights")})
     told = "\n".join(plan.told(study, found))
     assert "a server's work is not timed" in told and "stages of unknown length" in plan.in_a_line(study, found)
     seconds = {t["stage"]: t["seconds"] for t in found["tasks"]}
@@ -187,6 +196,7 @@ def test_the_probe_times_every_stage_of_the_pocket_study(workspace):
     assert all(task["seconds"] is not None and task["memory"] > 0 for task in found["tasks"])
     assert min(task["seconds"] for task in found["tasks"] if task["prompts"] or task["steps"]) > 0
     rates = found["rates"]
+    assert 0 < rates["check"] < 1 and 0 < rates["share"] <= 1
     assert rates["weights"] > 4e6 and rates["train"]["train_d2c"]["rows"] == 32 and rates["own"] > 1
     lora = replace(config.train_d2c, method="lora", max_length=8)
     rows = [dict(prompt="a " * 40, completion="b " * 40)]

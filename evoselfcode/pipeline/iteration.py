@@ -122,7 +122,7 @@ def functions(self: Study,
         return [r | dict(kept=not r["dropped_by"]) for r in checked] + [r | dict(kept=False) for r in dropped]
     names = self.names()[: config.functions.names or None]
     settings = dict(functions=asdict(config.functions), filter=asdict(config.filter)) | self.asked
-    settings |= self.contamination.mark
+    settings |= self.contamination.mark | (dict(start="raw") if until is not None else {})  # which may end early
     return self.stage("functions", names, 64, work, settings, ("base",), open_ended=until is not None)
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #c0de0a03

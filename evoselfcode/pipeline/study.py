@@ -260,8 +260,12 @@ def contaminated(self: Study) -> list[dict]:  # of what was brought, with given 
         return [row | out | dict(reason=why) for row, why in zip(rows, reasons) if why]
     inputs = {name: content_id(self.given[name]) for name in names}
     settings = dict(gate="contamination" in self.config.filter.gates) | self.contamination.mark
-    known = finished(first) and made_of(meta_path(first)) == fingerprint_of(settings, inputs)
-    return run_batches(first if known else own, batches, work, settings, inputs, "contaminated")
+    wanted = fingerprint_of(settings, inputs)
+    path = first if finished(first) and made_of(meta_path(first)) == wanted else own
+    outdated = meta_path(path).is_file() and made_of(meta_path(path)) != wanted
+    if outdated and not (self.folder / "metrics.json").exists():  # nothing but `clean` reads it
+        for file in (path, meta_path(path)): file.unlink(missing_ok=True)
+    return run_batches(path, batches, work, settings, inputs, "contaminated")
 
 @patch
 @once
