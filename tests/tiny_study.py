@@ -163,7 +163,7 @@ def finished_study(tmp_path_factory, worker_id) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not shared.with_suffix(".json").exists():
             lay_out(shared)
-            done = fresh(shared, *ITERATE)
+            done = command(shared, *ITERATE)
             shared.with_suffix(".json").write_text(json.dumps(dict(code=done.returncode, err=done.stderr)))
     outcome = json.loads(shared.with_suffix(".json").read_text())
     assert outcome["code"] == 0, outcome["err"][-3000:]
