@@ -59,6 +59,12 @@ def start(folder: Path, *words) -> subprocess.Popen:
         )
 
 
+def start_forked(folder: Path, *words) -> warm.Process:
+    "Start it in a forked process, where nothing is asked of the processes it starts."
+    out, err = folder / "command.out", folder / "command.err"
+    return warm.Process("warm:command_line", tuple(map(str, words)), folder, environment(), out, err)
+
+
 def run_stages(iteration: int):
     "Do what the notebook of an iteration does, in this process."
     from evoselfcode.config import load_config
