@@ -44,12 +44,13 @@ def test_attacks_fail_and_leave_nothing_and_harmless_programs_pass(environment):
     found, words = launch(environment)
     assert found, words
     rows = {row["name"]: row for row in found["rows"]}
+    attacks = environments.attacks_in(environment)
     namespaces = probe["namespaces"]
     # what cannot be bounded is refused
-    assert {a.profile for a in [*ATTACKS, *HONEST] if a.name not in rows} == (set() if namespaces else {"files"})
-    expected = {a.name: a.expected for a in ATTACKS} | {h.name: ("passed",) for h in HONEST}
+    assert {a.profile for a in [*attacks, *HONEST] if a.name not in rows} == (set() if namespaces else {"files"})
+    expected = {a.name: a.expected for a in attacks} | {h.name: ("passed",) for h in HONEST}
     expected |= {name: ("passed",) for name in rows if name.startswith("after ")}
-    detail = {a.name: a.detail for a in ATTACKS}
+    detail = {a.name: a.detail for a in attacks}
     def as_expected(name):
         return rows[name]["status"] in expected[name] and detail.get(name, "") in rows[name]["detail"]
     assert [(name, expected[name], rows[name]) for name in expected if name in rows and not as_expected(name)] == []
@@ -59,5 +60,6 @@ def test_attacks_fail_and_leave_nothing_and_harmless_programs_pass(environment):
 
 
 def test_there_are_attacks_of_every_kind():
+    assert 0 < sum(a.clock for a in ATTACKS) < len(ATTACKS) / 10
     assert min(Counter(a.kind for a in ATTACKS).values()) >= 80 and len(HONEST) >= 30
     assert len({a.name for a in [*ATTACKS, *HONEST]}) == len(ATTACKS) + len(HONEST)

@@ -17,7 +17,7 @@ from tiny_study import (
     finished_study,  # noqa: F401  a fixture
     fresh,
     lay_out,
-    start,
+    start_forked,
     state,
     stop,
     wait_until,
@@ -265,7 +265,7 @@ def test_a_run_folder_that_may_not_be_written(place):
 # two at once
 
 def test_two_commands_on_one_run(place):
-    process = start(place, *ITERATE, "-o", "run=twice", "-o", "paths.checkpoints=twice-checkpoints")
+    process = start_forked(place, *ITERATE, "-o", "run=twice", "-o", "paths.checkpoints=twice-checkpoints")
     try:
         folder = place / "data/generated/twice"
         assert wait_until((folder / "iter-000/draws.meta.json").exists, 600, process)

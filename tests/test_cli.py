@@ -39,9 +39,10 @@ def test_every_default_can_be_given_as_it_is_shown(workspace):
     lines = told("settings").splitlines()[1:]
     rows = describe()
     assert len(lines) == len(rows) > 130
-    for row, line in zip(rows, lines):
-        given = line.partition("   ")[0]
-        place = load_config(None, [given])
+    given_as = [line.partition("   ")[0] for line in lines]
+    config = load_config(None, given_as)
+    for row, given in zip(rows, given_as):
+        place = config
         for part in row["key"].split("."): place = getattr(place, part)
         assert given.startswith(f"{row['key']}=") and place == row["default"]
 

@@ -115,11 +115,12 @@ def test_what_a_user_has_to_mend_is_one_line(monkeypatch):
         next(run_programs(programs(), Limits(backend="spark")))
 
 
-def test_a_node_without_layers_refuses_in_the_same_words(monkeypatch):
-    monkeypatch.setenv("EVOSELFCODE_WITHOUT", "seccomp")
-    ray.shutdown()
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
-    try:
-        with pytest.raises(UserError, match="model-written code is not run here: without a filter"):
-            next(run_programs(programs(), RAY, 1))
-    finally: ray.shutdown()
+def test_a_node_without_layers_refuses_in_the_same_words(cluster, monkeypatch):
+    from evoselfcode.execution import cluster as module
+    class Bare(module._Actor):
+        def __init__(self, *given):
+            __import__("os").environ["EVOSELFCODE_WITHOUT"] = "seccomp"
+            super().__init__(*given)
+    monkeypatch.setattr(module, "_Actor", Bare)
+    with pytest.raises(UserError, match="model-written code is not run here: without a filter"):
+        next(run_programs(programs(), RAY, 1))

@@ -59,6 +59,12 @@ def start(folder: Path, *words) -> subprocess.Popen:
         )
 
 
+def start_forked(folder: Path, *words) -> warm.Process:
+    "Start it in a forked process, where nothing is asked of the processes it starts."
+    out, err = folder / "command.out", folder / "command.err"
+    return warm.Process("warm:command_line", tuple(map(str, words)), folder, environment(), out, err)
+
+
 def run_stages(iteration: int):
     "Do what the notebook of an iteration does, in this process."
     from evoselfcode.config import load_config
@@ -163,7 +169,7 @@ def finished_study(tmp_path_factory, worker_id) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not shared.with_suffix(".json").exists():
             lay_out(shared)
-            done = fresh(shared, *ITERATE)
+            done = command(shared, *ITERATE)
             shared.with_suffix(".json").write_text(json.dumps(dict(code=done.returncode, err=done.stderr)))
     outcome = json.loads(shared.with_suffix(".json").read_text())
     assert outcome["code"] == 0, outcome["err"][-3000:]

@@ -8,10 +8,16 @@ from dataclasses import replace
 
 from . import codec, containment, ending, escape, exhaustion, forging
 from .honest import HONEST  # noqa: F401
-from .kit import MACHINE, Attack  # noqa: F401
+from .kit import MACHINE, TIMEOUT, Attack
+
+
+def of_kind(attack: Attack, kind: str) -> Attack:
+    "Say where an attack is from; a message that is late, or takes long to be read, is nothing that a layer could stop."
+    return replace(attack, kind=kind, clock=attack.clock or kind == "codec" and TIMEOUT in attack.expected)
+
 
 ATTACKS = [
-    replace(attack, kind=module.__name__.rsplit(".", 1)[1])
+    of_kind(attack, module.__name__.rsplit(".", 1)[1])
     for module in (forging, codec, containment, exhaustion, ending, escape)
     for attack in module.ATTACKS
     if attack.machine in ("", MACHINE)

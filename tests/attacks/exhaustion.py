@@ -318,7 +318,7 @@ ATTACKS = [
         bare(
             f"endless_{name}", code, tests or SQUARE,
             LATE if name not in ("factorial", "decimal", "stop_itself") else (TIMEOUT, MEMORY, FAILED, VIOLATION),
-            seconds=1.0,
+            seconds=1.0, clock=name not in ("call", "blocks_signals", "stop_itself", "tests"),
         )
         for name, code, tests in ENDLESS
     ),

@@ -35,6 +35,7 @@ class Attack:
     context: str = ""
     trusted: bool = True
     machine: str = ""         # the only machine it is written for; empty = any
+    clock: bool = False       # it waits to be ended, by a clock that is outside the layers and the same with each
 
 
 def indent(text, by=4): return textwrap.indent(textwrap.dedent(text).strip("\n"), " " * by)
