@@ -218,7 +218,8 @@ class Asked:
     "What `suite.ask` wants of an engine."
     def __init__(self, engine): self.engine, self.tokenizer, self.name = engine, engine.tokenizer, "m"
     def fits(self, prompt): return True
-    def sample(self, *given, **how): return self.engine.sample(*given, **how)
+    def stream(self, requests, n, **how):
+        for prompts, seed in requests: yield self.engine.sample(prompts, n, seed=seed, **how)
 
 
 def test_c2d_is_asked_in_the_way_too():

@@ -15,6 +15,7 @@ import warm
 from evoselfcode.engine import fim, loading
 from evoselfcode.engine.base import Engine, Sample
 from evoselfcode.engine.batching import cache_room, draw, nucleus
+from evoselfcode.engine.kv_cache import Prompts
 from evoselfcode.engine.local import LocalEngine
 from evoselfcode.engine.remote import RemoteEngine
 from evoselfcode.engine.trees import as_tree
@@ -123,6 +124,35 @@ def test_other_architectures_give_the_same_however_prompts_are_kept(pocket, make
     engine._shares = False
     copied = engine.sample(PROMPTS, 4, .9, .95, 20, seed=4)
     assert [[s.text for s in samples] for samples in once] == [[s.text for s in samples] for samples in copied]
+
+
+def test_greedy_rows_take_the_places_of_those_that_ended(pocket, monkeypatch):
+    prompts = [f"# Case {i}.\n"*(i % 5) + PROMPTS[i % 5] for i in range(11)]
+    monkeypatch.setattr(pocket, "_shares", False)
+    pocket.model.double()
+    try:
+        wanted = sum(pocket.sample(prompts, 1, 0, 1, 30), [])
+        monkeypatch.setattr(pocket, "_shares", None)
+        for rows, room in ((256, 10**6), (4, 10**6), (256, 250)):
+            monkeypatch.setattr(pocket, "rows", rows)
+            monkeypatch.setattr(pocket, "room", room)
+            requests = [(prompts[:7], 1), ([], 2), (prompts[7:], 3)]
+            found = list(pocket.stream(requests, 2, 0, 1, 30))
+            assert [len(samples) for samples in found] == [7, 0, 4] and all(a == b for a, b in sum(found, []))
+            found = [samples[0] for samples in sum(found, [])]
+            assert [(s.text, s.tokens, s.finished) for s in found] == [(s.text, s.tokens, s.finished) for s in wanted]
+            np.testing.assert_allclose([s.logprob for s in found], [s.logprob for s in wanted], atol=1e-6)
+    finally: pocket.model.float()
+    assert len({s.tokens for s in wanted}) > 3
+
+
+def test_rows_that_ended_stay_within_learnt_positions(pocket):
+    torch.manual_seed(1)
+    config = tf.GPTBigCodeConfig(vocab_size=1200, n_embd=48, n_layer=1, n_head=4, n_positions=32, eos_token_id=0)
+    engine = LocalEngine(tf.AutoModelForCausalLM.from_config(config), pocket.tokenizer)
+    full = pocket.tokenizer.decode(pocket.tokenizer("x = 1\n"*9)["input_ids"][:28])
+    samples = sum(engine.sample([full, *PROMPTS[:2], *PROMPTS[3:]], 1, 1., 1., 20, seed=1), [])
+    assert samples[0].tokens <= 4 < samples[2].tokens
 
 
 def test_a_model_that_attends_otherwise_is_found_out(pocket, monkeypatch):
@@ -273,6 +303,21 @@ def test_memory_that_runs_out_halves_the_batch(pocket, message):
     assert cramped.seen[:4] == [20, 10, 5, 2] and sum(cramped.seen[3:]) == 20
     cramped.most = 0
     assert "memory" in message(cramped.sample, PROMPTS, 4)
+
+
+def test_memory_that_runs_out_halves_the_rows_of_a_stream(pocket, message, monkeypatch):
+    wanted, plain, seen = pocket.sample(PROMPTS, 1, 0), Prompts.enter, []
+    def enter(self, parts):
+        seen.append(len(self.owner) + sum(len(mask) for _, mask in parts))
+        if seen[-1] > most: raise torch.OutOfMemoryError("no room")
+        return plain(self, parts)
+    monkeypatch.setattr(Prompts, "enter", enter)
+    most = 2
+    assert [s.text for s in sum(pocket.sample(PROMPTS, 1, 0), [])] == [s.text for s in sum(wanted, [])]
+    assert seen[:2] == [5, 2]
+    def none(*given): raise torch.OutOfMemoryError("no room")
+    monkeypatch.setattr(Prompts, "__init__", none)
+    assert "even with one row" in message(pocket.sample, PROMPTS[:1], 1, 0)
 
 
 def test_a_leading_space_survives_tokenizers_that_drop_it(pocket):

@@ -297,6 +297,27 @@ def test_batches_can_be_repeated_alone(engine, tmp_path):
     assert suite.ask(engine, more, batches[1][1], settings(5)) == everything[4:8]
 
 
+class Interrupted:
+    "An engine that is killed within its second request."
+    def __init__(self, engine): self.engine, self.fits, self.asked = engine, engine.fits, 0
+    def stream(self, requests, **how):
+        self.asked = len(requests)
+        yield next(self.engine.stream(requests, **how))
+        raise KeyboardInterrupt
+
+
+def test_greedy_batches_are_one_stream(engine, tmp_path):
+    problems = [problem(f"T/{i}", name) for i, name in enumerate(("double", "triple", "halve", "negate", "square"))]
+    def drawn(path, engine):
+        given = settings(n=1, temperature=0.0)
+        return suite.sampled(tmp_path / path, OwnProblems(problems), given, lambda: engine, "a model")
+    first = Interrupted(engine)
+    with pytest.raises(KeyboardInterrupt): drawn("killed.jsonl", first)
+    assert first.asked == 3 and len((tmp_path / "killed.jsonl").read_text().splitlines()) == 2
+    whole = drawn("whole.jsonl", engine)
+    assert drawn("killed.jsonl", engine) == whole and [s["task_id"] for s in whole] == [p["task_id"] for p in problems]
+
+
 def test_greedy_samples_are_equal_and_cut(engine):
     drawn = suite.ask(engine, OwnProblems([problem()]), [problem()], settings(1, temperature=0.0))
     assert drawn[0]["completion"] == drawn[1]["completion"] == humaneval.cut_body(drawn[0]["completion"])

@@ -9,7 +9,7 @@ __all__ = ['Sample', 'cut_at', 'start_and_end', 'prompt_ids', 'control_tokens', 
 
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
@@ -111,6 +111,9 @@ class Engine(ABC):
     @abstractmethod
     def _draw(self, prompts: list[str], ids: list[list[int]], n: int, how: Drawing) -> list[Sample]:
         "Draw `n` samples of each prompt, of which `ids` are the tokens; all in one list, in the order of the prompts."
+    def _draw_each(self, requests, n: int, how: Drawing):
+        "Yield what `_draw` gives for each request, prompts and seed."
+        for prompts, seed in requests: yield self._draw(prompts, self.encode(prompts), n, replace(how, seed=seed))
     @abstractmethod
     def _read(self, prompts: list[str], completions: list[str]) -> list[np.ndarray]:
         "Score completions, at least one, as `logprobs` says."
@@ -173,6 +176,24 @@ def fits(self: Engine, prompt: str) -> bool:
     "Tell whether a prompt leaves room for an answer of one token at least."
     return len(prompt_ids(self.tokenizer, [prompt])[0]) < self.context
 
+# %% ../../nbs/engine/11_base.ipynb #27a69e2c
+
+@patch
+def stream(self: Engine,
+           requests: list[tuple[list[str], int]],  # prompts and seed of each
+           n: int = 1, temperature: float = 0.8, top_p: float = 0.95, max_new_tokens: int = 160, stop: tuple = (),
+           over=None):  # these six as for `sample`
+    "Yield what `sample` returns for each request in turn; the next ones may be under way by then."
+    if n < 1 or max_new_tokens < 1:
+        raise UserError(f"n and max_new_tokens must be at least 1, not {n} and {max_new_tokens}")
+    if temperature < 0 or not 0 < top_p <= 1:
+        raise UserError(f"temperature must not be negative, top_p within 0..1, not {temperature} and {top_p}")
+    stop = tuple(s for s in ([stop] if isinstance(stop, str) else stop) if s)
+    draws, how = n if temperature else 1, Drawing(temperature, top_p, max_new_tokens, 0, stop, over)
+    for samples in self._draw_each(requests, draws, how):
+        tally["tokens"] += sum(sample.tokens for sample in samples)
+        yield [samples[i:i + draws]*(n//draws) for i in range(0, len(samples), draws)]
+
 # %% ../../nbs/engine/11_base.ipynb #73ced6cd
 
 @patch
@@ -190,16 +211,7 @@ def sample(self: Engine, prompts: list[str], n: int = 1, temperature: float = 0.
     Raises a `UserError` for a number out of its range, for one text in place of a list, and for a prompt that leaves
     no room for an answer.
     """
-    if n < 1 or max_new_tokens < 1:
-        raise UserError(f"n and max_new_tokens must be at least 1, not {n} and {max_new_tokens}")
-    if temperature < 0 or not 0 < top_p <= 1:
-        raise UserError(f"temperature must not be negative, top_p within 0..1, not {temperature} and {top_p}")
-    stop = tuple(s for s in ([stop] if isinstance(stop, str) else stop) if s)
-    ids = self.encode(prompts)
-    draws = n if temperature else 1
-    samples = self._draw(prompts, ids, draws, Drawing(temperature, top_p, max_new_tokens, seed, stop, over))
-    tally["tokens"] += sum(sample.tokens for sample in samples)
-    return [samples[i*draws:(i + 1)*draws]*(n//draws) for i in range(len(ids))]
+    return next(self.stream([(prompts, seed)], n, temperature, top_p, max_new_tokens, stop, over))
 
 # %% ../../nbs/engine/11_base.ipynb #257b9d30
 

@@ -9,6 +9,7 @@ __all__ = ['LOOK', 'WIDE', 'random_numbers', 'invert', 'nucleus', 'draw', 'prefi
 # %% ../../nbs/engine/12_batching.ipynb #f9629a76
 
 from contextlib import nullcontext
+from itertools import count
 from fastcore.basics import patch
 
 # %% ../../nbs/engine/12_batching.ipynb #307bc0a4
@@ -97,13 +98,14 @@ class Rows:
         import torch
         from evoselfcode.engine import kv_cache
         self.model, self.shared = model, None
+        self.last = (getattr(model.config, "max_position_embeddings", None) or 10**9) - 1  # position
         self.logits, self.cache, mask = prefill(model, prompts, pad)
-        self.padded, self.width = not mask.all(), mask.shape[1]
+        self.padded, self.width = not (once or mask.all()), mask.shape[1]
         self.position = mask.sum(1)
         self.mask = torch.cat([mask, mask.new_ones(len(mask), steps)], 1)
         owner = torch.tensor(owner, device=self.logits.device)
         if once:
-            self.shared, self.padded = kv_cache.Prompts(model, self.cache, mask, owner), False
+            self.shared, self.mask = kv_cache.Prompts(model, self.cache, mask, owner), None
             self.cache = self.shared.rows
         else:
             self.cache.batch_select_indices(owner)
@@ -111,7 +113,8 @@ class Rows:
         self.select(owner)
 
     def select(self, rows):
-        self.logits, self.mask, self.position = self.logits[rows], self.mask[rows], self.position[rows]
+        self.logits, self.position = self.logits[rows], self.position[rows]
+        if self.mask is not None: self.mask = self.mask[rows]
 
     def keep(self, rows):  # row numbers, the only ones that stay
         (self.shared.keep if self.shared else self.cache.batch_select_indices)(rows)
@@ -129,42 +132,63 @@ def feed(self: Rows, token):  # one token id per row
             input_ids=token[:, None], attention_mask=mask, position_ids=self.position[:, None],
             past_key_values=self.cache, use_cache=True,
         ).logits[:, -1]
-    self.position = self.position + 1
+    self.position = (self.position + 1).clamp(max=self.last)  # rows that have ended may stay a while
+
+# %% ../../nbs/engine/12_batching.ipynb #14d3e2a2
+
+@patch
+def enter(self: Rows, prompts: list[list[int]], pad: int):  # as in `prefill`, short ones first
+    "Take in a row for each of `prompts`; only for rows whose prompts are kept once."
+    import torch
+    parts = split_by_size(prompts, list(map(len, prompts)), WIDE.get(self.model.device.type, 4096))
+    found = [prefill(self.model, part, pad) for part in parts]
+    self.shared.enter([(cache, mask) for _, cache, mask in found])
+    self.cache = self.shared.rows
+    self.logits = torch.cat([self.logits, *(logits for logits, _, _ in found)])
+    self.position = torch.cat([self.position, *(mask.sum(1) for _, _, mask in found)])
 
 # %% ../../nbs/engine/12_batching.ipynb #ff934f1a
 
-LOOK = 8  # tokens between two searches for stop strings
+LOOK = 8  # steps between two searches for stop strings
 
 def advance(
     batch: Rows,
-    limits,    # rows: most new tokens of each row
-    pick,      # function: logits, row numbers, step -> token ids, log-probabilities
+    rows,      # the numbers of its rows, among all there will be
+    limits,    # most new tokens of each number
+    pick,      # function: logits, row numbers, tokens that each row has -> token ids, log-probabilities
     ends,      # token ids that end a text
-    stopped,   # function: row numbers, their tokens so far -> list of bool, whether each is over; None to not look
-) -> tuple:    # tokens (rows x steps), log-probabilities (rows x steps), lengths (rows, without the end token)
-    "Continue each row until it ends, is over or reaches its limit."
+    stopped,   # function: row numbers, token ids of each -> list of bool, whether each is over; None to not look
+    enter=lambda: [],  # function: numbers of rows that have just entered the batch
+):             # yields (row number, its tokens, without an end token, their log-probabilities)
+    "Continue each row until it ends, is over or reaches its limit; yield it then."
     import torch
-    steps, rows = int(limits.max()), torch.arange(len(limits), device=limits.device)
-    tokens, lengths = torch.zeros(len(rows), steps, dtype=torch.long, device=rows.device), limits.clone()
-    logprobs, going = torch.zeros(len(rows), steps, device=rows.device), torch.ones_like(rows, dtype=torch.bool)
-    for step in range(steps):
-        token, logprob = pick(batch.logits, rows, step)
-        tokens[rows, step], logprobs[rows, step] = token, logprob
-        ended = going & torch.isin(token, ends)
-        lengths[rows[ended]] = step
-        going &= ~ended & (limits[rows] > step + 1)
-        if stopped and (step + 1) % LOOK == 0:
-            met = stopped(rows[going].tolist(), tokens[rows[going], :step + 1])
-            met = torch.tensor(met, dtype=torch.bool, device=rows.device)
-            lengths[rows[going][met]] = step + 1
-            going[going.clone()] = ~met
-        left = int(going.sum())
-        if left == 0: break
-        if left <= .75*len(rows):
+    device, most = limits.device, int(limits.max())
+    tokens = torch.zeros(len(limits), most, dtype=torch.long, device=device)
+    logprobs = torch.zeros(len(limits), most, device=device)
+    size, going = torch.zeros_like(rows), torch.ones_like(rows, dtype=torch.bool)
+    for step in count(1):
+        token, logprob = pick(batch.logits, rows, size)
+        tokens[rows, size], logprobs[rows, size] = token, logprob
+        over = torch.isin(token, ends)
+        length = size + ~over
+        over |= limits[rows] <= size + 1
+        if stopped and step % LOOK == 0:
+            look = (going & ~over).nonzero().squeeze(1)
+            texts = [ids[:n] for ids, n in zip(tokens[rows[look]].tolist(), length[look].tolist())]
+            over[look] = torch.tensor(stopped(rows[look].tolist(), texts), dtype=torch.bool, device=device)
+        for at in (going & over).nonzero().squeeze(1).tolist():
+            row, end = int(rows[at]), int(length[at])
+            yield row, tokens[row, :end].tolist(), logprobs[row, :end].tolist()
+        going &= ~over
+        left, size = int(going.sum()), (size + 1).clamp(max=most - 1)
+        if left == 0: return
+        if few := left <= .75*len(rows):
             batch.keep(kept := going.nonzero().squeeze(1))
-            rows, going, token = rows[kept], going[kept], token[kept]
+            rows, going, token, size = rows[kept], going[kept], token[kept], size[kept]
         batch.feed(token)
-    return tokens, logprobs, lengths
+        if few and (new := enter()):
+            rows, size = torch.cat([rows, rows.new_tensor(new)]), torch.cat([size, size.new_zeros(len(new))])
+            going = torch.cat([going, going.new_ones(len(new))])
 
 # %% ../../nbs/engine/12_batching.ipynb #ed37ab8a
 

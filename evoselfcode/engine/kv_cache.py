@@ -63,13 +63,23 @@ def grow_in_place(cache):
     return cache
 
 
+def on_the_right(parts, dim):
+    "Join rows of different widths (`dim`, a negative number) along the first dimension, with zeros before short ones."
+    width = max(part.shape[dim] for part in parts)
+    return torch.cat([torch.nn.functional.pad(p, (0, 0)*(-1 - dim) + (width - p.shape[dim], 0)) for p in parts])
+
+
 class Prompts:
     "Keys and values of prompts (per layer: prompts x heads x tokens x width), and which row continues which."
 
     def __init__(self, model, cache, mask, owner):
-        self.model, self.layers = model, [(layer.keys, layer.values) for layer in cache.layers]
+        self.model = model
+        self._start([(layer.keys, layer.values) for layer in cache.layers], mask, owner)
+
+    def _start(self, layers, mask, owner):
+        self.layers, self.mask = layers, mask
         self.hidden = None if mask.all() else mask[:, None, None] == 0
-        self.rows = DynamicCache(config=model.config)  # what the rows wrote themselves
+        self.rows = DynamicCache(config=self.model.config)  # what the rows wrote themselves
         self.rows.layers = [
             GrowingLayer(SimpleNamespace(keys=keys[owner, :, :0], values=values[owner, :, :0]))
             for keys, values in self.layers
@@ -81,6 +91,7 @@ class Prompts:
         alive, owner = owner.unique(return_inverse=True)
         if len(alive) < len(self.layers[0][0]):
             self.layers = [(keys[alive], values[alive]) for keys, values in self.layers]
+            self.mask = self.mask[alive]
             if self.hidden is not None: self.hidden = self.hidden[alive]
         order, counts = owner.argsort(stable=True), owner.bincount()
         first = counts.cumsum(0) - counts
@@ -94,6 +105,23 @@ class Prompts:
         "Keep only the rows `rows`, and the prompts that they continue."
         self.rows.batch_select_indices(rows)
         self.assign(self.owner[rows])
+
+    def enter(self, parts):
+        """Add a row for each prompt of `parts` (cache and mask of each, as `prefill` gives them).
+
+        What the other rows wrote themselves is from now on the end of their prompts.
+        """
+        written = self.rows.layers[0].length
+        mask = torch.cat([self.mask[self.owner], self.mask.new_ones(len(self.owner), written)], 1)
+        begin = int(mask.any(0).int().argmax())  # columns before it hold padding alone
+        for i, rows in enumerate(self.rows.layers):
+            old = zip(self.layers[i], (rows.keys, rows.values))
+            old = [torch.cat([prompt[self.owner], own], -2)[..., begin:, :] for prompt, own in old]
+            new = zip(*((cache.layers[i].keys, cache.layers[i].values) for cache, _ in parts))
+            self.layers[i] = tuple(on_the_right([a, *b], -2) for a, b in zip(old, new))
+            rows.buffers = None
+        mask = on_the_right([mask[:, begin:], *(new for _, new in parts)], -1)
+        self._start(self.layers, mask, torch.arange(len(mask), device=mask.device))
 
     @contextmanager
     def attended(self):

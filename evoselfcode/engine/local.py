@@ -8,6 +8,7 @@ __all__ = ['LocalEngine']
 # %% ../../nbs/engine/15_local.ipynb #04616725
 
 import math
+from collections import deque
 from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
@@ -40,6 +41,9 @@ class LocalEngine(Engine):
         self.pad = next(i for i in (tokenizer.pad_token_id, self.start, 0) if i is not None)  # never attended to
         self._shares = None                                     # see `_shares_prompts`
 
+    def _out_of_memory(self):
+        return UserError(f"{self.name}: out of memory on {self.model.device}, even with one row")
+
     def __repr__(self): return f"LocalEngine({self.name}, {self.model.device}, {self.model.dtype})"
 
     def _draw(self, prompts, ids, n, how):
@@ -48,6 +52,20 @@ class LocalEngine(Engine):
         rows = [(prompts[i//n], ids[i//n], seed) for i, seed in enumerate(seeds)]
         sizes = [len(tokens) + how.max_new_tokens for _, tokens, _ in rows]
         return self.in_batches(rows, lambda batch: self._sample_rows(batch, how), self.rows, sizes)
+
+    def _draw_each(self, requests, n, how):
+        import torch
+        with torch.inference_mode(): flows = not how.temperature and self._shares_prompts()
+        if not flows:
+            yield from super()._draw_each(requests, n, how)
+            return
+        sizes = [len(prompts) for prompts, _ in requests]
+        rows = [(text, ids, 0) for prompts, _ in requests for text, ids in zip(prompts, self.encode(prompts))]
+        drawn, found, at = self._flow(rows, how), {}, 0
+        for size in sizes:
+            members = range(at, at := at + size)
+            while not all(i in found for i in members): found.update([next(drawn)])
+            yield [found.pop(i) for i in members]
 
     def _read(self, prompts, completions):
         items = self._trees(prompts, completions)
@@ -76,8 +94,7 @@ def in_batches(self: LocalEngine,
         try:
             with torch.inference_mode(): results += work([items[i] for i in waiting[:take]])
         except torch.OutOfMemoryError:
-            if take == 1:
-                raise UserError(f"{self.name}: out of memory on {self.model.device}, even with one row") from None
+            if take == 1: raise self._out_of_memory() from None
             size = take//2
         else: continue
         torch.cuda.empty_cache()
@@ -143,7 +160,7 @@ def _watch(self: LocalEngine,
     tail = LOOK + max((len(s.encode()) for s in how.stop), default=0)
     def stopped(rows, ids):
         found = []
-        for row, end, tokens in zip(rows, self.tokenizer.batch_decode(ids[:, -tail:]), ids.tolist()):
+        for row, end, tokens in zip(rows, self.tokenizer.batch_decode([some[-tail:] for some in ids]), ids):
             met = any(s in end for s in how.stop)
             if not met and how.over and "\n" in end:
                 met = how.over(texts[row], self._text(prompts[row][-1], tokens)) is not None
@@ -154,25 +171,70 @@ def _watch(self: LocalEngine,
 # %% ../../nbs/engine/15_local.ipynb #1f1856a3
 
 @patch
-def _sample_rows(self: LocalEngine,
-                 rows: list[tuple],  # prompt, its token ids, seed
-                 how: Drawing,
-                ) -> list[Sample]:
+def _advance(self: LocalEngine,
+             rows: list[tuple],  # prompt, its token ids, seed
+             how: Drawing,
+             first: list[int],   # numbers of the rows to begin with
+             enter=None,         # function: numbers of the rows that enter now
+            ):                   # yields (row number, `Sample`), each as it ends
     "Draw one continuation per row."
     import torch
     device, (texts, prompts, seeds) = self.model.device, zip(*rows)
-    place = {prompt: i for i, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
-    owner = [place[tuple(prompt)] for prompt in prompts]
-    limits = torch.tensor([min(how.max_new_tokens, self.context - len(p)) for p in prompts], device=device)
-    steps = int(limits.max())
-    uniform = random_numbers(seeds, steps).to(device)
-    def pick(logits, rows, step): return draw(logits, uniform[rows, step], how.temperature, how.top_p)
-    batch = Rows(self.model, [list(prompt) for prompt in place], self.pad, owner, steps, self._shares_prompts())
-    ends, stopped = torch.tensor(self.ends, device=device), self._watch(texts, prompts, how)
-    tokens, logprobs, lengths = advance(batch, limits, pick, ends, stopped if how.stop or how.over else None)
-    drawn = zip(texts, prompts, tokens.tolist(), logprobs.tolist(), lengths.tolist(), limits.tolist())
-    return [self._finish(text, prompt[-1], ids[:length], logprob[:length], length < limit, how)
-            for text, prompt, ids, logprob, length, limit in drawn]
+    begin = first[:1] if enter else first
+    place = {prompt: i for i, prompt in enumerate(dict.fromkeys(tuple(prompts[i]) for i in begin))}
+    owner = [place[tuple(prompts[i])] for i in begin]
+    limits = [min(how.max_new_tokens, self.context - len(p)) for p in prompts]
+    uniform = random_numbers(seeds, max(limits)).to(device) if how.temperature else None
+    def pick(logits, rows, size):
+        return draw(logits, None if uniform is None else uniform[rows, size], how.temperature, how.top_p)
+    batch = Rows(self.model, list(map(list, place)), self.pad, owner, max(limits), self._shares_prompts())
+    def entered(numbers):
+        if numbers: batch.enter([prompts[i] for i in numbers], self.pad)
+        return numbers
+    entered(first[len(begin):])
+    found = advance(
+        batch, *(torch.tensor(values, device=device) for values in (first, limits)), pick,
+        torch.tensor(self.ends, device=device), self._watch(texts, prompts, how) if how.stop or how.over else None,
+        (lambda: entered(enter())) if enter else lambda: [],
+    )
+    for i, ids, logprobs in found:
+        yield i, self._finish(texts[i], prompts[i][-1], ids, logprobs, len(ids) < limits[i], how)
+
+@patch
+def _sample_rows(self: LocalEngine, rows: list[tuple], how: Drawing) -> list[Sample]:  # rows as for `_advance`
+    "Draw one continuation per row, all rows together."
+    return [sample for _, sample in sorted(self._advance(rows, how, list(range(len(rows)))), key=lambda pair: pair[0])]
+
+# %% ../../nbs/engine/15_local.ipynb #ddffe76f
+
+@patch
+def _flow(self: LocalEngine, rows: list[tuple], how: Drawing):  # as for `_advance`, and what it yields
+    "Draw one continuation per row: as rows end, the next ones take their places."
+    import torch
+    sizes = [len(ids) + how.max_new_tokens for _, ids, _ in rows]
+    waiting, inside, most = deque(range(len(rows))), {}, self.rows
+    def enter():
+        new = []
+        while waiting and len(inside) < most:
+            widest = max(sizes[waiting[0]], *inside.values(), 0)
+            if inside and (len(inside) + 1)*widest > self.room: break
+            new.append(at := waiting.popleft())
+            inside[at] = sizes[at]
+        return sorted(new, key=lambda i: sizes[i])
+    while waiting:
+        first = enter()
+        found = torch.inference_mode()(self._advance)(rows, how, first, enter)
+        try:
+            for at, sample in found:
+                del inside[at]
+                yield at, sample
+        except torch.OutOfMemoryError:
+            if len(inside) == 1: raise self._out_of_memory() from None
+            most = len(inside)//2
+            waiting.extendleft(sorted(inside, reverse=True))
+            inside.clear()
+        else: continue
+        torch.cuda.empty_cache()
 
 # %% ../../nbs/engine/15_local.ipynb #7641e0af
 

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['BENCHMARKS', 'COLUMNS', 'check_names', 'open_benchmark', 'open_set', 'ready', 'open_split', 'check_sets',
-           'summary_of_sets', 'marks_of', 'shared', 'check_apart', 'must_chat', 'as_text', 'texts_of', 'ask', 'verify',
-           'base_of', 'summary_of', 'in_messages', 'sampling_of', 'sampled', 'evaluate', 'solving', 'ways_of', 'told',
-           'way_of', 'run_suite', 'percent', 'unclear', 'table_row', 'table_rows', 'conditions', 'write_table', 'anew',
-           'newly_solved', 'against']
+           'summary_of_sets', 'marks_of', 'shared', 'check_apart', 'must_chat', 'as_text', 'texts_of', 'ask_each',
+           'ask', 'verify', 'base_of', 'summary_of', 'in_messages', 'sampling_of', 'sampled', 'evaluate', 'solving',
+           'ways_of', 'told', 'way_of', 'run_suite', 'percent', 'unclear', 'table_row', 'table_rows', 'conditions',
+           'write_table', 'anew', 'newly_solved', 'against']
 
 # %% ../../nbs/evaluation/44_suite.ipynb #ad1fba64
 
@@ -16,7 +16,7 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import cache
-from itertools import combinations
+from itertools import combinations, compress
 from pathlib import Path
 from ..config import BENCHMARKS as TITLES, Config, ProblemSet, problem_sets
 from ..constants import TIMEOUT, UNSUPPORTED
@@ -169,14 +169,40 @@ def as_text(engine, prompt: str | list[dict]) -> str:
 
 # %% ../../nbs/evaluation/44_suite.ipynb #a02f8a0b
 
-def texts_of(engine, prompts: list[str], e, **more) -> list[list[str] | None]:  # None for a prompt that is too long
-    "Let a model go on from each prompt, `e.n` times; `e`: section evaluation."
-    able = [engine.fits(prompt) for prompt in prompts]
-    asked = [prompt for prompt, fits in zip(prompts, able) if fits]
-    drawn = iter(engine.sample(asked, n=e.n, temperature=e.temperature, top_p=e.top_p, **more))
-    return [[s.text for s in next(drawn)] if fits else None for fits in able]
+def texts_of(
+    engine, requests: list[tuple[list[str], int]],  # prompts and seed of each
+    e, **more,  # section evaluation, and what else `Engine.stream` takes
+):              # yields a list per request: the texts of each prompt, None for one that is too long
+    "Let a model go on from each prompt, `e.n` times."
+    able = [[engine.fits(prompt) for prompt in prompts] for prompts, _ in requests]
+    asked = [(list(compress(prompts, fit)), seed) for (prompts, seed), fit in zip(requests, able)]
+    drawn = engine.stream(asked, n=e.n, temperature=e.temperature, top_p=e.top_p, **more)
+    for fit, found in zip(able, map(iter, drawn)):
+        yield [[s.text for s in next(found)] if fits else None for fits in fit]
 
 # %% ../../nbs/evaluation/44_suite.ipynb #fa817631
+
+def ask_each(
+    engine, benchmark: Benchmark,
+    batches: list[list[dict]],  # of problems
+    config: Config,             # section evaluation, seed
+    chat: bool = False,
+):                              # yields for each batch what `ask` returns
+    "Let a model answer batches of problems, as a stream."
+    e, requests = config.evaluation, []
+    for problems in batches:
+        seed = batch_seed(config.seed, benchmark.seed_words, " ".join(p["task_id"] for p in problems))
+        requests.append(([as_text(engine, benchmark.prompt(p, chat)) for p in problems], seed))
+    most = e.max_new_tokens or benchmark.max_new_tokens
+    stop = benchmark.chat_stops if chat else benchmark.stops
+    for problems, texts in zip(batches, texts_of(engine, requests, e, max_new_tokens=most, stop=stop)):
+        samples = []
+        for p, answers in zip(problems, texts):
+            for i, text in enumerate(answers or [""] * e.n):
+                code = benchmark.extract(p, text, chat)
+                sample = {"task_id": p["task_id"], benchmark.field: code, "text": text, "sample_index": i}
+                samples.append(sample if answers is not None else sample | dict(unasked=True))
+        yield samples
 
 def ask(
     engine, benchmark: Benchmark,
@@ -185,18 +211,7 @@ def ask(
     chat: bool = False,
 ) -> list[dict]:           # evaluation.n samples a problem: task_id, the benchmark's field, text, sample_index, unasked
     "Let a model answer one batch of problems; one whose prompt is too long is `unasked`."
-    e, samples = config.evaluation, []
-    seed = batch_seed(config.seed, benchmark.seed_words, " ".join(p["task_id"] for p in problems))
-    prompts = [as_text(engine, benchmark.prompt(p, chat)) for p in problems]
-    stop = benchmark.chat_stops if chat else benchmark.stops
-    most = e.max_new_tokens or benchmark.max_new_tokens
-    texts = texts_of(engine, prompts, e, max_new_tokens=most, seed=seed, stop=stop)
-    for p, answers in zip(problems, texts):
-        for i, text in enumerate(answers or [""] * e.n):
-            code = benchmark.extract(p, text, chat)
-            sample = {"task_id": p["task_id"], benchmark.field: code, "text": text, "sample_index": i}
-            samples.append(sample if answers is not None else sample | dict(unasked=True))
-    return samples
+    return next(ask_each(engine, benchmark, [problems], config, chat))
 
 # %% ../../nbs/evaluation/44_suite.ipynb #5a0d216e
 
@@ -280,9 +295,15 @@ def sampled(
     # a model that cannot be loaded, or asked, is told before anything is written
     if not finished(path) and chat: must_chat(engine())
     elif not finished(path): engine()
-    def work(_, batch): return ask(engine(), benchmark, batch, config, chat)
+    batches = problem_batches(benchmark.problems, config.evaluation.batch)
+    keys, answers = [key for key, _ in batches], None
+    def work(key, _):
+        nonlocal answers
+        left = [batch for _, batch in batches[keys.index(key):]]
+        answers = answers or ask_each(engine(), benchmark, left, config, chat)
+        return next(answers)
     return run_batches(
-        path, problem_batches(benchmark.problems, config.evaluation.batch), work, sampling_of(benchmark, config),
+        path, batches, work, sampling_of(benchmark, config),
         dict(model=model, problems=content_id(benchmark.problems)), f"sample {benchmark.set_name}",
     )
 
