@@ -12,7 +12,7 @@ import torch
 import transformers as tf
 import warm
 
-from evoselfcode.engine import fim, loading
+from evoselfcode.engine import batching, fim, loading
 from evoselfcode.engine.base import Engine, Sample
 from evoselfcode.engine.batching import cache_room, draw, nucleus
 from evoselfcode.engine.kv_cache import Prompts
@@ -179,7 +179,9 @@ def test_batches_keep_to_rows_and_to_tokens(pocket, monkeypatch):
     assert len(sizes) < 15 and max(sizes) <= 20
     config = pocket.model.config
     token = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * 4
-    assert cache_room(pocket.model) == (4 << 30) // token
+    for free, room in ((16 << 30, 4 << 30), (3 << 30, 1 << 30)):
+        monkeypatch.setattr(batching, "free_bytes", lambda device: free)
+        assert cache_room(pocket.model) == room // token
 
 
 def test_a_longer_limit_only_continues(pocket):

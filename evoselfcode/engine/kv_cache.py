@@ -120,6 +120,7 @@ class Prompts:
             new = zip(*((cache.layers[i].keys, cache.layers[i].values) for cache, _ in parts))
             self.layers[i] = tuple(on_the_right([a, *b], -2) for a, b in zip(old, new))
             rows.buffers = None
+            for cache, _ in parts: cache.layers[i] = None  # one layer at a time is there twice
         mask = on_the_right([mask[:, begin:], *(new for _, new in parts)], -1)
         self._start(self.layers, mask, torch.arange(len(mask), device=mask.device))
 

@@ -28,7 +28,7 @@ from tempfile import TemporaryDirectory
 from textwrap import wrap
 from ..config import SPLITS, Train, load_config, problem_sets, to_yaml
 from ..engine.base import prompt_ids
-from ..engine.batching import WIDE, token_bytes
+from ..engine.batching import WIDE, free_bytes, token_bytes
 from ..engine.loading import has_chat_template, load_tokenizer, model_folder, pick_device, whole_of
 from ..engine.local import LocalEngine
 from ..errors import UserError
@@ -38,7 +38,7 @@ from ..execution.behaviour import behaviours
 from ..io_utils import content_id, read_json, write_bytes, write_json
 from ..logging_utils import get_logger
 from . import train_sft
-from .fitting import LOGITS, STATE, chunks_agree, free_bytes, recomputes, row_bytes, rows_at_a_time
+from .fitting import LOGITS, STATE, chunks_agree, recomputes, row_bytes, rows_at_a_time
 from .fitting import token_loss, vocabulary_of, weight_of
 from .iteration import Study
 from .study import BROUGHT
