@@ -366,7 +366,7 @@ def test_more_choices_than_one_come_whole(web, connect):
     place.trouble, place.bodies = [FEWER]*2, []
     assert texts(remote.sample(PROMPTS, 4)) == well and len(place.bodies) == 5
     remote.most, place.bodies = 3, []
-    assert [len(samples) for samples in remote.sample(PROMPTS[:2], 7)] == [7, 7]  # in parts as even as may be
+    assert [len(samples) for samples in remote.sample(PROMPTS[:2], 7)] == [7, 7]
     assert sorted(body.get("n", 1) for body in place.bodies) == [1, 1, 3, 3, 3, 3]
 
 
