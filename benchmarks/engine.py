@@ -10,6 +10,7 @@ Sampling, in tokens per second: one `generate` call per sample, one call per pro
 device's memory sets: all weights are read once per step, and each row's keys and values.
 Perplexity: one forward pass per candidate, and `LocalEngine.perplexity`.
 Judging: transformers' `DecisionPipeline`, one prompt at a time, and `decide`, with one question per text and with six.
+`--llama q8_0 q4_0` measures sampling alone, by `LocalEngine` and by llama.cpp's server, for 1, 8 and 32 rows.
 The first two with prompts of about 200 tokens and with short ones, `--n` candidates each. The plain ways run on the
 first `--baseline` prompts, since on all of them they would take minutes.
 At the end: greedy texts of both ways are equal, and so are the log-probabilities of the same texts and the answers of
@@ -17,7 +18,9 @@ the judge.
 """
 import argparse
 import copy
+import os
 import resource
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -27,7 +30,10 @@ from evoselfcode.engine.batching import token_bytes
 
 # ours before torch: it says how torch's threads wait for each other
 from evoselfcode.engine.decisions import decide, decision_settings
+from evoselfcode.engine.gguf import TYPES
 from evoselfcode.engine.local import LocalEngine
+from evoselfcode.engine.remote import RemoteEngine, ServerSettings
+from evoselfcode.engine.serving import descendants
 from evoselfcode.pipeline.model_judge import JUDGE, RATINGS
 
 TASKS = [
@@ -192,6 +198,34 @@ def scoring(engine: LocalEngine, pairs: list[tuple], count: int, repeats: int) -
     return max([0.0, *(np.abs(a - b).max() for a, b in zip(single, shared))]), ratio
 
 
+def processor_seconds(pids: list[int]) -> float:
+    "Time that processes have had on a core, which others on this machine do not lengthen much."
+    ticks = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13] for pid in pids]
+    return sum(int(tick) for pair in ticks for tick in pair)/os.sysconf("SC_CLK_TCK")
+
+
+def by_llama_cpp(engine: LocalEngine, args) -> None:
+    "Measure sampling here and by llama.cpp's server, one thread each, in tokens per second of a core's time."
+    torch.set_num_threads(1)
+    command = "{python} -m evoselfcode.engine.llama_server {model} --port {port} --threads 1 --context 1024"
+    prompts, ours = prompts_of(engine, max(args.rows), 100), {}
+    def measured(engine, pids: list[int]) -> None:
+        for rows in args.rows:
+            before = processor_seconds(pids)
+            drawn = engine.sample(prompts[:rows], 1, .8, .95, args.new, seed=rows)
+            rate = sum(s.tokens for samples in drawn for s in samples)/(processor_seconds(pids) - before)
+            base = ours.setdefault(rows, rate)
+            print(f"  {rows:3} rows {rate:9.1f} tokens per second   x {rate/base:.1f}", flush=True)
+    print(f"\none thread, prompts of 100 tokens, up to {args.new} new ones\nLocalEngine.sample", flush=True)
+    measured(engine, [os.getpid()])
+    for kind in args.llama:
+        serve = f"{command} --type {kind} --parallel {max(args.rows)}"
+        settings = ServerSettings(command=serve, concurrency=max(args.rows), timeout=3600, check="off")
+        with RemoteEngine(args.model, settings) as remote:
+            print(f"llama.cpp, {kind}")
+            measured(remote, [remote.server.guard.pid, *descendants(remote.server.guard.pid)])
+
+
 def most_memory(engine: LocalEngine) -> int:
     "Bytes that the model's device, or this process, held at most."
     if engine.model.device.type == "cuda": return torch.cuda.max_memory_allocated()
@@ -211,6 +245,11 @@ def arguments():
         "--continuous", action="store_true",
         help="try transformers' continuous batching, too; on a CPU it takes 14 GiB and is slow",
     )
+    parser.add_argument(
+        "--llama", nargs="+", metavar="TYPE", choices=TYPES,
+        help="measure only sampling, here and by llama.cpp with weights of these types, by one thread",
+    )
+    parser.add_argument("--rows", nargs="+", type=int, default=[1, 8, 32], help="rows at once, with --llama")
     return parser.parse_args()
 
 
@@ -218,6 +257,7 @@ def main():
     args = arguments()
     engine = LocalEngine(args.model, device=args.device)
     print(f"{engine}: {engine.model.num_parameters():,} parameters, {torch.get_num_threads()} threads")
+    if args.llama: return by_llama_cpp(engine, args)
     speed = bandwidth(engine.model.device)
     print(f"memory: {speed / 1e9:.0f} GB/s")
     worst, ratios = 0.0, []

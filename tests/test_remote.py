@@ -18,6 +18,7 @@ from fake_server import Web, complete
 
 from evoselfcode.engine import fim
 from evoselfcode.engine.decisions import decide, decision_settings, options
+from evoselfcode.engine.gguf import convert
 from evoselfcode.engine.loading import model_folder
 from evoselfcode.engine.local import LocalEngine
 from evoselfcode.engine.remote import RemoteEngine, ServerSettings, check_settings, pause, said
@@ -360,10 +361,13 @@ def test_what_is_refused_is_not_asked_again(web, connect, message, code):
 def test_more_choices_than_one_come_whole(web, connect):
     place = web(simple)
     remote = connect(place.url)
-    remote.can["n"] = True
+    remote.most = 4
     well = texts(remote.sample(PROMPTS, 4))
     place.trouble, place.bodies = [FEWER]*2, []
     assert texts(remote.sample(PROMPTS, 4)) == well and len(place.bodies) == 5
+    remote.most, place.bodies = 3, []
+    assert [len(samples) for samples in remote.sample(PROMPTS[:2], 7)] == [7, 7]
+    assert sorted(body.get("n", 1) for body in place.bodies) == [1, 1, 3, 3, 3, 3]
 
 
 def test_nobody_there(connect, message):
@@ -589,11 +593,11 @@ def test_a_server_of_ours_that_dies_is_told_at_once(family, connect, message, mo
     assert gone(pids)
 
 
-# llama.cpp's server, where somebody has one
+# llama-cpp-python's server, where somebody has one; llama.cpp's own is in test_gguf
 
 @pytest.mark.skipif(
     "EVOSELFCODE_LLAMA_PYTHON" not in os.environ,
-    reason="EVOSELFCODE_LLAMA_PYTHON does not name a Python with llama-cpp-python[server], gguf and safetensors",
+    reason="EVOSELFCODE_LLAMA_PYTHON does not name a Python with llama-cpp-python[server]",
 )
 @pytest.mark.parametrize("start", ["no", "start"])
 def test_llama_cpp(pocket, tmp_path, start):
@@ -612,8 +616,7 @@ def test_llama_cpp(pocket, tmp_path, start):
         }
         (folder/"tokenizer.json").write_text(json.dumps(inner))
         (folder/"tokenizer_config.json").write_text(json.dumps(outer | dict(bos_token="<|endoftext|>")))
-    model = tmp_path/"pocket.gguf"
-    subprocess.run([python, Path(__file__).with_name("pocket_gguf.py"), folder, model, start], check=True)
+    model = convert(folder, tmp_path/"pocket.gguf", "f32")
     command = (
         f"{python} -m llama_cpp.server --model {model} --port {{port}} "
         "--n_ctx 512 --n_threads 1 --type_k 0 --type_v 0"

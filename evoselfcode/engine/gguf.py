@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ARCHITECTURES', 'SCALINGS', 'ELSEWHERE', 'WORDS', 'SHORT', 'GPT2', 'DIGITS', 'PRE', 'TYPES', 'KEPT',
            'check_architecture', 'cuts', 'pre_tokenizer', 'interleave', 'weight_type', 'Weights', 'llama3_factors',
-           'add_settings', 'add_tokenizer', 'gguf_package', 'write_gguf', 'convert', 'kept_gguf']
+           'add_settings', 'add_tokenizer', 'gguf_package', 'write_weights', 'write_gguf', 'convert', 'kept_gguf']
 
 # %% ../../nbs/engine/59_gguf.ipynb #afe666e4
 
@@ -179,13 +179,34 @@ def add_tokenizer(out, folder: Path, rows: int) -> None:  # a GGUFWriter, of a m
     special.special_token_ids |= {name: i for name, i in ids.items() if i is not None}
     special.add_to_gguf(out, quiet=True)
 
-# %% ../../nbs/engine/59_gguf.ipynb #d6ff8ac9
+# %% ../../nbs/engine/59_gguf.ipynb #36d4faf5
 
 def gguf_package():
     "Import gguf, or say how to get it."
     try: import gguf
     except ImportError: raise UserError("GGUF files need the package gguf: pip install 'evoselfcode[llama]'") from None
     return gguf
+
+# %% ../../nbs/engine/59_gguf.ipynb #b9366acb
+
+def write_weights(out, file: Path, weights: Weights, kind: str) -> None:  # a GGUFWriter that knows all else
+    "Write the list of weights, then the weights."
+    import gguf
+    rope, slow = weights.config.rope_parameters, {}
+    if rope["rope_type"] == "llama3": slow["rope_freqs.weight"] = llama3_factors(rope, weights.config.head_dim)
+    for name, values in slow.items(): out.add_tensor_info(name, values.shape, values.dtype, values.nbytes)
+    types = {name: weight_type(name, weights.shape(name), kind) for name in weights.at}
+    for name, type_ in types.items():
+        shape = weights.shape(name)
+        size = int(np.prod(gguf.quant_shape_to_byte_shape(shape, type_)))
+        out.add_tensor_info(name, shape, np.dtype(np.float32), size, type_)
+    out.write_header_to_file(file)
+    out.write_kv_data_to_file()
+    out.write_ti_data_to_file()
+    for values in slow.values(): out.write_tensor_data(values)
+    for name, type_ in types.items(): out.write_tensor_data(gguf.quants.quantize(weights[name], type_))
+
+# %% ../../nbs/engine/59_gguf.ipynb #37cd45d0
 
 def write_gguf(
     folder: Path,  # a whole model
@@ -203,20 +224,7 @@ def write_gguf(
     out.add_file_type(gguf.LlamaFileType[f"{'ALL' if kind == 'f32' else 'MOSTLY'}_{TYPES[kind]}"])
     add_settings(out, config, rows)
     add_tokenizer(out, folder, rows)
-    types = {name: weight_type(name, weights.shape(name), kind) for name in weights.at}
-    extra = {}
-    if config.rope_parameters["rope_type"] == "llama3":
-        extra["rope_freqs.weight"] = llama3_factors(config.rope_parameters, config.head_dim)
-    for name, values in extra.items(): out.add_tensor_info(name, values.shape, values.dtype, values.nbytes)
-    for name, type_ in types.items():
-        shape = weights.shape(name)
-        size = int(np.prod(gguf.quant_shape_to_byte_shape(shape, type_)))
-        out.add_tensor_info(name, shape, np.dtype(np.float32), size, type_)
-    out.write_header_to_file(file)
-    out.write_kv_data_to_file()
-    out.write_ti_data_to_file()
-    for values in extra.values(): out.write_tensor_data(values)
-    for name, type_ in types.items(): out.write_tensor_data(gguf.quants.quantize(weights[name], type_))
+    write_weights(out, file, weights, kind)
     out.close()
 
 # %% ../../nbs/engine/59_gguf.ipynb #21cd1deb

@@ -458,7 +458,7 @@ def _bodies(self: RemoteEngine, prompts: list[str], ids: list[list[int]], n: int
     if how.temperature and not self.can.get("temperature", True):
         raise UserError(f"{self.client.base_url}: {self.why('temperature')}; all samples would be the same")
     common = dict(temperature=how.temperature, top_p=how.top_p)
-    at_once = -(-n//-(-n//self.most))  # samples that one request asks for, as even as may be
+    at_once = -(-n//-(-n//self.most))  # samples that one request asks for, the last one of a prompt for the rest
     if self.can.get("logprobs"): common["logprobs"] = 1
     if how.stop: common["stop"] = list(how.stop[:STOPS])
     bodies = []
