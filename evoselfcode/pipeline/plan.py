@@ -343,8 +343,8 @@ def drawing_times(engine: LocalEngine, prompt: str, most: int, stop: tuple) -> l
         return timed(work, engine.model.device)
     steps, tokens = [], TOKENS if draw(2, 2) < BUDGET / TOKENS else 3  # the first time, much is done once
     for rows in sorted({min(most, r) for r in (4, 16, 64, 256, most)}):
-        # four times the rows take about twice as long
-        if steps and 2 * steps[-1][1] * (2 + tokens) > BUDGET: break
+        # four times the rows take about twice as long; from one measurement nothing can be read off
+        if len(steps) > 1 and 2 * steps[-1][1] * (2 + tokens) > BUDGET: break
         one, more = draw(rows, 1), draw(rows, 1 + tokens)
         steps.append((rows, max(more - one, 1e-4) / tokens))
     return steps
