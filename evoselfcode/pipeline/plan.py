@@ -606,6 +606,9 @@ def model_seconds(task: Task, rates: dict) -> float:
     drawing = drawing_seconds(rates["steps"], like, rates["width"]) if task.prompts else 0
     return drawing + (task.prompts * task.prompt + task.scored) / rates["scoring"]
 
+
+# %% ../../nbs/pipeline/58_plan.ipynb #045f994f
+
 KERNEL, LEARNING = 50 << 20, 150 << 20  # bytes of a notebook's own libraries, and of the trainer's
 
 def memory_of(task: Task, rates: dict) -> float | None:  # bytes; None: it does not fit
