@@ -1,5 +1,6 @@
 """What a run will take: counted, priced, told in eighty columns, kept true on its way."""
 import json
+import shlex
 from dataclasses import asdict, replace
 
 import pytest
@@ -91,17 +92,45 @@ def test_a_plan_is_told_in_eighty_columns(workspace, tokenizer):
 
 def test_what_does_not_fit_is_told_with_what_would(workspace, tokenizer, monkeypatch):
     study = study_of(workspace)
-    small = RATES | dict(free=2**29, train=dict(train_d2c=dict(unfit="training needs 9 GiB: set method: lora"),
-                                                train_c2d=RATES["train"]["train_c2d"]))
+    unfit = dict(unfit="training needs 9 GiB: set method: lora", instead=dict(method="lora", max_length=128))
+    small = RATES | dict(free=2**29, train=dict(train_d2c=unfit, train_c2d=RATES["train"]["train_c2d"]))
     monkeypatch.setattr(plan, "disk_of", lambda _: (9e9, 3e9, 5e9))
     found = planned(study, tokenizer, small)
     lines = plan.told(study, found)
     told = "\n".join(lines)
     assert max(map(len, lines)) <= 80
-    assert "! train_d2c does not fit: training needs 9 GiB: set method: lora" in told
-    assert "! candidates takes " in told and " no\n" in told
+    assert "! train_d2c does not fit: training needs 9 GiB: it fits with" in told and " no\n" in told
+    train, other = plan.to_fit(study, found)
+    assert train.endswith(" with -o train_d2c.method=lora -o train_d2c.max_length=128")
+    assert other.endswith(" GiB are free: take a smaller model")  # with no settings at all
     assert "iterate.keep=best takes 2.8 GiB" in told.replace("\n ", "")
     assert "too much memory (train_d2c)" in plan.in_a_line(study, found)
+
+
+def again(workspace, tokenizer, rates, line):
+    "Plan once more, with the settings that a line of advice names."
+    given = ["paths.root=" + str(workspace), "evaluation.n=4", "evaluation.ks=[1]"]
+    settings = shlex.split(line.partition(" with ")[2])
+    assert settings[::2] == ["-o"] * (len(settings) // 2)
+    study = Study(load_config(None, [*given, *settings[1::2]]), work=False)
+    return study, planned(study, tokenizer, rates)
+
+
+def test_what_takes_days_is_told_with_settings_that_take_less(workspace, tokenizer):
+    slow = RATES | dict(steps=[(4, 60.0), (64, 240.0)], scoring=5.0)
+    study, found = again(workspace, tokenizer, slow, "")
+    line, = plan.to_end(study, found)
+    assert " days; " in line and shlex.quote("data.test=data/eval/pocket_eval.jsonl[:30]") in line
+    study, found = again(workspace, tokenizer, slow, line)
+    assert plan.to_end(study, found) == [] and plan.left(study, found)[0] <= 24 * 3600
+
+
+def test_what_is_too_large_is_told_with_settings_that_are_smaller(workspace, tokenizer):
+    tight = RATES | dict(logits=5_000_000, wide=64, free=2**30 + 2**29)
+    study, found = again(workspace, tokenizer, tight, "")
+    line, = plan.to_fit(study, found)
+    assert " GiB are free: it fits with -o " in line
+    assert plan.to_fit(*again(workspace, tokenizer, tight, line)) == []
 
 
 def test_what_a_server_does_has_no_time(workspace, tokenizer):
@@ -198,6 +227,8 @@ def test_the_probe_times_every_stage_of_the_pocket_study(workspace):
     rates = found["rates"]
     assert 0 < rates["check"] < 1 and 0 < rates["share"] <= 1
     assert rates["weights"] > 4e6 and rates["train"]["train_d2c"]["rows"] == 32 and rates["own"] > 1
+    rows = [dict(prompt="a ", completion="b ")]
+    assert plan.what_fits("pocket", config.train_d2c, rows, "cpu") == dict(method="lora", learning_rate=2e-4)
     lora = replace(config.train_d2c, method="lora", max_length=8)
     rows = [dict(prompt="a " * 40, completion="b " * 40)]
     assert "no row fits" in plan.training_rate("pocket", lora, rows, "cpu")["unfit"]

@@ -4,16 +4,16 @@
 
 # %% auto #0
 __all__ = ['POINTS', 'GOOD', 'CHOSEN', 'BACK', 'ALIKE', 'FRESH', 'NAME', 'GATE', 'COMPARE', 'taken', 'BUDGET', 'TOKENS',
-           'SEVERAL', 'SOME', 'DURATION', 'SHORTER', 'TRAINER', 'GIB', 'KERNEL', 'LEARNING', 'PLAN', 'PAUSE', 'HALVED',
-           'SMALLER', 'DAY', 'SETS', 'ROW', 'mean', 'lengths_of', 'spread', 'example_pairs', 'way_of', 'to_try',
-           'set_sizes', 'sizes_of', 'Task', 'different', 'invention', 'forward', 'judge_size', 'described', 'backward',
-           'pool_size', 'training', 'evaluation', 'at_first', 'names_others', 'tasks_of', 'share_done', 'seconds_taken',
-           'timed', 'with_children', 'drawing_times', 'step_seconds', 'drawing_seconds', 'own_length', 'endless',
-           'scoring_rate', 'program_seconds', 'padded', 'optimiser_seconds', 'token_seconds', 'training_rate',
-           'drawn_here', 'what_fits', 'trained_here', 'check_weights', 'measure', 'priced', 'model_seconds',
-           'memory_of', 'as_run', 'measure_into', 'make_plan', 'plan_of', 'ratios', 'left', 'spell', 'short', 'follow',
-           'disk_of', 'with_setting', 'halved', 'fewer_problems', 'changes', 'lessened', 'written', 'to_fit', 'to_end',
-           'advice', 'longest', 'in_a_line', 'table', 'told', 'begin_plan']
+           'SEVERAL', 'SOME', 'GIB', 'DURATION', 'SHORTER', 'TRAINER', 'KERNEL', 'LEARNING', 'PLAN', 'PAUSE', 'HALVED',
+           'SMALLER', 'FEWEST', 'DAY', 'SETS', 'ROW', 'mean', 'lengths_of', 'spread', 'example_pairs', 'way_of',
+           'to_try', 'set_sizes', 'sizes_of', 'Task', 'different', 'invention', 'forward', 'judge_size', 'described',
+           'backward', 'pool_size', 'training', 'evaluation', 'at_first', 'names_others', 'tasks_of', 'share_done',
+           'seconds_taken', 'timed', 'with_children', 'drawing_times', 'step_seconds', 'drawing_seconds', 'own_length',
+           'endless', 'scoring_rate', 'program_seconds', 'padded', 'optimiser_seconds', 'token_seconds', 'held',
+           'training_rate', 'drawn_here', 'what_fits', 'trained_here', 'weight_bytes', 'check_weights', 'measure',
+           'priced', 'model_seconds', 'memory_of', 'as_run', 'measure_into', 'make_plan', 'plan_of', 'ratios', 'left',
+           'spell', 'short', 'follow', 'disk_of', 'with_setting', 'halved', 'fewer_problems', 'smaller', 'shorter',
+           'lessened', 'written', 'to_fit', 'to_end', 'advice', 'longest', 'in_a_line', 'table', 'told', 'begin_plan']
 
 # %% ../../nbs/pipeline/58_plan.ipynb #91a0f004
 
@@ -138,15 +138,15 @@ class Task:
 GOOD = 0.5       # share of the functions invented that the gates leave
 CHOSEN = 0.15    # share of the candidates wanted that the gates and the selector leave
 BACK = 0.35      # share of the descriptions that survive the round trip
-ALIKE = dict(tests=0.5, inputs=0.25)  # share of further samples of a prompt that were run already, by what they met
+ALIKE = dict(inputs=0.25, tests=0.5, back=0.75)  # share of further samples of a prompt that were run before, by stage
 FRESH = 0.4      # share of the names drawn that are good and new
 NAME = 8         # tokens of a name
 GATE = 0.001     # seconds to ask the gates about one program, on top of running it
 COMPARE = 0.0005 # seconds to hold a record against the problems that are kept out
 
-def different(n: int, met: str = "inputs") -> float:
+def different(n: int, how: str = "inputs") -> float:
     "Estimate how many of `n` samples are different programs."
-    return 1 + (1 - ALIKE[met]) * (n - 1)
+    return 1 + (1 - ALIKE[how]) * (n - 1)
 
 
 # %% ../../nbs/pipeline/58_plan.ipynb #91a0f013
@@ -202,7 +202,7 @@ def described(study: Study, k: int, size: dict, name: str, codes: float, n: int)
     return [
         Task(k, f"{name}_described", codes, n, size["description"], most, asked["c2d"], 128),
         Task(k, name, codes * n, back, size["code"], most, asked["d2c"], 128 * n,
-             programs=codes * (1 + n * different(back)), gated=codes * n),
+             programs=codes * (1 + n * different(back, "back")), gated=codes * n),
     ]
 
 def backward(study: Study, k: int, size: dict) -> list[Task]:
@@ -279,8 +279,9 @@ def tasks_of(study: Study, size: dict) -> list[Task]:
         for task in made:
             if task.gated and own: task.programs, own = task.programs + own, 0  # what they do is found out once
         first = [] if k else at_first(study, size)
-        measured = evaluation(study, k, size, SPLITS if k else (*SPLITS, "base_test"))
-        tasks += [Task(k, "start"), *first, *made, *training(study, k, size, pairs), *measured]
+        tasks += [Task(k, "start"), *first, *made]
+        if k and not made: continue  # without new pairs nothing is trained
+        tasks += training(study, k, size, pairs) + evaluation(study, k, size, SPLITS if k else (*SPLITS, "base_test"))
     return [*tasks, Task(config.iterate.rounds, "report")]
 
 
@@ -332,18 +333,18 @@ def with_children(work: Callable, at_once: int) -> float:  # at_once: processes
 
 # %% ../../nbs/pipeline/58_plan.ipynb #91a0f024
 
-BUDGET = 1.5  # seconds that a trial may be expected to take
-TOKENS = 8    # drawn in a trial
+BUDGET = 1.0  # seconds that a trial may be expected to take
+TOKENS = 8    # drawn in a trial, by a quick model
 
 def drawing_times(engine: LocalEngine, prompt: str, most: int, stop: tuple) -> list[tuple]:  # (rows, seconds of a step)
     "Measure steps with more and more rows, to `most`."
     def draw(rows, tokens):
         work = lambda: engine.sample([prompt], rows, max_new_tokens=tokens, seed=tokens, stop=stop)
         return timed(work, engine.model.device)
-    steps, tokens = [], TOKENS if draw(2, 2) < BUDGET / TOKENS else 2  # the first time, much is done once
+    steps, tokens = [], TOKENS if draw(2, 2) < BUDGET / TOKENS else 3  # the first time, much is done once
     for rows in sorted({min(most, r) for r in (4, 16, 64, 256, most)}):
-        # four times the rows take about twice as long
-        if steps and 2 * steps[-1][1] * (2 + tokens) > BUDGET: break
+        # four times the rows take about twice as long; from one measurement nothing can be read off
+        if len(steps) > 1 and 2 * steps[-1][1] * (2 + tokens) > BUDGET: break
         one, more = draw(rows, 1), draw(rows, 1 + tokens)
         steps.append((rows, max(more - one, 1e-4) / tokens))
     return steps
@@ -460,6 +461,17 @@ def token_seconds(model, examples: list[dict], tokenizer, at_once: int) -> float
     return took / int(part["attention_mask"].sum())
 
 
+# %% ../../nbs/pipeline/58_plan.ipynb #fc0881ea
+
+GIB = 2**30
+
+def held(base: str, model) -> int:  # bytes
+    "Say what a loaded model holds: its weights, and its file where that has another precision."
+    weights = model.get_memory_footprint()
+    file = sum(path.stat().st_size for path in whole_of(model_folder(base)).glob("*.safetensors"))
+    return weights + file * (model.device.type == "cpu" and file < 0.75 * weights)
+
+
 # %% ../../nbs/pipeline/58_plan.ipynb #91a0f035
 
 def training_rate(base: str, settings: Train, rows: list[dict], device: str) -> dict:
@@ -477,7 +489,7 @@ def training_rate(base: str, settings: Train, rows: list[dict], device: str) -> 
     token = token_seconds(model, examples, tokenizer, at_once)
     trained = sum(w.numel() for w in wrapped.parameters() if w.requires_grad)
     logits = min(LOGITS, 12 * at_once * longest * vocabulary_of(model))
-    memory = model.get_memory_footprint() + STATE * trained + logits + at_once * row_bytes(wrapped, longest, chunked)
+    memory = held(base, model) + STATE * trained + logits + at_once * row_bytes(wrapped, longest, chunked)
     return dict(token=token, step=optimiser_seconds(wrapped), rows=at_once, load=load, longest=longest, memory=memory,
                 checkpointing=recomputes(wrapped))
 
@@ -492,7 +504,7 @@ def drawn_here(study: Study, pairs: list[dict]) -> dict:
     steps = drawing_times(engine, way.d2c(pairs[0]["description"]), min(engine.rows, most), way.code_stops)
     return dict(
         steps=steps, scoring=scoring_rate(engine, pairs), own=own_length(engine, study, steps), width=engine.rows,
-        weights=engine.model.get_memory_footprint(), token=token_bytes(engine.model),
+        weights=held(engine.name, engine.model), token=token_bytes(engine.model),
         logits=20 * vocabulary_of(engine.model), wide=WIDE.get(engine.model.device.type, 2048),
     )
 
@@ -526,19 +538,22 @@ def trained_here(study: Study, pairs: list[dict]) -> dict[str, dict]:  # directi
         except UserError as error: found = dict(unfit=str(error))
         if "unfit" in found: found["instead"] = what_fits(base, settings, rows, config.device)
         return known.setdefault(mark, found)
-    return dict(train_d2c=rate(config.train_d2c, train_sft.d2c_rows(pairs, way)),
-                train_c2d=rate(config.train_c2d, train_sft.c2d_rows(pairs, way)))
+    rows = train_sft.d2c_rows(pairs, way) + train_sft.c2d_rows(pairs, way)  # the longest of them all has to fit
+    return dict(train_d2c=rate(config.train_d2c, rows), train_c2d=rate(config.train_c2d, rows))
 
 
 # %% ../../nbs/pipeline/58_plan.ipynb #222cd562
 
+def weight_bytes(study: Study, device: str) -> int:
+    "Say what the base model's weights take of the memory of a device."
+    shapes = train_sft.shapes_in(whole_of(model_folder(study.model_path("base"))))
+    return sum(map(math.prod, shapes.values())) * pick_device(device)[1].itemsize
+
 def check_weights(study: Study, free: int):  # bytes
     "Refuse to load a model whose weights are larger than the memory."
-    base, (device, dtype) = study.model_path("base"), pick_device(study.config.device)
-    numbers = sum(map(math.prod, train_sft.shapes_in(whole_of(model_folder(base))).values()))
-    if (need := numbers * dtype.itemsize) > free:
-        told = f"the weights take {need / GIB:.1f} GiB of memory, {free / GIB:.1f} GiB are free on {device}"
-        raise UserError(f"{base}: {told}: take a smaller model, or a machine with more memory")
+    if (need := weight_bytes(study, study.config.device)) <= free: return
+    told = f"the weights take {need / GIB:.1f} GiB of memory, {free / GIB:.1f} GiB are free"
+    raise UserError(f"{study.config.model}: {told}: take a smaller model, or a machine with more memory")
 
 
 # %% ../../nbs/pipeline/58_plan.ipynb #91a0f040
@@ -556,6 +571,9 @@ def measure(config) -> dict:
     found = dict(free=free, process=process, start=time.process_time(), load_average=load)  # of all that was loaded
     check_weights(study, free)
     if config.backend == "transformers": found |= drawn_here(study, pairs)
+    # what a server says is compared with, or scored by, a model in this process
+    elif config.server.check != "off" or config.server.scoring == "local":
+        found["beside"] = weight_bytes(study, config.server.device) * (config.server.device == "cpu")
     found |= program_seconds(study, pairs)
     found["train"] = trained_here(study, pairs)
     found["load"] = max((rate.get("load", 0.0) for rate in found["train"].values()))
@@ -588,7 +606,9 @@ def model_seconds(task: Task, rates: dict) -> float:
     drawing = drawing_seconds(rates["steps"], like, rates["width"]) if task.prompts else 0
     return drawing + (task.prompts * task.prompt + task.scored) / rates["scoring"]
 
-GIB = 2**30
+
+# %% ../../nbs/pipeline/58_plan.ipynb #045f994f
+
 KERNEL, LEARNING = 50 << 20, 150 << 20  # bytes of a notebook's own libraries, and of the trainer's
 
 def memory_of(task: Task, rates: dict) -> float | None:  # bytes; None: it does not fit
@@ -597,7 +617,8 @@ def memory_of(task: Task, rates: dict) -> float | None:  # bytes; None: it does 
     if task.steps:
         rate = rates["train"][task.stage]
         return None if "unfit" in rate else process + LEARNING + rate["memory"]
-    if "weights" not in rates or not (task.prompts or task.scored): return process
+    if not (task.prompts or task.scored): return process
+    if "weights" not in rates: return process + rates.get("beside", 0)
     rows = min(task.samples, task.batch * task.n, rates["width"])
     drawing = rows * ((task.prompt + task.most) * rates["token"] + rates["logits"])
     scoring = bool(task.scored) * rates["wide"] * rates["logits"] / 2
@@ -706,8 +727,9 @@ HALVED = {  # settings that make a run shorter: the least that they are halved t
 }
 SMALLER = {  # and smaller
     "sampling.batch": 1, "evaluation.batch": 1, "sampling.max_new_tokens": 64, "evaluation.max_new_tokens": 64,
-    "sampling.n": 4, "evaluation.n": 1,
+    "sampling.n": 4, "evaluation.n": 1, "dual.descriptions_per_code": 1, "dual.codes_per_round": 16,
 }
+FEWEST = 30  # problems that a split is halved to
 
 def with_setting(study: Study, name: str, value) -> Study:
     "Set one of a study's settings; it can be counted, not run."
@@ -731,18 +753,25 @@ def fewer_problems(study: Study, size: dict, split: str) -> tuple[str, dict] | N
     "Halve the only set of a split."
     (mark, its), *others = size["sets"][split].items()
     given = problem_sets(study.config.data, split)[0]
-    if others or its["problems"] < 100: return None
+    if others or its["problems"] < 2 * FEWEST: return None
     half, first = its["problems"] // 2, given.first or 0
     name = f"{given.benchmark or given.file}[{first or ''}:{first + half}]"
     return name, size | dict(sets=size["sets"] | {split: {mark: its | dict(problems=half)}})
 
-def changes(study: Study, size: dict, least: dict, problems: bool):  # yields settings, study, sizes
-    "List the next smaller settings."
-    for name, most in least.items():
-        if (value := halved(study, name, most)) is not None: yield {name: value}, with_setting(study, name, value), size
-    for split in SPLITS if problems else ():
-        if (found := fewer_problems(study, size, split)):
-            yield {f"data.{split}": found[0]}, with_setting(study, f"data.{split}", found[0]), found[1]
+
+# %% ../../nbs/pipeline/58_plan.ipynb #ad51d3b8
+
+def smaller(study: Study, size: dict, name: str, least: int):  # yields settings, study, sizes
+    "Halve a setting again and again."
+    while (value := halved(study, name, least)) is not None:
+        study = with_setting(study, name, value)
+        yield {name: value}, study, size
+
+def shorter(study: Study, size: dict, split: str):  # as `smaller`
+    "Halve the problems of a split again and again."
+    while found := fewer_problems(study, size, split):
+        study, size = with_setting(study, f"data.{split}", found[0]), found[1]
+        yield {f"data.{split}": found[0]}, study, size
 
 def lessened(study: Study, plan: dict, excess: Callable, least: dict, problems: bool = False) -> tuple[dict, list]:
     "Find settings with which a plan's tasks have no `excess` any more, or as little as can be; and these tasks."
@@ -750,11 +779,13 @@ def lessened(study: Study, plan: dict, excess: Callable, least: dict, problems: 
     def counted(study, size): return [priced(task, plan["rates"]) for task in tasks_of(study, size)]
     tasks = counted(study, size)
     while (now := excess(tasks)) > 0:
-        tried = [(setting, other, its, counted(other, its))
-                 for setting, other, its in changes(study, size, least, problems)]
-        best = min(tried, key=lambda one: excess(one[3]), default=None)
-        if not best or excess(best[3]) > 0.99 * now: break
-        setting, study, size, tasks = best
+        ways = [smaller(study, size, name, most) for name, most in least.items()]
+        ways += [shorter(study, size, split) for split in SPLITS if problems]
+        tried = [((*one, counted(*one[1:])) for one in way) for way in ways]
+        # a setting may be larger than what there is: its first value that helps
+        helping = [next((one for one in way if excess(one[3]) < 0.99 * now), None) for way in tried]
+        if not any(helping): break
+        setting, study, size, tasks = min(filter(None, helping), key=lambda one: excess(one[3]))
         found |= setting
     return found, tasks
 
