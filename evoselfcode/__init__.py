@@ -2,6 +2,7 @@
 
 Modules:
 
+- `evoselfcode.engine.int8`: Linear layers in 8-bit integers, for drawing samples on a CPU.
 - `evoselfcode.engine.kv_cache`: Keys and values while a model writes: buffers that grow in place, and prompts kept once for all rows behind them.
 - `evoselfcode.execution.sandbox.child`: What runs inside a child of the server, behind all its layers: the candidate, and next to it the loop that answers.
 - `evoselfcode.execution.sandbox.codec`: What crosses between candidate and verifier: data written as JSON, and nothing that could act when it is read.

@@ -353,7 +353,7 @@ def drawn_here(study: Study, pairs: list[dict]) -> dict:
     "Measure what a model in this process does beside training."
     config = study.config
     start = time.perf_counter()
-    engine = LocalEngine(study.model_path("base"), config.device)
+    engine = LocalEngine(study.model_path("base"), device=config.device, int8=config.int8)
     load = time.perf_counter() - start
     n, at_once = config.sampling.n, config.sampling.batch * config.sampling.n
     prompts = [*map(way_of(study).d2c, (p["description"] for p in pairs))]
