@@ -11,6 +11,7 @@ device's memory sets: all weights are read once per step, and each row's keys an
 Perplexity: one forward pass per candidate, and `LocalEngine.perplexity`.
 Judging: transformers' `DecisionPipeline`, one prompt at a time, and `decide`, with one question per text and with six.
 `--llama q8_0 q4_0` measures sampling alone, by `LocalEngine` and by llama.cpp's server, for 1, 8 and 32 rows.
+`--by-rows` measures sampling alone, on a CPU: `generate`, `LocalEngine.sample`, and with `int8`, beside the bounds.
 The first two with prompts of about 200 tokens and with short ones, `--n` candidates each. The plain ways run on the
 first `--baseline` prompts, since on all of them they would take minutes.
 At the end: greedy texts of both ways are equal, and so are the log-probabilities of the same texts and the answers of
@@ -21,7 +22,7 @@ import copy
 import os
 import resource
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 import torch
@@ -226,6 +227,50 @@ def by_llama_cpp(engine: LocalEngine, args) -> None:
             measured(remote, [remote.server.guard.pid, *descendants(remote.server.guard.pid)])
 
 
+def padded(engine: LocalEngine, prompts: list[str]) -> dict:
+    "Lay out prompts for `generate`."
+    rows = engine.encode(prompts)
+    width, pad = max(map(len, rows)), lambda row, fill, value: torch.tensor([fill]*(width - len(row)) + value)
+    ids = torch.stack([pad(row, engine.pad, row) for row in rows])
+    return dict(input_ids=ids, attention_mask=torch.stack([pad(row, 0, [1]*len(row)) for row in rows]))
+
+
+def by_rows(engine: LocalEngine, args) -> None:
+    "Measure a step of decoding with more and more rows, by the process's time on its cores: others may use them, too."
+    def seconds(work):
+        times = []
+        for _ in range(args.repeats):
+            start = process_time()
+            work()
+            times.append(process_time() - start)
+        return min(times)
+    engine.ends, int8 = [], LocalEngine(engine.model, engine.tokenizer, int8=True)
+    int8.ends, linear = [], [m for m in engine.model.modules() if isinstance(m, torch.nn.Linear)]
+    block = torch.zeros(1 << 28, dtype=torch.uint8)
+    memory = engine.model.get_memory_footprint()/2/len(block)*seconds(block.clone)  # which reads and writes
+    for rows in args.rows:
+        prompts = prompts_of(engine, rows, 0)
+        given = padded(engine, prompts)
+        inputs = {layer.in_features: torch.randn(rows, layer.in_features) for layer in linear}
+        def generate(new):
+            how = dict(do_sample=True, top_k=0, top_p=.95, temperature=.8, eos_token_id=None, pad_token_id=engine.pad)
+            engine.model.generate(**given, max_new_tokens=new, **how)
+        ways = {
+            "generate": generate, "LocalEngine.sample": lambda new: engine.sample(prompts, 1, .8, .95, new),
+            "LocalEngine.sample, int8": lambda new: int8.sample(prompts, 1, .8, .95, new),
+        }
+        base = print(f"\n{rows} rows")
+        with torch.inference_mode():
+            bound = seconds(lambda: [layer(inputs[layer.in_features]) for layer in linear])
+            for name, way in ways.items():
+                way(1)
+                step = (seconds(lambda: way(1 + args.new)) - seconds(lambda: way(1)))/args.new
+                rate = line(f"tokens: {name}", rows, step, base)
+                base = base or rate
+        line("the bound of the matrix products, float32", rows, bound)
+        line("the bound of memory, float32", rows, memory)
+
+
 def most_memory(engine: LocalEngine) -> int:
     "Bytes that the model's device, or this process, held at most."
     if engine.model.device.type == "cuda": return torch.cuda.max_memory_allocated()
@@ -249,7 +294,8 @@ def arguments():
         "--llama", nargs="+", metavar="TYPE", choices=TYPES,
         help="measure only sampling, here and by llama.cpp with weights of these types, by one thread",
     )
-    parser.add_argument("--rows", nargs="+", type=int, default=[1, 8, 32], help="rows at once, with --llama")
+    parser.add_argument("--by-rows", action="store_true", help="measure only sampling, in this process")
+    parser.add_argument("--rows", nargs="+", type=int, default=[1, 8, 32], help="rows at once, with --llama, --by-rows")
     return parser.parse_args()
 
 
@@ -258,6 +304,7 @@ def main():
     engine = LocalEngine(args.model, device=args.device)
     print(f"{engine}: {engine.model.num_parameters():,} parameters, {torch.get_num_threads()} threads")
     if args.llama: return by_llama_cpp(engine, args)
+    if args.by_rows: return by_rows(engine, args)
     speed = bandwidth(engine.model.device)
     print(f"memory: {speed / 1e9:.0f} GB/s")
     worst, ratios = 0.0, []

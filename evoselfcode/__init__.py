@@ -2,6 +2,7 @@
 
 Modules:
 
+- `evoselfcode.engine.int8`: Linear layers in 8-bit integers, for drawing samples on a CPU.
 - `evoselfcode.engine.kv_cache`: Keys and values while a model writes: buffers that grow in place, and prompts kept once for all rows behind them.
 - `evoselfcode.engine.llama_server`: A llama.cpp server of a checkpoint: `python -m evoselfcode.engine.llama_server MODEL --port PORT`.
 - `evoselfcode.execution.sandbox.child`: What runs inside a child of the server, behind all its layers: the candidate, and next to it the loop that answers.

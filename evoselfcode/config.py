@@ -341,6 +341,7 @@ class Config:
         "transformers", choices=("transformers", "openai"))
     device: str = "auto"                               # auto, cpu, cuda, cuda:1, mps
     threads: int = key(0, low=0)                       # processor threads of torch; 0 = its own choice
+    int8: bool = False                                 # draw samples in 8-bit integers; for backend transformers, a CPU
     paths: Paths = field(default_factory=Paths)
     data: Data = field(default_factory=Data)
     asking: Asking = field(default_factory=Asking)

@@ -12,12 +12,14 @@ import torch
 import transformers as tf
 import warm
 
+from evoselfcode.config import Config
 from evoselfcode.engine import batching, fim, loading
 from evoselfcode.engine.base import Engine, Sample
 from evoselfcode.engine.batching import cache_room, draw, nucleus
+from evoselfcode.engine.int8 import Int8Linear
 from evoselfcode.engine.kv_cache import Prompts
-from evoselfcode.engine.local import LocalEngine
-from evoselfcode.engine.remote import RemoteEngine
+from evoselfcode.engine.local import LocalEngine, _int8
+from evoselfcode.engine.remote import RemoteEngine, engine_fingerprint, open_engine
 from evoselfcode.engine.trees import as_tree
 from evoselfcode.errors import UserError
 
@@ -28,6 +30,7 @@ PROMPTS = [
     "# Return the sum of the numbers above zero in the list.\n",
     "def f(",
 ]
+SHOWN = "def sum_of(xs: list[int]) -> int:\n    total = 0\n    for x in xs:\n        total += x\n    return total\n"
 SMALL = dict(
     vocab_size=1200, hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
     num_key_value_heads=2, max_position_embeddings=256, initializer_range=0.3, bos_token_id=None, eos_token_id=0,
@@ -332,6 +335,38 @@ def test_a_leading_space_survives_tokenizers_that_drop_it(pocket):
     tokenizer.pad_token = tokenizer.eos_token
     engine = LocalEngine(pocket.model, tokenizer)
     assert engine._text(4, [2, 3]) == " return x" and engine._text(0, [2, 3]) == "return x"
+
+
+# 8-bit integers
+
+def test_int8_rounds_each_row_by_itself():
+    torch.manual_seed(0)
+    linear, x = torch.nn.Linear(64, 48), torch.randn(3, 5, 64)*torch.tensor([1e-3, 1., 50.])[:, None, None]
+    with torch.inference_mode():
+        small, exact = Int8Linear(linear), linear(x)
+        found = small(x)
+        assert ((found - exact).norm(dim=-1)/exact.norm(dim=-1)).max() < .03
+        assert torch.equal(small(x[1:2, 2]), found[1:2, 2]) and torch.equal(small(0*x), linear(0*x))
+
+
+def test_int8_draws_and_float32_scores(pocket):
+    before = {name: id(value) for name, value in pocket.model.named_parameters()}
+    small = LocalEngine(pocket.model, pocket.tokenizer, int8=True)
+    drawn = small.sample(PROMPTS, 4, .8, .95, 20, seed=1)
+    assert drawn == small.sample(PROMPTS, 4, .8, .95, 20, seed=1) != pocket.sample(PROMPTS, 4, .8, .95, 20, seed=1)
+    for a, b in zip(*(e.logprobs(PROMPTS, ["    return 1\n"]*5) for e in (small, pocket))): assert np.array_equal(a, b)
+    assert {name: id(value) for name, value in pocket.model.named_parameters()} == before
+    assert isinstance(small.once(_int8).get_output_embeddings(), Int8Linear)
+    assert small.once(_int8).get_input_embeddings().weight is pocket.model.get_input_embeddings().weight
+    with torch.inference_mode():
+        ids = torch.tensor(pocket.encode([SHOWN]))
+        exact, rounded = (model(input_ids=ids).logits[0] for model in (pocket.model, small.once(_int8)))
+    assert (exact.argmax(-1) == rounded.argmax(-1)).float().mean() > .9
+
+
+def test_int8_is_part_of_a_models_name_and_not_for_servers(message):
+    assert engine_fingerprint("m", Config(int8=True)) != engine_fingerprint("m", Config())
+    assert "int8 goes with backend: transformers" in message(open_engine, "m", Config(backend="openai", int8=True))
 
 
 # Log-probabilities

@@ -27,7 +27,8 @@ class LocalEngine(Engine):
     def __init__(self,
                  model,                # a name for `load`, or a transformers model
                  tokenizer=None,       # needed with a model, not with a name
-                 device: str = "auto"  # for a name: `auto`, `cpu`, `cuda`, ...
+                 device: str = "auto", # for a name: `auto`, `cpu`, `cuda`, ...
+                 int8: bool = False,   # draw samples in 8-bit integers, on a CPU
                 ):
         if isinstance(model, (str, Path)): name, (model, tokenizer) = str(model), load(model, device)
         else: name = ""
@@ -40,6 +41,9 @@ class LocalEngine(Engine):
         self.room = cache_room(model)                           # tokens of prompts and answers computed together
         self.pad = next(i for i in (tokenizer.pad_token_id, self.start, 0) if i is not None)  # never attended to
         self._shares = None                                     # see `_shares_prompts`
+        self.int8 = int8
+        if int8 and model.device.type != "cpu":
+            raise UserError(f"int8 draws samples on a CPU, and {self.name} is on {model.device}")
 
     def _out_of_memory(self):
         return UserError(f"{self.name}: out of memory on {self.model.device}, even with one row")
@@ -168,6 +172,13 @@ def _watch(self: LocalEngine,
         return found
     return stopped
 
+# %% ../../nbs/engine/15_local.ipynb #5a09ee89
+
+def _int8(engine: LocalEngine):
+    "Make the model that draws samples in 8-bit integers."
+    from evoselfcode.engine.int8 import in_int8
+    return in_int8(engine.model)
+
 # %% ../../nbs/engine/15_local.ipynb #1f1856a3
 
 @patch
@@ -187,7 +198,8 @@ def _advance(self: LocalEngine,
     uniform = random_numbers(seeds, max(limits)).to(device) if how.temperature else None
     def pick(logits, rows, size):
         return draw(logits, None if uniform is None else uniform[rows, size], how.temperature, how.top_p)
-    batch = Rows(self.model, list(map(list, place)), self.pad, owner, max(limits), self._shares_prompts())
+    model = self.once(_int8) if self.int8 else self.model
+    batch = Rows(model, list(map(list, place)), self.pad, owner, max(limits), self._shares_prompts())
     def entered(numbers):
         if numbers: batch.enter([prompts[i] for i in numbers], self.pad)
         return numbers

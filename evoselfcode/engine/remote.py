@@ -587,11 +587,13 @@ def open_engine(
     running: Server | None = None, # as for `RemoteEngine`
 ) -> Engine:
     "Open a model as the settings say: in this process, or behind a server."
-    if config.backend == "transformers": return LocalEngine(name, device=config.device)
+    if config.backend == "transformers": return LocalEngine(name, device=config.device, int8=config.int8)
+    if config.int8: raise UserError("int8 goes with backend: transformers; a server says itself how it computes")
     return RemoteEngine(name, config.server, log, running)
 
 # %% ../../nbs/engine/20_remote.ipynb #a4109ead
 
 def engine_fingerprint(path: str, config: Config) -> str:  # path: as for `model_fingerprint`
     "Name what samples depend on: the model, and who computes."
-    return model_fingerprint(path) + f" {config.backend}"*(config.backend != "transformers")
+    how = f" {config.backend}"*(config.backend != "transformers") + " int8"*config.int8
+    return model_fingerprint(path) + how

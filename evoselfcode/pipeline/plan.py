@@ -499,7 +499,7 @@ def training_rate(base: str, settings: Train, rows: list[dict], device: str) -> 
 def drawn_here(study: Study, pairs: list[dict]) -> dict:
     "Measure what a model in this process does beside training."
     config, way = study.config, way_of(study)
-    engine = LocalEngine(study.model_path("base"), config.device)
+    engine = LocalEngine(study.model_path("base"), config.device, int8=config.int8)
     most = max(config.sampling.batch * config.sampling.n, config.evaluation.batch * config.evaluation.n)
     steps = drawing_times(engine, way.d2c(pairs[0]["description"]), min(engine.rows, most), way.code_stops)
     return dict(
