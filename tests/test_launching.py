@@ -84,7 +84,7 @@ def test_full_memory_in_one_process_starts_all_again_with_smaller_parts(rows, tm
     assert both["loss"] == pytest.approx(alone["loss"], abs=1e-4)
 
 
-LONG = replace(FULL, min_steps=20, save_steps=5)
+LONG = replace(FULL, min_steps=30, save_steps=10)
 
 
 def train_long(rows, folder):
@@ -106,7 +106,7 @@ def test_ended_in_between_leaves_no_process_and_goes_on(rows, tmp_path, how):
         return warm.Process("test_launching:train_long", given, tmp_path, dict(os.environ), told, told)
     running = start()
     end = time.monotonic() + 500
-    while not list((tmp_path / "d2c.partial").glob("trainer/checkpoint-5/trainer_state.json")):
+    while not list((tmp_path / "d2c.partial").glob("trainer/checkpoint-10/trainer_state.json")):
         assert time.monotonic() < end and running.poll() is None, told.read_text()
         time.sleep(0.02)
     started = family(running.pid)
