@@ -329,7 +329,7 @@ def owned(pids):
 
 def test_soak_of_mixed_programs_gives_the_right_verdicts_and_uses_nothing_up():
     rows = []
-    for i in range(5000):
+    for i in range(3000):
         code, tests, status = SOAK[i % len(SOAK)]
         rows.append((code.format(i), tests.format(i), status))
     verdicts = run_programs((Program(code, tests) for code, tests, _ in rows), Limits(seconds=20), workers=2)
@@ -341,7 +341,7 @@ def test_soak_of_mixed_programs_gives_the_right_verdicts_and_uses_nothing_up():
         if i == 500:
             lasting = before & servers_of(os.getpid())
             sizes.append(owned(lasting))
-        if i == 4900: sizes.append(owned(lasting))
+        if i == 2900: sizes.append(owned(lasting))
     assert not wrong and len(lasting) == 6                     # 2 x (watcher, verifier, server)
     assert sizes[1][0] < sizes[0][0] + 12 and sizes[1][1] < sizes[0][1] + 8  # what the jobs at hand hold may differ
 

@@ -531,9 +531,9 @@ CHATTY = """
 import re
 from evoselfcode.execution.execution import Program, run_programs
 def size(): return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1]) >> 10
-programs = (Program(f"print('x' * 60_000)  # {i}") for i in range(1600))
+programs = (Program(f"print('x' * 60_000)  # {i}") for i in range(900))
 sizes = [size() for v in run_programs(programs, workers=2) if len(v.output) == 60_001]
-print(len(sizes), sizes[-1] - sizes[400])
+print(len(sizes), sizes[-1] - sizes[300])
 """
 
 
@@ -541,7 +541,7 @@ def test_what_was_yielded_is_forgotten():
     env = os.environ | dict(PYTHONPATH=str(package_folder().parent))
     ran = subprocess.run([sys.executable, "-c", CHATTY], capture_output=True, text=True, timeout=120, env=env)
     number, growth = map(int, ran.stdout.split()[-2:])
-    assert number == 1600 and growth < 20, (growth, ran.stderr)
+    assert number == 900 and growth < 20, (growth, ran.stderr)
 
 
 def test_answers_are_kept_for_the_next_like_them_up_to_a_bound():

@@ -7,6 +7,7 @@ import json
 import math
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -585,26 +586,38 @@ def test_a_part_of_a_checkout_has_the_checkouts_licence(tmp_path):
 # The standard library
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory):
+def standard(tmp_path_factory):
+    "A third of the standard library, which is taken for one."
+    folder = tmp_path_factory.mktemp("standard")
+    (folder / "lib-dynload").mkdir()
+    files = [p.relative_to(STDLIB) for p in sorted(STDLIB.rglob("*.py")) if "site-packages" not in p.parts]
+    for path in {*files[::3], Path("os.py")}:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(STDLIB / path, folder / path)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def library(standard, tmp_path_factory):
     folder = tmp_path_factory.mktemp("library")
-    return folder, harvest(Harvest(str(STDLIB), imports="needed", workers=2), folder)
+    return folder, harvest(Harvest(str(standard), imports="needed", workers=2), folder)
 
 
 def binds(node): return isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef))
 
 
 @pytest.mark.timeout(240)
-def test_the_standard_library(library):
+def test_the_standard_library(standard, library):
     folder, summary = library
     records, functions = read_jsonl(folder / "functions.jsonl"), summary["functions"]
-    assert summary["files"]["read"] > 500
+    assert summary["files"]["read"] > 400
     assert functions["documented"] > 2000
     assert functions["found"] == functions["kept"] + sum(functions["dropped"].values())
-    assert len(records) == len({r["id"] for r in records}) == functions["kept"] > 2000
-    assert functions["described"] == sum(bool(r["description"]) for r in records) > 900
+    assert len(records) == len({r["id"] for r in records}) == functions["kept"] > 1000
+    assert functions["described"] == sum(bool(r["description"]) for r in records) > 350
     assert [(r["path"], r["line"]) for r in records] == sorted((r["path"], r["line"]) for r in records)
     for record in records:
-        source = (STDLIB / record["path"]).read_bytes().decode("utf-8-sig").replace("\r\n", "\n").split("\n")
+        source = (standard / record["path"]).read_bytes().decode("utf-8-sig").replace("\r\n", "\n").split("\n")
         compile(record["code"], record["path"], "exec")
         tree = ast.parse(record["code"])
         assert tree.body[-1] is find_function(tree, record["entry_point"])
@@ -624,10 +637,10 @@ def outputs(folder: Path) -> dict:
 
 
 @pytest.mark.timeout(240)
-def test_killed_and_started_again_with_other_workers_it_ends_with_the_same_bytes(library, tmp_path):
+def test_killed_and_started_again_with_other_workers_it_ends_with_the_same_bytes(standard, library, tmp_path):
     call = (
         "from evoselfcode.config import Harvest; from evoselfcode.datagen.harvest import harvest; "
-        f"harvest(Harvest({str(STDLIB)!r}, imports='needed', workers=2), {str(tmp_path)!r})"
+        f"harvest(Harvest({str(standard)!r}, imports='needed', workers=2), {str(tmp_path)!r})"
     )
     meta = tmp_path / "parts.meta.json"
     process = subprocess.Popen([sys.executable, "-c", call], stdout=subprocess.DEVNULL)
@@ -650,16 +663,17 @@ def test_killed_and_started_again_with_other_workers_it_ends_with_the_same_bytes
         time.sleep(0.1)
     assert alive == []
     seen = []
-    summary = harvest(Harvest(str(STDLIB), imports="needed", workers=1), tmp_path, progress=lambda *at: seen.append(at))
+    alone = Harvest(str(standard), imports="needed", workers=1)
+    summary = harvest(alone, tmp_path, progress=lambda *at: seen.append(at))
     assert summary == library[1] and seen[0][0] == done + 1 and seen[-1][0] == seen[-1][1]
     assert outputs(tmp_path) == outputs(library[0])
     assert json.loads((tmp_path / "summary.json").read_bytes()) == summary
 
 
-def test_a_killed_worker_is_told_and_costs_no_finished_batch(library, tmp_path, message):
+def test_a_killed_worker_is_told_and_costs_no_finished_batch(standard, library, tmp_path, message):
     def kill(done, _):
         if done == 2: os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
-    settings = Harvest(str(STDLIB), imports="needed", workers=1)
+    settings = Harvest(str(standard), imports="needed", workers=1)
     assert "a worker process was killed" in message(harvest, settings, tmp_path, progress=kill)
     assert read_json(tmp_path / "parts.meta.json")["done"] >= 2
     (tmp_path / "parts/.00009.jsonl.1.tmp").write_text("torn")

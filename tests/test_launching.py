@@ -84,7 +84,7 @@ def test_full_memory_in_one_process_starts_all_again_with_smaller_parts(rows, tm
     assert both["loss"] == pytest.approx(alone["loss"], abs=1e-4)
 
 
-LONG = replace(FULL, min_steps=40, save_steps=10)
+LONG = replace(FULL, min_steps=30, save_steps=10)
 
 
 def train_long(rows, folder):

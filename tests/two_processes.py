@@ -9,6 +9,7 @@ import signal
 import sys
 
 import torch.distributed
+import transformers.trainer  # noqa: F401
 
 import evoselfcode.engine.local  # noqa: F401
 import evoselfcode.pipeline.fitting  # noqa: F401

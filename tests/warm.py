@@ -25,6 +25,7 @@ LIBRARIES = [
     "torch", "transformers.modeling_utils", "transformers.generation.utils", "transformers.models.auto.modeling_auto",
     "transformers.models.llama.modeling_llama", "transformers.tokenization_utils_tokenizers", "pandas", "papermill",
     "nbdev.test", "ipykernel.kernelapp", "evoselfcode.cli", "evoselfcode.runs", "evoselfcode.pipeline.iteration",
+    "evoselfcode.pipeline.plan",
 ]
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(LIBRARIES)
@@ -51,6 +52,7 @@ def command_line(*words):
     "Be `evoselfcode WORDS`."
     from evoselfcode.cli import main
     warm_kernels()
+    warm_probes()
     sys.argv = ["evoselfcode", *words]
     main()
 
@@ -135,6 +137,12 @@ def run(
         finally: process.kill()
         told = (path.read_text(encoding="utf-8", errors="replace") for path in (out, err))
         return subprocess.CompletedProcess(arguments, code, *told)
+
+
+def warm_probes():
+    "And the process that measures for a plan."
+    from evoselfcode.pipeline import plan
+    plan.run = lambda words, **_: run("evoselfcode.pipeline.plan:measure_into", *words[-2:])
 
 
 def evoselfcode(*words) -> subprocess.CompletedProcess:
