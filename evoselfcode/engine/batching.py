@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['WIDE', 'LOOK', 'CGROUPS', 'random_numbers', 'invert', 'nucleus', 'draw', 'prefill', 'Rows', 'split_by_size',
-           'advance', 'token_bytes', 'free_bytes', 'cache_room']
+           'advance', 'token_bytes', 'free_bytes', 'give_back', 'cache_room']
 
 # %% ../../nbs/engine/12_batching.ipynb #f9629a76
 
-import os, resource
-from contextlib import nullcontext
+import ctypes, gc, os, resource
+from contextlib import nullcontext, suppress
 from itertools import count
 from pathlib import Path
 from fastcore.basics import patch
@@ -240,6 +240,12 @@ def free_bytes(device) -> int:
     if limit != resource.RLIM_INFINITY and Path("/proc/self/statm").is_file():
         free.append(limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize())
     return max(0, min(free))
+
+def give_back():
+    "Return what was freed to the system: glibc keeps much of it, after a training more than the model takes."
+    gc.collect()
+    with suppress(OSError, AttributeError): ctypes.CDLL("libc.so.6").malloc_trim(0)  # other systems need no telling
+
 
 # %% ../../nbs/engine/12_batching.ipynb #d0216602
 

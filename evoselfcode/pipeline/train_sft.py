@@ -19,6 +19,7 @@ from pathlib import Path
 from ..config import Train, with_defaults
 from ..errors import UserError
 from ..engine.base import prompt_ids
+from ..engine.batching import give_back
 from ..engine.loading import load, load_tokenizer, model_folder, pick_device, quiet
 from ..engine.loading import training_record, whole_of
 from ..io_utils import content_id, full_disk_told, read_json, write_bytes, write_json
@@ -250,6 +251,7 @@ def train(
         if not is_full(error): raise
         raise UserError(f"{note}: memory was full; say method: lora, or a smaller model") from None
     os.replace(partial, folder)
+    give_back()
     return summary
 
 # %% ../../nbs/pipeline/54_train_sft.ipynb #ef0fd480
