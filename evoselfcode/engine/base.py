@@ -111,9 +111,6 @@ class Engine(ABC):
     @abstractmethod
     def _draw(self, prompts: list[str], ids: list[list[int]], n: int, how: Drawing) -> list[Sample]:
         "Draw `n` samples of each prompt, of which `ids` are the tokens; all in one list, in the order of the prompts."
-    def _draw_each(self, requests, n: int, how: Drawing):
-        "Yield what `_draw` gives for each request, prompts and seed."
-        for prompts, seed in requests: yield self._draw(prompts, self.encode(prompts), n, replace(how, seed=seed))
     @abstractmethod
     def _read(self, prompts: list[str], completions: list[str]) -> list[np.ndarray]:
         "Score completions, at least one, as `logprobs` says."
@@ -177,6 +174,11 @@ def fits(self: Engine, prompt: str) -> bool:
     return len(prompt_ids(self.tokenizer, [prompt])[0]) < self.context
 
 # %% ../../nbs/engine/11_base.ipynb #27a69e2c
+
+@patch
+def _draw_each(self: Engine, requests: list[tuple[list[str], int]], n: int, how: Drawing):
+    "Yield what `_draw` gives for each request."
+    for prompts, seed in requests: yield self._draw(prompts, self.encode(prompts), n, replace(how, seed=seed))
 
 @patch
 def stream(self: Engine,

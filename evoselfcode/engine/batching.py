@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WIDE', 'LOOK', 'CGROUPS', 'random_numbers', 'invert', 'nucleus', 'draw', 'prefill', 'Rows', 'split_by_size',
-           'advance', 'token_bytes', 'free_bytes', 'give_back', 'cache_room']
+           'written', 'advance', 'token_bytes', 'free_bytes', 'give_back', 'cache_room']
 
 # %% ../../nbs/engine/12_batching.ipynb #f9629a76
 
@@ -166,9 +166,16 @@ def enter(self: Rows, prompts: list[list[int]], pad: int):  # as in `prefill`, s
     self.logits = torch.cat([self.logits, *(logits for logits, _, _ in found)])
     self.position = torch.cat([self.position, *(mask.sum(1) for _, _, mask in found)])
 
-# %% ../../nbs/engine/12_batching.ipynb #ff934f1a
+# %% ../../nbs/engine/12_batching.ipynb #632fae75
 
 LOOK = 8  # steps between two searches for stop strings
+
+def written(rows, lengths, *values) -> list[list]:  # values: all rows x most tokens each
+    "Return the numbers `rows`, and what each of these rows has of each of `values`."
+    found = ([row[:n] for row, n in zip(part[rows].tolist(), lengths.tolist())] for part in values)
+    return [rows.tolist(), *found]
+
+# %% ../../nbs/engine/12_batching.ipynb #ff934f1a
 
 def advance(
     batch: Rows,
@@ -178,26 +185,22 @@ def advance(
     ends,      # token ids that end a text
     stopped,   # function: row numbers, token ids of each -> list of bool, whether each is over; None to not look
     enter=lambda: [],  # function: numbers of rows that have just entered the batch
-):             # yields (row number, its tokens, without an end token, their log-probabilities)
+):             # yields (row number, its tokens without an end token, their log-probabilities)
     "Continue each row until it ends, is over or reaches its limit; yield it then."
     import torch
-    device, most = limits.device, int(limits.max())
-    tokens = torch.zeros(len(limits), most, dtype=torch.long, device=device)
-    logprobs = torch.zeros(len(limits), most, device=device)
+    logprobs = torch.zeros(len(limits), most := int(limits.max()), device=limits.device)
+    tokens = torch.zeros_like(logprobs, dtype=torch.long)
     size, going = torch.zeros_like(rows), torch.ones_like(rows, dtype=torch.bool)
     for step in count(1):
         token, logprob = pick(batch.logits, rows, size)
         tokens[rows, size], logprobs[rows, size] = token, logprob
-        over = torch.isin(token, ends)
-        length = size + ~over
-        over |= limits[rows] <= size + 1
+        length = size + ~(ended := torch.isin(token, ends))
+        over = ended | (limits[rows] <= size + 1)
         if stopped and step % LOOK == 0:
             look = (going & ~over).nonzero().squeeze(1)
-            texts = [ids[:n] for ids, n in zip(tokens[rows[look]].tolist(), length[look].tolist())]
-            over[look] = torch.tensor(stopped(rows[look].tolist(), texts), dtype=torch.bool, device=device)
-        for at in (going & over).nonzero().squeeze(1).tolist():
-            row, end = int(rows[at]), int(length[at])
-            yield row, tokens[row, :end].tolist(), logprobs[row, :end].tolist()
+            over[look] = over.new_tensor(stopped(*written(rows[look], length[look], tokens)))
+        done = (going & over).nonzero().squeeze(1)
+        yield from zip(*written(rows[done], length[done], tokens, logprobs))
         going &= ~over
         left, size = int(going.sum()), (size + 1).clamp(max=most - 1)
         if left == 0: return
@@ -206,8 +209,8 @@ def advance(
             rows, going, token, size = rows[kept], going[kept], token[kept], size[kept]
         batch.feed(token)
         if few and (new := enter()):
-            rows, size = torch.cat([rows, rows.new_tensor(new)]), torch.cat([size, size.new_zeros(len(new))])
-            going = torch.cat([going, going.new_ones(len(new))])
+            fresh = rows.new_tensor(new), size.new_zeros(len(new)), going.new_ones(len(new))
+            rows, size, going = map(torch.cat, zip((rows, size, going), fresh))
 
 # %% ../../nbs/engine/12_batching.ipynb #ed37ab8a
 

@@ -24,52 +24,31 @@ from ..logging_utils import get_logger, tally
 
 class LocalEngine(Engine):
     "An engine with its model in this process: of a name (`pocket`, a folder, a hub id), or a model and its tokenizer."
-    def __init__(self,
-                 model,                # a name for `load`, or a transformers model
-                 tokenizer=None,       # needed with a model, not with a name
-                 device: str = "auto", # for a name: `auto`, `cpu`, `cuda`, ...
-                 int8: bool = False,   # draw samples in 8-bit integers, on a CPU
-                ):
-        if isinstance(model, (str, Path)): name, (model, tokenizer) = str(model), load(model, device)
-        else: name = ""
+    def __init__(
+        self, model,          # a name for `load`, or a transformers model
+        tokenizer=None,       # needed with a model, not with a name
+        device: str = "auto", # for a name: `auto`, `cpu`, `cuda`, ...
+        int8: bool = False,   # draw samples in 8-bit integers, on a CPU
+    ):
+        name = str(model) if isinstance(model, (str, Path)) else ""
+        if name: model, tokenizer = load(name, device)
         if tokenizer is None: raise UserError("an Engine made from a model needs its tokenizer")
         folder, context = (getattr(model.config, field, None) for field in ("_name_or_path", "max_position_embeddings"))
         ends = model.generation_config.eos_token_id if model.generation_config else None
         super().__init__(name or folder or type(model).__name__, tokenizer, folder, context, ends)
-        self.model = model.eval()
+        self.model, self.int8 = model.eval(), int8
         self.rows = 256 if model.device.type == "cpu" else 512  # rows computed together
         self.room = cache_room(model)                           # tokens of prompts and answers computed together
         self.pad = next(i for i in (tokenizer.pad_token_id, self.start, 0) if i is not None)  # never attended to
         self._shares = None                                     # see `_shares_prompts`
-        self.int8 = int8
-        if int8 and model.device.type != "cpu":
-            raise UserError(f"int8 draws samples on a CPU, and {self.name} is on {model.device}")
-
-    def _out_of_memory(self):
-        return UserError(f"{self.name}: out of memory on {self.model.device}, even with one row")
-
+        if int8 and model.device.type != "cpu": raise UserError(f"int8 is for a CPU, {self.name} is on {model.device}")
     def __repr__(self): return f"LocalEngine({self.name}, {self.model.device}, {self.model.dtype})"
-
     def _draw(self, prompts, ids, n, how):
         import torch
-        seeds = torch.randint(2**62, (len(ids)*n,), generator=torch.Generator().manual_seed(how.seed)).tolist()
-        rows = [(prompts[i//n], ids[i//n], seed) for i, seed in enumerate(seeds)]
+        seeds = torch.randint(2**62, (len(ids)*n,), generator=torch.Generator().manual_seed(how.seed))
+        rows = [(prompts[i//n], ids[i//n], seed) for i, seed in enumerate(seeds.tolist())]
         sizes = [len(tokens) + how.max_new_tokens for _, tokens, _ in rows]
         return self.in_batches(rows, lambda batch: self._sample_rows(batch, how), self.rows, sizes)
-
-    def _draw_each(self, requests, n, how):
-        import torch
-        with torch.inference_mode(): flows = not how.temperature and self._shares_prompts()
-        if not flows:
-            yield from super()._draw_each(requests, n, how)
-            return
-        sizes = [len(prompts) for prompts, _ in requests]
-        rows = [(text, ids, 0) for prompts, _ in requests for text, ids in zip(prompts, self.encode(prompts))]
-        drawn, found, at = self._flow(rows, how), {}, 0
-        for size in sizes:
-            members = range(at, at := at + size)
-            while not all(i in found for i in members): found.update([next(drawn)])
-            yield [found.pop(i) for i in members]
 
     def _read(self, prompts, completions):
         items = self._trees(prompts, completions)
@@ -79,6 +58,10 @@ class LocalEngine(Engine):
         return [found[i] for i in range(len(prompts))]
 
 # %% ../../nbs/engine/15_local.ipynb #ea3a098b
+
+@patch
+def _out_of_memory(self: LocalEngine):
+    return UserError(f"{self.name}: out of memory on {self.model.device}, even with one row")
 
 @patch
 def in_batches(self: LocalEngine,
@@ -191,6 +174,7 @@ def _advance(self: LocalEngine,
     "Draw one continuation per row."
     import torch
     device, (texts, prompts, seeds) = self.model.device, zip(*rows)
+    model = self.once(_int8) if self.int8 else self.model
     begin = first[:1] if enter else first
     place = {prompt: i for i, prompt in enumerate(dict.fromkeys(tuple(prompts[i]) for i in begin))}
     owner = [place[tuple(prompts[i])] for i in begin]
@@ -198,7 +182,6 @@ def _advance(self: LocalEngine,
     uniform = random_numbers(seeds, max(limits)).to(device) if how.temperature else None
     def pick(logits, rows, size):
         return draw(logits, None if uniform is None else uniform[rows, size], how.temperature, how.top_p)
-    model = self.once(_int8) if self.int8 else self.model
     batch = Rows(model, list(map(list, place)), self.pad, owner, max(limits), self._shares_prompts())
     def entered(numbers):
         if numbers: batch.enter([prompts[i] for i in numbers], self.pad)
@@ -211,6 +194,8 @@ def _advance(self: LocalEngine,
     )
     for i, ids, logprobs in found:
         yield i, self._finish(texts[i], prompts[i][-1], ids, logprobs, len(ids) < limits[i], how)
+
+# %% ../../nbs/engine/15_local.ipynb #c2888814
 
 @patch
 def _sample_rows(self: LocalEngine, rows: list[tuple], how: Drawing) -> list[Sample]:  # rows as for `_advance`
@@ -247,6 +232,24 @@ def _flow(self: LocalEngine, rows: list[tuple], how: Drawing):  # as for `_advan
             inside.clear()
         else: continue
         torch.cuda.empty_cache()
+
+# %% ../../nbs/engine/15_local.ipynb #0cca9736
+
+@patch
+def _draw_each(self: LocalEngine, requests, n, how):
+    "Yield what `_draw` gives for each request; greedy ones are one stream."
+    import torch
+    with torch.inference_mode(): flows = not how.temperature and self._shares_prompts()
+    if not flows:
+        yield from Engine._draw_each(self, requests, n, how)
+        return
+    sizes = [len(prompts) for prompts, _ in requests]
+    rows = [(text, ids, 0) for prompts, _ in requests for text, ids in zip(prompts, self.encode(prompts))]
+    drawn, found, at = self._flow(rows, how), {}, 0
+    for size in sizes:
+        members = range(at, at := at + size)
+        while not all(i in found for i in members): found.update([next(drawn)])
+        yield [found.pop(i) for i in members]
 
 # %% ../../nbs/engine/15_local.ipynb #7641e0af
 
