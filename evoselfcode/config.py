@@ -335,8 +335,7 @@ class Config:
     run: str = key(  # name of the run; its folders carry it
         "pocket", pattern=r"(?!latest$)[A-Za-z0-9][A-Za-z0-9._-]*", form="a plain name other than latest")
     seed: int = key(0, low=0)                          # all randomness follows from it
-    model: str = key(  # base model: `pocket`, a folder, or a hub id
-        "pocket", pattern=NOT_BLANK, form="a text")
+    model: str = key("pocket", pattern=NOT_BLANK, form="a text")  # base model: `pocket`, a folder, or a hub id
     backend: str = key(  # what computes text and log-probabilities: this process, or a server
         "transformers", choices=("transformers", "openai"))
     device: str = "auto"                               # auto, cpu, cuda, cuda:1, mps

@@ -543,7 +543,7 @@ def test_a_study_starts_from_what_the_base_model_invents(workspace):
     )
     assert all(r["reason"] for r in rows if not r["kept"])
     assert study(workspace, 0, data=data("both"), names=names).initial_pairs() == given + invented and given
-    with pytest.raises(UserError, match=r"functions.jsonl: .*\(settings.start: None → raw\).* -o run=NAME"):
+    with pytest.raises(UserError, match=r"functions.jsonl: .*\(settings.start: None → raw\).*-o run=NAME"):
         study(workspace, 0, names=names).functions(until=90)  # which may end before the last name
     raw.unlink()
     assert study(workspace, 0, data=data("generated"), names=names).initial_pairs() == invented

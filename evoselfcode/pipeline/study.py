@@ -267,6 +267,8 @@ def contaminated(self: Study) -> list[dict]:  # of what was brought, with given 
         for file in (path, meta_path(path)): file.unlink(missing_ok=True)
     return run_batches(path, batches, work, settings, inputs, "contaminated")
 
+# %% ../../nbs/pipeline/56_study.ipynb #8ccb4d55
+
 @patch
 @once
 def clean(self: Study, name: str) -> list[dict]:  # `name`: one of `BROUGHT`
