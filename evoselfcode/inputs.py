@@ -265,6 +265,9 @@ def source_of(
         if not open_set: raise UserError(f"data.{key}: {text} is a benchmark, which only a study opens")
         return Rows(text, problem_rows(open_set(config, named)))
     path = config.path(named.file)
+    if path.parent.name == "harvest" and not path.exists():
+        how = f"evoselfcode datagen harvest -o run={path.parent.parent.name} -o harvest.source=FOLDER"
+        raise UserError(f"{path}: not found; this makes it: {how}")
     if not named.first and named.last is None: return path
     if not (rows := rows_of(path)[named.first:named.last]): raise UserError(f"{path}: {text} holds nothing")
     return Rows(text, rows)

@@ -236,3 +236,9 @@ def test_a_part_of_a_file_can_be_named(tmp_path, message):
     assert [p["description"] for p in read("1:3")] == ["Add 1.", "Add 2."] and len(read("3:")) == 2
     assert f"{path}: {path}[5:] holds nothing" in message(read, "5:")
     assert "data.initial_pairs: what stands in brackets holds nothing" in message(read, "3:3")
+
+
+def test_a_harvest_that_is_missing_is_told_with_its_command(tmp_path, message):
+    data = Data(unlabelled_code="data/generated/mine/harvest/functions.jsonl", initial_pairs="", descriptions="")
+    told = message(inputs.read_inputs, Config(paths=Paths(root=str(tmp_path)), data=data))
+    assert told.endswith("this makes it: evoselfcode datagen harvest -o run=mine -o harvest.source=FOLDER")
