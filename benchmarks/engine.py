@@ -246,8 +246,7 @@ def by_rows(engine: LocalEngine, args) -> None:
         return min(times)
     engine.ends, int8 = [], LocalEngine(engine.model, engine.tokenizer, int8=True)
     int8.ends, linear = [], [m for m in engine.model.modules() if isinstance(m, torch.nn.Linear)]
-    block = torch.zeros(1 << 28, dtype=torch.uint8)
-    memory = engine.model.get_memory_footprint()/2/len(block)*seconds(block.clone)  # which reads and writes
+    memory = engine.model.get_memory_footprint()/bandwidth(engine.model.device)
     for rows in args.rows:
         prompts = prompts_of(engine, rows, 0)
         given = padded(engine, prompts)
