@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['TEXT', 'TEXTS', 'LISTS', 'INTEGER', 'NUMBER', 'KINDS', 'ISOLATED', 'OFFICIAL', 'md5_of', 'whole', 'is_list',
            'is_number', 'wrong_kind', 'parse_records', 'Source', 'folders_of', 'locate', 'reached', 'fetch', 'named',
-           'Harness', 'ways_to_write', 'plain', 'Benchmark', 'Problem', 'with_libraries', 'private_folder', 'granted',
-           'check', 'suspicious', 'unsupported', 'read_samples', 'repeated', 'oddities', 'write_samples']
+           'Harness', 'ways_to_write', 'plain', 'Benchmark', 'Problem', 'tested', 'with_libraries', 'private_folder',
+           'granted', 'check', 'suspicious', 'unsupported', 'read_samples', 'repeated', 'oddities', 'write_samples']
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #9d4c5cbc
 
@@ -296,6 +296,17 @@ class Problem:
 def neutral(self: Benchmark, problem: dict) -> Problem:
     "What a problem is, whichever benchmark it is of."
     raise TypeError(f"{type(self).__name__} has to say what its problems are")
+
+# %% ../../nbs/evaluation/37_benchmark.ipynb #971f09db
+
+def tested(
+    problem: Problem,  # with tests
+    code: str,         # a candidate
+    name: str,         # of its function, whatever that is
+) -> Program:
+    "Put a candidate under the tests of a problem."
+    alias = "" if name in ("", problem.entry_point) else f"{problem.entry_point} = {name}\n"
+    return Program(code, alias + problem.tests, name or problem.entry_point, problem.context)
 
 # %% ../../nbs/evaluation/37_benchmark.ipynb #68b07d12
 

@@ -17,14 +17,16 @@ from ..datagen.functions import generate_functions
 from ..datagen.names import NameBatch, name_records, stored_batches
 from ..engine.loading import has_chat_template, load_tokenizer, model_folder
 from ..engine.loading import tokenizer_folder, training_record
-from ..evaluation.benchmark import Benchmark
+from ..evaluation.benchmark import Benchmark, tested
 from ..evaluation.humaneval import NO_FUNCTION, NO_PYTHON, WRONG, HumanEval, OwnProblems, fault, per_problem
 from ..evaluation.passk import Difference, paired_bootstrap
 from ..evaluation.suite import check_sets, sampled, solving, summary_of_sets, told, ways_of
 from ..execution.behaviour import behaviours
+from ..inputs import problem_rows
 from ..io_utils import content_id, read_json, read_jsonl, write_json, write_jsonl
 from ..logging_utils import get_logger
 from . import dual_model, filtering, model_judge, sampling, scoring, train_sft
+from .confidence import Confidence, calibration_error, cross_fitted, fit, reliability
 from .gates import nothing_kept
 from .study import Study, once
 from ..prompts import WAYS, Comment, trial
@@ -97,7 +99,7 @@ def names(self: Study) -> list[dict]:
 def score_batch(self: Study, records: list[dict]) -> list[dict]:
     "Score programs by the base model and by what they do."
     if not records: return []
-    return scoring.score(self.engine("base"), records, self.config.filter.inputs, self.runner)
+    return scoring.score(self.engine("base"), records, self.config.filter.inputs, self.runner, self.scores_wanted)
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #cf0f2fef
 
@@ -209,31 +211,125 @@ def candidates(self: Study) -> list[dict]:
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #a3ceabad
 
+@patch(as_prop=True)
+def scores_wanted(self: Study) -> list[str]:
+    "List the scores that this run computes."
+    return scoring.wanted([*self.config.scoring.scores, *filtering.SELECTORS[self.config.select.selector].needs])
+
+@patch
+def read_by(self: Study,
+    model: str,           # d2c | c2d
+    name: str,            # of the stage that wants it
+    records: list[dict],
+    size: int,            # records per batch
+) -> list[dict]:          # records with the scores that this model gives
+    "Let a model of this round read records; what is no whole function is spared."
+    names = [name for name in self.scores_wanted if scoring.SCORES[name].model == model]
+    if not names or not records: return records
+    reads = replace(self.config.filter, gates=[gate for gate in self.config.filter.gates if gate in filtering.READING])
+    whole = [r for r, checked in zip(records, filtering.apply_gates(records, reads)) if not checked["dropped_by"]]
+    def work(batch, _):
+        found = scoring.read_scores(self.engine(model), model, batch, names, self.way)
+        return [dict(id=record["id"], scores=scores) for record, scores in zip(batch, found)]
+    rows = self.stage(f"{name}_{model}", whole, size, work, dict(scores=names) | self.asked, (model,))
+    known = {row["id"]: row["scores"] for row in rows}
+    return [record | dict(scores=record.get("scores", {}) | known.get(record["id"], {})) for record in records]
+
+# %% ../../nbs/pipeline/57_iteration.ipynb #393c671d
+
+@patch
+def scored_as(self: Study, name: str, candidates: list[dict]) -> list[dict]:
+    "Score candidates, in a stage of that name; a batch holds whole descriptions."
+    n, execution, names = self.config.sampling.n, self.config.execution, self.scores_wanted
+    size = max(1, self.config.scoring.batch // n) * n
+    if not candidates: return []
+    for model in ("d2c", "c2d"): candidates = self.read_by(model, name, candidates, size)
+    settings = dict(inputs=self.config.filter.inputs, seconds=execution.seconds, memory_mb=execution.memory_mb)
+    if names != [*scoring.ALWAYS]: settings["scores"] = names
+    def work(batch, _): return self.score_batch(batch)
+    return self.stage(name, candidates, size, work, settings, ("base",))
+
 @patch
 @once
 def scored(self: Study) -> list[dict]:
-    "Score this round's candidates; a batch holds whole descriptions."
-    candidates = self.candidates()
-    n, execution = self.config.sampling.n, self.config.execution
-    size = max(1, self.config.scoring.batch // n) * n
-    if not candidates: return []
-    settings = dict(inputs=self.config.filter.inputs, seconds=execution.seconds, memory_mb=execution.memory_mb)
-    def work(batch, _): return self.score_batch(batch)
-    return self.with_opinions(self.stage("scored", candidates, size, work, settings, ("base",)), size)
+    "Score this round's candidates."
+    return self.with_confidence(self.with_opinions(self.scored_as("scored", self.candidates())))
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #d7345c21
 
 @patch
-def with_opinions(
-    self: Study,
-    scored: list[dict],
-    size: int,  # candidates per batch
-) -> list[dict]:
+def with_opinions(self: Study, scored: list[dict]) -> list[dict]:
     "Ask the judge about scored candidates, where there is one."
-    how = self.config.scoring.judge
+    how, n = self.config.scoring.judge, self.config.sampling.n
     if how == "off" or not scored: return scored
     def work(batch, _): return model_judge.opinions(self.engine("judge"), batch, how == "ratings")
-    return model_judge.with_opinions(scored, self.stage("judged", scored, size, work, dict(judge=how), ("judge",)))
+    found = self.stage("judged", scored, max(1, self.config.scoring.batch // n) * n, work, dict(judge=how), ("judge",))
+    return model_judge.with_opinions(scored, found)
+
+# %% ../../nbs/pipeline/57_iteration.ipynb #e66dda55
+
+@patch
+@once
+def known_tasks(self: Study) -> dict[str, tuple]:  # id: a description, as this round asks, and its problem
+    "Lay out the validation problems as descriptions; with a signature where the round's own have one."
+    signed = any(row.get("signature") for row in self.clean("descriptions"))
+    found = {}
+    for title, benchmark in self.benchmarks("validation").items():
+        for problem, (task, row) in zip(map(benchmark.neutral, benchmark.problems), problem_rows(benchmark)):
+            if not problem.tests or not row["description"].strip(): continue
+            asked = dict(id=content_id("known", title, task), description=row["description"])
+            if signed and row.get("signature"): asked |= {key: row[key] for key in ("signature", "entry_point")}
+            found[asked["id"]] = asked, problem
+    return found
+
+@patch
+@once
+def known(self: Study) -> list[dict]:  # scored candidates with `right`
+    "Let this round's D2C answer tasks of which it is known what is right."
+    tasks, settings = self.known_tasks(), self.config.sampling
+    def draw(batch, seed): return sampling.sample(self.engine("d2c"), batch, settings, seed, self.iteration, self.way)
+    def check(batch, _):
+        programs = [tested(tasks[c["parents"][0]][1], c["code"], c["entry_point"]) for c in batch]
+        return [dict(id=c["id"], right=v.passed) for c, v in zip(batch, self.runner.run(programs))]
+    drawn = self.stage("known", [task for task, _ in tasks.values()], settings.batch, draw,
+                       asdict(settings) | self.asked, ("d2c",))
+    scored = self.scored_as("known_scored", drawn)
+    limits = dict(seconds=self.config.execution.seconds, memory_mb=self.config.execution.memory_mb)
+    right = self.stage("known_right", scored, 256, check, limits)
+    return [c | dict(right=verdict["right"]) for c, verdict in zip(scored, right)]
+
+# %% ../../nbs/pipeline/57_iteration.ipynb #bc36b09d
+
+@patch
+@once
+def confidence(self: Study) -> Confidence | None:  # None where too little is known
+    "Fit how likely a candidate is right; what it was fitted on, and how well it keeps its word, stands in a file."
+    gates = [gate for gate in self.config.filter.gates if gate != "contamination"]  # which knows these problems
+    checked = filtering.apply_gates(self.known(), replace(self.config.filter, gates=gates))
+    left, names = [c for c in checked if not c["dropped_by"]], self.scores_wanted
+    if not left: return None
+    right = [c["right"] for c in left]
+    table = reliability(cross_fitted(left, right, names), right)
+    made = fit(left, right, names)
+    told = dict(
+        fitted_on="validation", tasks=len(self.known_tasks()), candidates=len(checked), left=len(left),
+        right=made.right, scores=names, weights=made.weights.round(4).tolist(), reliability=table,
+        error=round(calibration_error(table), 4),
+    )
+    write_json(self.folder / "confidence.json", told)
+    get_logger("confidence").info(
+        f"fitted on {made.known} answers to {told['tasks']} validation problems, {made.right} of them right; "
+        f"calibration error {told['error']:.3f}"
+    )
+    return made
+
+@patch
+def with_confidence(self: Study, scored: list[dict]) -> list[dict]:
+    "Say how likely each candidate is right, where the selector asks for it."
+    if self.config.select.selector != "confidence" or not scored: return scored
+    made = self.confidence()
+    chances = made(scored) if made else [0.0] * len(scored)
+    return [c | dict(scores=c["scores"] | dict(confidence=round(float(x), 4))) for c, x in zip(scored, chances)]
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #b0ebaed3
 
@@ -310,7 +406,8 @@ def known_pairs(self: Study) -> list[dict]:
     "Collect the pairs that this iteration starts from: the initial ones, and those of the rounds that were kept."
     kept = [m["iteration"] for m in self.history if m["best"] and m["iteration"]]
     files = (self.run / f"iter-{number:03d}" / "pairs.jsonl" for number in kept)
-    return [*self.initial_pairs()] + [pair for file in files for pair in read_jsonl(file, empty_ok=True)]
+    stays = lambda pair: self.config.dual.accumulate == "both" or pair["source"] == "backward"
+    return [*self.initial_pairs()] + [p for file in files for p in read_jsonl(file, empty_ok=True) if stays(p)]
 
 @patch
 @once
