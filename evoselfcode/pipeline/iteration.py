@@ -19,7 +19,7 @@ from ..engine.loading import has_chat_template, load_tokenizer, model_folder
 from ..engine.loading import tokenizer_folder, training_record
 from ..evaluation.benchmark import Benchmark
 from ..evaluation.humaneval import NO_FUNCTION, NO_PYTHON, WRONG, HumanEval, OwnProblems, fault, per_problem
-from ..evaluation.passk import Difference, paired_bootstrap
+from ..evaluation.passk import Difference, asked, paired_bootstrap, wealth
 from ..evaluation.suite import check_sets, sampled, solving, summary_of_sets, told, ways_of
 from ..execution.behaviour import behaviours
 from ..io_utils import content_id, read_json, read_jsonl, write_json, write_jsonl
@@ -486,32 +486,51 @@ def precision(self: Study) -> dict:
 def decision(
     before: dict[str, float],  # problem -> its pass@1, by the best model so far
     after: dict[str, float],   # the same by this round's
-    since: int,                # rounds since the best that brought no gain
+    since: int,                # rounds since the best that were not kept
     patience: int,             # such rounds in a row after which the study stops
     resamples: int = 2000,     # behind the interval
-) -> tuple[str, Difference]:   # best (keep), worse (roll back) or stop (roll back, and no further round)
+    evidence: float = 0,       # what a kept round has to show, as x in "x to 1"; 0: any gain is enough
+    seed: int = 0,             # the order in which the evidence takes the problems
+) -> tuple[str, Difference, float]:  # best (keep), not proven, worse (roll back) or stop; and the evidence there is
     "Say what becomes of a round."
-    difference = paired_bootstrap(list(before.values()), [after[task] for task in before], resamples)
-    if difference.difference > 0: return "best", difference
-    return "stop" if since + 1 >= patience else "worse", difference
+    sides = list(before.values()), [after[task] for task in before]
+    difference, shown = paired_bootstrap(*sides, resamples), float(wealth(*sides, seed).max())
+    gain = difference.difference > 0
+    if gain and shown >= evidence: return "best", difference, shown
+    return "stop" if since + 1 >= patience else "not proven" if gain else "worse", difference, shown
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #b3ffa914
 
 @patch
-def decide(self: Study) -> dict:  # decision, best, difference_to_best
+def evidence_asked(self: Study,
+    since: int,  # rounds since the best that were not kept
+) -> float:
+    "Say what evidence proves this round, for what is left of the run's error."
+    iterate = self.config.iterate
+    shown = [(m["best"], m["evidence"]) for m in self.history if "evidence" in m]
+    spent = sum(1 / e["asked"] for kept, e in shown if not kept or e["value"] < e["asked"])
+    tests = iterate.rounds - self.iteration + 1
+    if iterate.decide == "evalue": tests = min(tests, iterate.patience - since)
+    return float(asked(iterate.error, spent, max(1, tests)))  # rounds and patience may have been changed on the way
+
+@patch
+def decide(self: Study) -> dict:  # decision, best, difference_to_best; evidence, where there was something to compare
     "Compare this iteration with the best so far on the validation split."
     if not self.iteration: return dict(decision="start", best=True, difference_to_best=None)
     read = lambda i: per_problem(read_jsonl(self.run / f"iter-{i:03d}" / "results_validation.jsonl"))
-    since = sum(m["iteration"] > self.best_before for m in self.history)
+    config, since = self.config, sum(m["iteration"] > self.best_before for m in self.history)
     if self.nothing_new:
-        ended = since + 1 >= self.config.iterate.patience
+        ended = since + 1 >= config.iterate.patience
         return dict(decision="stop" if ended else "nothing new", best=False, difference_to_best=None)
-    what, d = decision(
-        read(self.best_before), read(self.iteration), since, self.config.iterate.patience,
-        self.config.evaluation.bootstrap,
+    bar = self.evidence_asked(since)
+    what, d, shown = decision(
+        read(self.best_before), read(self.iteration), since, config.iterate.patience, config.evaluation.bootstrap,
+        bar if config.iterate.decide == "evalue" else 0, config.seed,
     )
     difference = dict(to=self.best_before, mean=d.difference, low=d.low, high=d.high)
-    return dict(decision=what, best=what == "best", difference_to_best=difference)
+    return dict(
+        decision=what, best=what == "best", difference_to_best=difference, evidence=dict(value=shown, asked=bar),
+    )
 
 # %% ../../nbs/pipeline/57_iteration.ipynb #0d213188
 
