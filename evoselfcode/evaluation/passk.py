@@ -112,9 +112,9 @@ def wealth(
 # %% ../../nbs/evaluation/32_passk.ipynb #03ce4a8a
 
 def asked(
-    error: float,  # chance that a loop may have of keeping any round that is no better
-    spent: float,  # the sum of 1 / asked over the decisions so far that kept nothing
-    tests: int,    # decisions that may come before the loop ends, if none of them keeps anything; with this one
+    error: float,  # chance that a loop may have of calling any round better that is not
+    spent: float,  # the sum of 1 / asked over the decisions so far that found no gain
+    tests: int,    # decisions that may come before the loop ends, with this one, if none of them finds a gain
 ):                 # the evidence to ask for, as x in "x to 1"; arrays give an array
     "Share what is left of a loop's error among the decisions that may still come."
     return tests / np.maximum(error - spent, 1e-9)  # spent: a bar that nothing reaches

@@ -80,22 +80,22 @@ def history(
 
 # %% ../../nbs/reporting/70_lineage.ipynb #5e071ac5
 
-def evidence_told(
-    evidence: dict,  # value, asked; as metrics.json has it
-) -> str:
-    "Tell the evidence for a gain as odds."
-    value, asked = evidence["value"], evidence["asked"]
+def evidence_told(metrics: dict) -> str:
+    "Tell the evidence for a round's gain as odds; nothing where there was no gain, or by an earlier version."
+    evidence, difference = metrics.get("evidence"), metrics.get("difference_to_best")
+    if not evidence or difference["mean"] <= 0: return ""
+    value, bar, over = evidence["value"], evidence["asked"], evidence["over"]
     shown = f"{value:,.1f}" if value < 100 else f"{value:,.0f}" if value < 1e6 else "over 1,000,000"
-    return f"{shown} to 1, " + (f"{asked:.4g} was asked for" if asked < 1e6 else "but the run's error is spent")
+    needed = f"{bar:.4g} was asked for" if bar < 1e6 else "but the run's error is spent"
+    return f"{shown} to 1 over {f'round {over}' if over else 'Model0'}, {needed}"
 
 
 def outcome(metrics: dict) -> str:
     "Say what was decided about a round, and on what evidence, where that is known."
-    word, evidence = metrics.get("decision", ""), metrics.get("evidence")
-    if not evidence: return word
-    open_gain = metrics["difference_to_best"]["mean"] > 0 and evidence["value"] < evidence["asked"]
-    if open_gain and word != "not proven": word += ", not proven"
-    return f"{word}: evidence {evidence_told(evidence)}"
+    word, odds = metrics.get("decision", ""), evidence_told(metrics)
+    if not odds: return word
+    if metrics["evidence"]["value"] < metrics["evidence"]["asked"] and word != "not proven": word += ", not proven"
+    return f"{word}: evidence {odds}"
 
 # %% ../../nbs/reporting/70_lineage.ipynb #33f4fba1
 

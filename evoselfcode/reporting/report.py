@@ -64,7 +64,7 @@ def decisions(run: Run):  # DataFrame, one row per model: score on validation, c
     if base: rows["base"] = percent(base) | {"change on validation": "", "decision": ""}
     for it in run.iterations:
         outcome = {"change on validation": _change(it.get("difference_to_best")), "decision": it.get("decision", "")}
-        if "evidence" in it: outcome["evidence"] = evidence_told(it["evidence"])
+        if odds := evidence_told(it): outcome["evidence"] = odds
         rows[round_name(it["iteration"])] = percent(it["evaluation"].get("validation", {})) | outcome
     table = pd.DataFrame.from_dict(rows, orient="index").round(1)
     return table.fillna(dict(evidence="")) if "evidence" in table else table
