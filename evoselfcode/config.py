@@ -232,7 +232,11 @@ class Dual:
 class Iterate:
     "The rounds."
     rounds: int = key(3, low=1)               # rounds at most
-    patience: int = key(2, low=1)             # rounds without a gain before stopping
+    patience: int = key(2, low=1)             # rounds that are not kept before stopping
+    decide: str = key(  # what keeps a round: any gain on validation, or one that luck hardly explains (an e-value)
+        "greedy", choices=("greedy", "evalue"))
+    error: float = key(  # chance that a run calls any round proven that is no better, all rounds together
+        0.05, above=0, high=0.5)
     latest: bool = True                       # whether checkpoints/latest follows the best model of this run
     keep: str = key(  # whose weights stay on the disk: every iteration's, the best's and the last's, or the best's
         "all", choices=("all", "last", "best"))

@@ -18,6 +18,7 @@ from .io_utils import file_errors, read_json, write_bytes, write_json
 from .stages import run_lock
 from .logging_utils import get_logger
 from .syntax import bound, parse
+from .reporting.lineage import outcome
 from .reporting.report import circumstances, ending, load_run, versions
 
 # %% ../nbs/74_runs.ipynb #132cd7ec
@@ -221,7 +222,7 @@ def headline(metrics: dict) -> str:
     each = ", ".join(f"{name} {100 * part[ks[0]]['mean']:.1f} %" for name, part in sets.items())
     test += f" on test ({each})" if len(sets) > 1 else " on test"
     validation = f"{value('validation', ks[0])} on validation"
-    return f"iteration {metrics['iteration']}: {base}{test}, {validation}: {metrics['decision']}"
+    return f"iteration {metrics['iteration']}: {base}{test}, {validation}: {outcome(metrics)}"
 
 # %% ../nbs/74_runs.ipynb #cd946d99
 
@@ -336,7 +337,8 @@ def status_of(run: Path, decisions: list[str]) -> str:
     "Say in a few words how a run stands; `decisions`: of its finished iterations."
     import yaml
     settings = with_defaults(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8")))
-    if "stop" in decisions: return "stopped: no gain any more"
+    gain = "no gain any more" if settings["iterate"]["decide"] == "greedy" else "no further gain is proven"
+    if "stop" in decisions: return f"stopped: {gain}"
     if len(decisions) > settings["iterate"]["rounds"]: return "finished"
     began = run / f"iter-{len(decisions):03d}" / "run.json"
     how = read_json(began)["status"] if began.is_file() else "not finished"

@@ -59,6 +59,7 @@ def metrics(iteration: int, decision: str, score: float) -> dict:
 
 @pytest.mark.parametrize("decisions, how, status", [
     (["start", "best", "worse", "stop"], "", "stopped: no gain any more"),
+    (["start", "best", "not proven", "stop"], "", "stopped: no further gain is proven"),
     (["start", "best"], "", "finished"),
     (["start"], "running", "iteration 1: at work, or killed"),
     (["start"], "interrupted", "iteration 1: interrupted"),
@@ -71,8 +72,8 @@ def test_runs_are_told_with_best_score_size_and_status(workspace, decisions, how
     for k, decision in enumerate(decisions): write_json(run / f"iter-{k:03d}/metrics.json", metrics(k, decision, k / 8))
     if how: write_json(run / f"iter-{len(decisions):03d}/run.json", dict(status=how))
     (run / "iter-000").mkdir(parents=True, exist_ok=True)
-    rounds = len(decisions) - 1 if status == "finished" else 3
-    (run / "config.yaml").write_text(f"run: night\niterate: {{rounds: {rounds}}}\n")
+    rounds, rule = len(decisions) - 1 if status == "finished" else 3, "evalue" if "proven" in status else "greedy"
+    (run / "config.yaml").write_text(f"run: night\niterate: {{rounds: {rounds}, decide: {rule}}}\n")
     heading, line = told("runs").splitlines()
     assert heading.split() == "run iterations best score on test size status".split()
     assert line.startswith("night ") and line.endswith(status) and " MiB " in line

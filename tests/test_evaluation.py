@@ -70,6 +70,35 @@ def test_paired_is_narrower_than_unpaired_when_problems_differ():
     assert paired.high - paired.low < 1e-9 < high - low
 
 
+def test_wealth_is_the_same_in_the_end_whatever_the_order():
+    before, after = np.random.default_rng(0).integers(0, 9, (2, 5, 40)) / 8
+    one, other = (passk.wealth(before, after, seed) for seed in (1, 2))
+    assert one.shape == (5, 40) and not np.allclose(one, other) and (one > 0).all()
+    assert np.allclose(one[:, -1], other[:, -1]) and np.array_equal(one, passk.wealth(before, after, 1))
+    assert np.allclose(one[3], passk.wealth(before[3], after[3], 1)), "games by themselves"
+    assert np.allclose(passk.wealth([1, 0], [1, 0]), 1) and np.isfinite(passk.wealth([0] * 5000, [1] * 5000)[-1])
+    better = passk.wealth(before, np.minimum(after + 1 / 8, 1), 1)
+    assert (better >= one).all(), "whoever solves more has more"
+    for bad in ([], [0, 1]):
+        with pytest.raises(UserError): passk.wealth(bad, [0] * 3 * bool(bad))
+
+
+@pytest.mark.parametrize("samples", [1, 8])
+def test_a_loop_without_gains_finds_one_in_at_most_one_of_twenty(samples):
+    "1,000 loops, four equal models each, rounds against Model0 until one is kept: what is promised is 5 %."
+    rng = np.random.default_rng(samples)
+    ability = rng.beta(.4, .9, (1000, 60))
+    start, *rounds = (rng.binomial(samples, ability) / samples for _ in range(4))
+    spent, found, greedy = 0.0, np.zeros(1000, dtype=bool), np.zeros(1000, dtype=bool)
+    for k, after in enumerate(rounds):
+        bar = passk.asked(.05, spent, 3 - k)
+        found |= passk.wealth(start, after).max(axis=1) >= bar
+        greedy |= after.mean(axis=1) > start.mean(axis=1)
+        spent += 1 / bar
+    assert spent == pytest.approx(.05) and found.mean() <= .05 < .6 < greedy.mean()
+    assert passk.asked(.05, spent, 1) > 1e6, "nothing is left"
+
+
 # problems
 
 def problem(task="T/0", name="double", prompt=None, body="    return 2 * x\n", test=None):

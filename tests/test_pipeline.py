@@ -29,7 +29,7 @@ from evoselfcode.config import (
 from evoselfcode.engine.loading import model_fingerprint
 from evoselfcode.engine.local import LocalEngine
 from evoselfcode.errors import UserError
-from evoselfcode.io_utils import content_id, read_jsonl, write_json, write_jsonl
+from evoselfcode.io_utils import content_id, read_json, read_jsonl, write_json, write_jsonl
 from evoselfcode.pipeline import dual_model, filtering, iteration, sampling, scoring, train_sft
 from evoselfcode.pipeline.filtering import selection_precision
 from evoselfcode.pipeline.iteration import Study, window
@@ -637,6 +637,46 @@ def test_the_validation_split_decides(rounds):
     first = study(rounds, 1).decide()
     assert first["decision"] == "best" and first["best"] and first["difference_to_best"]["mean"] == pytest.approx(.2)
     assert study(rounds, 0).decide() == dict(decision="start", best=True, difference_to_best=None)
+
+
+def decide(workspace, number, **changes):
+    "Decide an iteration as if the run had had these settings from the beginning."
+    (workspace / "data/generated/r/config.yaml").unlink(missing_ok=True)
+    return study(workspace, number, iterate=Iterate(**changes)).decide()
+
+
+def test_a_strict_study_keeps_what_is_proven_alone(rounds, message):
+    "Ten problems with two samples each: 10 of 20 and 20 of 20 right over Model0's 6."
+    strict, greedy = decide(rounds, 1, decide="evalue"), decide(rounds, 1)
+    assert "iterate.decide: greedy" in message(study, rounds, 1, iterate=Iterate(decide="evalue")), "not on the way"
+    assert strict["decision"] == "not proven" and not strict["best"] and greedy["best"]
+    assert strict["difference_to_best"] == greedy["difference_to_best"]
+    assert strict["evidence"] == dict(over=0, value=greedy["evidence"]["value"], asked=40)
+    assert 1 < strict["evidence"]["value"] < 20 and greedy["evidence"]["asked"] == 60, "greedy: any of three rounds"
+    assert decide(rounds, 1, patience=1, decide="evalue")["decision"] == "stop"
+    write_iteration(rounds, 1, 20, False, "?")
+    loose = decide(rounds, 1, decide="evalue", error=.4)
+    assert loose["decision"] == "best" and loose["evidence"]["value"] >= loose["evidence"]["asked"] == 5
+
+
+def decided(rounds, number, best, value, asked):
+    path = rounds / f"data/generated/r/iter-{number:03d}/metrics.json"
+    write_json(path, read_json(path) | dict(best=best, evidence=dict(over=0, value=value, asked=asked)))
+
+
+def test_the_error_of_a_run_is_spent_once(rounds):
+    "What is asked of round 3, after rounds that were proven, not proven, or decided by an earlier version."
+    def asked(**changes): return decide(rounds, 3, **changes)["evidence"]
+    write_iteration(rounds, 3, 12, False, "?")
+    assert asked(rounds=3) == asked(rounds=3, decide="evalue") and asked(rounds=3)["over"] == 0
+    assert asked(rounds=3)["asked"] == pytest.approx(20), "earlier rounds told no evidence"
+    decided(rounds, 1, True, 71, 40)
+    assert asked(rounds=3)["over"] == 1 and asked(rounds=3)["asked"] == pytest.approx(20)
+    decided(rounds, 2, False, 2, 40)
+    assert asked(rounds=3)["asked"] == pytest.approx(40) and asked(rounds=5)["asked"] == pytest.approx(120)
+    decided(rounds, 1, True, 39, 40)
+    assert asked(rounds=3)["over"] == 0 and asked(rounds=3)["asked"] > 1e6, "all is spent"
+    assert decide(rounds, 3, decide="evalue", patience=9)["decision"] == "not proven"
 
 
 @pytest.mark.parametrize("patience, passed, decision", [

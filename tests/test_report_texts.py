@@ -11,8 +11,9 @@ import yaml
 
 from evoselfcode.evaluation import selection
 from evoselfcode.evaluation.humaneval import summarise
-from evoselfcode.io_utils import write_json, write_jsonl
+from evoselfcode.io_utils import read_json, write_json, write_jsonl
 from evoselfcode.reporting import report
+from evoselfcode.reporting.lineage import why
 from evoselfcode.reporting.page import Text, write_html
 from evoselfcode.reporting.scoreboard import plot_pass_at_k
 
@@ -99,6 +100,29 @@ def test_validation_stands_beside_the_decision(tmp_path):
     assert decided["change on validation"].tolist() == ["", "", "+2.0 (+0.0 to +5.0)"], "no minus before a zero"
     scores = table["pass@1, %"].str.fullmatch(r"\d+\.\d \(\d+\.\d to \d+\.\d\)")
     assert scores.all() and table.kept.tolist() == ["", "", "yes"]
+
+
+def test_evidence_stands_beside_the_decision_of_a_gain(tmp_path):
+    "Round 1 is proven, round 2 is a gain that is not, round 3 no gain; a run of an earlier version has no such column."
+    run = draw(tmp_path / "r", 10, (12, 16, 17, 15), best=1)
+    assert "evidence" not in report.decisions(run)
+    known = ((.02, 71.4, 40, 0, "best"), (.01, 3.12, 20, 1, "not proven"), (-.01, 1.5, 20, 1, "worse"))
+    for it, (mean, value, asked, over, decision) in zip(run.rounds, known):
+        path = it["folder"] / "metrics.json"
+        change, odds = dict(to=0, mean=mean, low=0, high=0), dict(over=over, value=value, asked=asked)
+        write_json(path, read_json(path) | dict(decision=decision, difference_to_best=change, evidence=odds))
+    table = report.decisions(report.load_run(run.folder))
+    told = ["71.4 to 1 over Model0, 40 was asked for", "3.1 to 1 over round 1, 20 was asked for"]
+    assert table.evidence.tolist() == ["", "", *told, ""] and table.decision.iloc[-2] == "not proven"
+    write_jsonl(tmp_path / "r/iter-002/candidates.jsonl", [dict(id="c", iteration=2, parents=[])])
+    assert f"decision not proven: evidence {told[1]}" in why(tmp_path / "r", "c")
+
+
+@pytest.mark.parametrize("mean, words", [(-.02, "No round was better"), (.02, "No round was proven to be better")])
+def test_a_gain_that_is_not_proven_is_not_called_none(tmp_path, mean, words):
+    run = draw(tmp_path / "r", 10, (20, 18), 0)
+    run.rounds[0]["difference_to_best"]["mean"] = mean
+    assert words in report.verdict(run)
 
 
 @pytest.mark.parametrize("ks", [(1,), (2,), (1, 3), (4, 2), (1, 2, 4)])

@@ -141,7 +141,8 @@ def same_problems(self: Study, split: str):
 # %% ../../nbs/pipeline/56_study.ipynb #86c103ca
 
 MAY_CHANGE = (  # settings that a run may change on its way
-    "iterate.", "select.most", "paths.", "threads", "device", "execution.workers", "server.",
+    "iterate.rounds", "iterate.patience", "iterate.latest", "iterate.keep", "iterate.notebook",
+    "select.most", "paths.", "threads", "device", "execution.workers", "server.",
     *(f"train_{direction}.{key}" for direction in ("d2c", "c2d")
       for key in ("micro_batch", "gradient_checkpointing", "launch")),
 )

@@ -24,6 +24,7 @@ from ..evaluation.humaneval import compare
 from ..evaluation.selection import chance_lower, lower_within, told
 from ..project import package_folder
 from ..stages import difference
+from .lineage import evidence_told
 from .page import BLUE, ORANGE, Cards, Checks, Facts, Note, Text, plot, shown, write_html
 from .run_folder import ARMS, HIGH, Run, candidates, examples, examples_note, load_arms, load_run
 from .run_folder import losses, models_of, nothing, precision, round_name, scores, selection
@@ -55,7 +56,7 @@ def _scores(found: dict) -> dict[str, str]:
 
 # %% ../../nbs/reporting/73_report.ipynb #5521257f
 
-def decisions(run: Run):  # DataFrame, one row per model: its score on validation, the change, the decision
+def decisions(run: Run):  # DataFrame, one row per model: score on validation, change, decision, evidence
     "Tell what the validation problems decided."
     import pandas as pd
     metric, base, rows = f"pass@{run.ks[0]}", run.iterations[0]["evaluation"].get("base_validation", {}), {}
@@ -63,8 +64,10 @@ def decisions(run: Run):  # DataFrame, one row per model: its score on validatio
     if base: rows["base"] = percent(base) | {"change on validation": "", "decision": ""}
     for it in run.iterations:
         outcome = {"change on validation": _change(it.get("difference_to_best")), "decision": it.get("decision", "")}
+        if odds := evidence_told(it): outcome["evidence"] = odds
         rows[round_name(it["iteration"])] = percent(it["evaluation"].get("validation", {})) | outcome
-    return pd.DataFrame.from_dict(rows, orient="index").round(1)
+    table = pd.DataFrame.from_dict(rows, orient="index").round(1)
+    return table.fillna(dict(evidence="")) if "evidence" in table else table
 
 
 def _change(difference: dict | None) -> str:
@@ -148,7 +151,9 @@ def _effect(run: Run, k: int, split: str) -> str:
     best, table = round_name(run.best["iteration"]), gains(run, k, split)
     if not run.rounds: return "No round of self-training is finished, so Model0 was kept."
     if not run.best["iteration"]:
-        first = "No round was better than Model0 on the validation problems, which decide, so Model0 was kept."
+        gained = any((it.get("difference_to_best") or dict(mean=0))["mean"] > 0 for it in run.rounds)
+        better = "proven to be better" if gained else "better"
+        first = f"No round was {better} than Model0 on the validation problems, which decide, so Model0 was kept."
         return first if table.empty else f"{first} On the {split} problems {_highest(table, k)}"
     if best not in table.index:
         missing = f"its results on the {split} problems are missing"
