@@ -331,7 +331,7 @@ def training_pairs(self: Study) -> list[dict]:
 @patch
 @once
 def preferences(self: Study) -> list[dict]:
-    "Collect pairs of a better and a worse answer: of the rounds that were kept, and of this one; none for other losses."
+    "Collect pairs of a better and a worse answer, of the rounds that were kept and of this one; for `scpo` alone."
     if self.config.train_d2c.loss != "scpo" or not self.iteration: return []
     kept = [m["iteration"] for m in self.history if m["best"] and m["iteration"]]
     files = (self.run / f"iter-{number:03d}" / "preferences.jsonl" for number in kept)
