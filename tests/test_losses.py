@@ -153,12 +153,12 @@ def test_the_loss_is_the_formula_in_value_and_gradient(beta, alpha):
     assert found.item() == pytest.approx(wanted.item(), rel=1e-5)  # logits are float32
     by_them = gradient(wanted)
     assert max(float(g.abs().max()) for g in by_them.values()) > 1e-2
-    assert apart(by_them, gradient(found)) < 1e-5
+    assert apart(by_them, gradient(found)) < 3e-5
     for most in (1, 3):
         parts = parts_of(batch, most, enough=16)
-        assert apart(by_them, gradient(sum(preference_loss(model, part, beta, alpha) for part in parts))) < 1e-5
+        assert apart(by_them, gradient(sum(preference_loss(model, part, beta, alpha) for part in parts))) < 3e-5
     shares = [share_of(batch, rank, 3) for rank in range(3)]
-    assert apart(by_them, gradient(sum(preference_loss(model, share, beta, alpha) for share in shares))) < 1e-5
+    assert apart(by_them, gradient(sum(preference_loss(model, share, beta, alpha) for share in shares))) < 3e-5
     assert weight_of(batch) == 4  # its loss is the mean over rows
 
 
