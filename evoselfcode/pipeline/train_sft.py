@@ -13,7 +13,6 @@ __all__ = ['READ', 'PASSED_ALL', 'NO_ANSWER', 'LARGE', 'FAST', 'MEMORY', 'd2c_ro
 import math, os, shutil, time, traceback
 from dataclasses import asdict
 from importlib.metadata import version
-from functools import partial
 from html import escape
 from importlib.util import find_spec
 from itertools import count, groupby
@@ -354,7 +353,7 @@ def _trainer(model, tokenizer, examples: list[dict], settings: Train, folder: Pa
     rows, steps = _in_parts(wrapped, model, longest, examples, settings, note), arguments.max_steps
     if not rows: examples = [{name: example[name] for name in ("input_ids", "labels")} for example in examples]
     padded = DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-100)
-    if settings.loss == "scpo": padded = partial(pairs_in_batch, pad=tokenizer.pad_token_id)
+    if settings.loss == "scpo": padded = lambda some: pairs_in_batch(some, tokenizer.pad_token_id)
     trainer = trainer_in_parts()(
         wrapped, arguments, train_dataset=examples, data_collator=padded,
         callbacks=[step_callback(steps, folder / "trainer") if settings.launch else progress_callback(steps, note)],
