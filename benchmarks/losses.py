@@ -107,8 +107,8 @@ def compare(options, config, place: Path):
             each.append(values(config, place / f"{name}-{seed}"))
         found[name] = {k: np.mean([one[k] for one in each], axis=0) for k in KS}
         rows.append(told(name, found[name], found["nll"] if name != "nll" else None, time.perf_counter() - began))
-    print(f"\n{number} descriptions, {len(checked)} candidates, {len(pairs)} pairs: {right['code']:.0%} of the better and "
-          f"{right['rejected']:.0%} of the worse are right; mean agreement {votes:.2f}, mean weight {weights:.2f}")
+    print(f"\n{number} descriptions, {len(checked)} candidates, {len(pairs)} pairs: {right['code']:.0%} of the better "
+          f"and {right['rejected']:.0%} of the worse are right; mean agreement {votes:.2f}, mean weight {weights:.2f}")
     print(f"from {options.start}, {len(shared)} rows, {steps} steps, {options.seeds} seeds, beta {options.beta}, alpha "
           f"{options.alpha}; {time.perf_counter() - begun:.0f} s\n\n| | pass@1 | pass@8 | pass@1 - nll | pass@8 - nll "
           "| s |\n|---|---|---|---|---|---|", *rows, sep="\n")
