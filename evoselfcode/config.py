@@ -208,6 +208,12 @@ class Train:
         "all-linear", pattern=r"[\w.-]+(,[\w.-]+)*", form="all-linear, or names of layers with commas between")
     lora_rslora: bool = False                            # scale by alpha / sqrt(rank) in place of alpha / rank
     start: str = key("base", choices=("base", "previous"))  # each round trains from the base model, or goes on
+    loss: str = key(  # every row alike, each by its weight, or preferring the better of two answers (D2C alone)
+        "nll", choices=("nll", "weighted", "scpo"))
+    beta: float = key(0.1, above=0)                      # scpo: how fast a preference that is learned stops counting
+    alpha: float = key(1.0, above=0)                     # scpo: what likelihood counts beside preference
+    average: float = key(  # share of the trained model in the mean with its teacher's that is kept; 1 = no mean
+        1.0, above=0, high=1)
     save_steps: int = key(0, low=0)                      # steps between checkpoints to resume from; 0 = none
     launch: str = ""  # starts each training as processes of its own: accelerate launch --num_processes {n}; "" = none
 
@@ -497,6 +503,8 @@ def problems(
             found += [(f"{name}[{k}]", v, text) for k, v in value.items() if (text := problem(v, f.metadata))]
         elif text := problem(value, f.metadata): found.append((name, value, text))
     if isinstance(cfg, Data): found += set_problems(cfg, prefix)
+    if isinstance(cfg, Config) and cfg.train_c2d.loss == "scpo":
+        found.append(("train_c2d.loss", "scpo", "must be nll or weighted: nothing votes on descriptions"))
     if isinstance(cfg, Evaluation) and max(cfg.ks, default=0) > cfg.n:
         found.append((prefix + "ks", cfg.ks, f"must not ask for more than {prefix}n = {cfg.n} samples"))
     return found

@@ -163,17 +163,26 @@ def gives_signature(way: Comment, pair: dict) -> bool:
 
 # %% ../nbs/10_prompts.ipynb #2fc86f22
 
-def d2c_row(way: Comment, pair: dict) -> dict:  # prompt, completion; `end` where a turn ends otherwise than a text
-    "Make the training row of description to code."
+def _weight(pair: dict) -> dict: return dict(weight=pair["weight"]) if "weight" in pair else {}
+
+def d2c_row(
+    way: Comment,
+    pair: dict,  # description, code; perhaps entry_point, weight, and `rejected`: code that is worse
+) -> dict:       # prompt, completion; weight and rejected of the pair; `end` where a turn ends otherwise than a text
+    "Make the training row of description to code; a rejected answer that cannot begin as the prompt does is left out."
     code = pair["code"].strip("\n") + "\n"
     entry_point = pair.get("entry_point") or ""
     helped = split_helpers(code, entry_point)[0]  # functions that it calls are given, not learned
     head = head_of(code, entry_point) if helped or gives_signature(way, pair) else ""
-    return way.row(way.d2c(pair["description"], head), code if way.whole else code[len(head):])
+    prompt = way.d2c(pair["description"], head)
+    def answered(text): return way.row(prompt, text if way.whole else text[len(head):])
+    row, other = answered(code) | _weight(pair), pair.get("rejected", "").strip("\n") + "\n"
+    fits = "rejected" in pair and (way.whole or other.startswith(head))  # an answer to the same prompt
+    return row | dict(rejected=answered(other)["completion"]) if fits else row
 
-def c2d_row(way: Comment, pair: dict) -> dict:  # as for `d2c_row`
+def c2d_row(way: Comment, pair: dict) -> dict:  # prompt, completion; weight and `end` as for `d2c_row`
     "Make the training row of code to description."
-    return way.row(way.c2d(pair["code"]), pair["description"].strip())
+    return way.row(way.c2d(pair["code"]), pair["description"].strip()) | _weight(pair)
 
 # %% ../nbs/10_prompts.ipynb #8faea6d9
 

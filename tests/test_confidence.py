@@ -103,7 +103,8 @@ def test_a_curve_keeps_its_word_on_others():
     curve = fit(*made_up(200), ["telling", "idle"])
     rows, right = made_up(500, 1)
     assert calibration_error(reliability(curve(rows), right)) < 0.03
-    assert abs(curve.weights[1]) > 5 * abs(curve.weights[2]) and (curve.known, curve.right) == (1600, sum(made_up(200)[1]))
+    assert abs(curve.weights[1]) > 5 * abs(curve.weights[2])
+    assert (curve.known, curve.right) == (1600, sum(made_up(200)[1]))
 
 
 @pytest.mark.parametrize("answer", [True, False])

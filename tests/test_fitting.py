@@ -296,7 +296,7 @@ def test_rows_with_weight_zero_teach_nothing(rows, tmp_path):
     "Other rows of weight 0 beside them: the same is learned."
     half = [row | dict(weight=1.0 if at % 2 else 0.0) for at, row in enumerate(rows[:16])]
     other = [row | dict(completion=row["completion"][::-1]) if not row["weight"] else row for row in half]
-    one = Train(method="full", learning_rate=1e-3, min_steps=1, epochs=1, batch_size=16)
+    one = Train(method="full", learning_rate=1e-3, min_steps=1, epochs=1, batch_size=16, loss="weighted")
     a, b = (trained(some, tmp_path / name, one) for name, some in (("a", half), ("b", other)))
     assert max(float((a[name] - b[name]).abs().max()) for name in a) < 1e-5
 
@@ -304,11 +304,13 @@ def test_rows_with_weight_zero_teach_nothing(rows, tmp_path):
 @pytest.mark.parametrize("weight", [-1, math.nan, math.inf, 1e39, 10**400, "2", None, True])
 def test_a_weight_that_is_none_is_told(rows, tmp_path, weight):
     with pytest.raises(UserError, match="weight .*: it must be a number from 0 to"):
-        trained([rows[0] | dict(weight=weight)], tmp_path / "m", FULL)
+        trained([rows[0] | dict(weight=weight)], tmp_path / "m", Train(loss="weighted"))
 
 
 def test_rows_that_all_count_nothing_change_nothing(rows, tmp_path):
-    settings = Train(method="full", learning_rate=1e-3, min_steps=1, epochs=1, batch_size=4, weight_decay=0)
+    settings = Train(
+        method="full", learning_rate=1e-3, min_steps=1, epochs=1, batch_size=4, weight_decay=0, loss="weighted",
+    )
     before = LocalEngine("pocket").model.state_dict()
     after = trained([row | dict(weight=0) for row in rows[:4]], tmp_path / "m", settings)
     assert all(torch.equal(before[name], after[name]) for name in before)

@@ -115,6 +115,14 @@ def test_fields_are_given_our_names(read):
     assert read("problems", lines(PROBLEM), fields=dict(prompt="description")) == [PROBLEM]
 
 
+def test_a_pair_may_carry_a_weight(read, tmp_path):
+    rows = [PAIR | dict(weight=weight) for weight in (0.5, 2, None)]
+    for name in ("a.csv", "a.parquet"):  # a table may write numbers as texts, and nothing as an empty one
+        found = inputs.initial_pairs(saved(tmp_path, name, rows), {})
+        assert [pair.get("weight", "none") for pair in found] == [0.5, 2.0, "none"]
+    assert found == read("initial_pairs", lines(*rows))
+
+
 def test_unlabelled_code_without_a_function_is_left_out_and_told(read, message, capsys):
     rows = [dict(code=CODE), dict(code="x = 1"), dict(code="print 1"), dict(code=CODE, entry_point="g")]
     assert [r["code"] for r in read("unlabelled_code", lines(*rows))] == [CODE]
@@ -134,6 +142,8 @@ def test_unlabelled_code_without_a_function_is_left_out_and_told(read, message, 
     ("initial_pairs", [PAIR | dict(prompt="\ufeff \r\n")], "line 1: needs a text in `prompt` or `description`"),
     ("initial_pairs", [dict(text="Add one.", code=CODE)], "there are 'text', 'code'; -o data.fields={THEIRS: OURS}"),
     ("initial_pairs", [PAIR | dict(entry_point=[])], "line 1: `entry_point` must be a text, not list"),
+    *(("initial_pairs", [PAIR, PAIR | dict(weight=weight)], "line 2: `weight` must be a number above 0")
+      for weight in (0, -1, "much", True, [], 10**400, float("nan"), 2e6)),
     ("initial_pairs", [PAIR, PAIR | dict(code="print 1"), PAIR, PAIR | dict(code="def f(")],
      "line 2: `code` is no Python that this interpreter reads (and 1 more: line 4)"),
     ("initial_pairs", [PAIR | dict(code="x\0 = 1")], "line 1: `code` is no Python"),

@@ -711,6 +711,34 @@ def test_an_iteration_that_is_missing_is_named(rounds, message):
     assert "iteration 1 of run r is not finished" in message(lambda: study(rounds, 3).teacher_folder)
 
 
+@pytest.mark.parametrize("loss", ["nll", "weighted", "scpo"])
+def test_a_round_teaches_what_its_loss_reads(rounds, monkeypatch, loss):
+    "Of two candidates one is kept; of the kept round 1 there is a pair, and with scpo a preference."
+    def drawn(code, agreement, **more):
+        pair = dict(id=code, description="Add one.", code=code, entry_point="f", source="forward", iteration=3)
+        return pair | dict(parents=["x"], model="", scores=dict(agreement=agreement), dropped_by="", kept=False) | more
+    good, bad = "def f(x):\n    return x + 1\n", "def f(x):\n    return x\n"
+    checked = [drawn(good, .75, kept=True, weight=.9), drawn(bad, .25, dropped_by="selection")]
+    before = dict(id="p", description="d1", code="c1", entry_point="f", source="forward", iteration=1, parents=[],
+                  model="", rejected="c2", weight=.5)
+    if loss == "scpo": write_jsonl(rounds / "data/generated/r/iter-001/preferences.jsonl", [before])
+    monkeypatch.setattr(Study, "filtered", lambda self: checked)
+    for name in ("reworded_pairs", "backward_pairs"): monkeypatch.setattr(Study, name, lambda self: [])
+    given = []
+    monkeypatch.setattr(train_sft, "train", lambda *args: given.append(args))
+    third = study(rounds, 3, train_d2c=Train(loss=loss, average=.5))
+    for direction in ("d2c", "c2d"): third.train(direction)
+    (rows, *_, earlier), (described, *_) = given
+    assert earlier == third.model_path("d2c")
+    raw = [row for row in rows if row["completion"] not in (good, "c1\n")]
+    assert len(raw) == len(third.initial_pairs()) and not any("rejected" in row for row in raw)
+    taught = {row["completion"]: (row.get("weight"), row.get("rejected")) for row in rows if row not in raw}
+    assert taught == ({good: (.5, bad), "c1\n": (.5, "c2\n")} if loss == "scpo"
+                      else {good: (.9, None), "c1\n": (None, None)})
+    assert len(rows) == len(raw) + 2 == len(described) and not any("rejected" in row for row in described)
+    assert (third.folder / "preferences.jsonl").exists() == (loss == "scpo")
+
+
 def test_rounds_take_turns_over_the_pools(rounds):
     small = Dual(descriptions_per_round=700, codes_per_round=700)
     rows = [dict(id=str(i)) for i in range(1600)]

@@ -5,18 +5,18 @@
 # %% auto #0
 __all__ = ['POCKET', 'PICKLED', 'WANTED', 'BESIDE', 'resolve_model', 'check_files', 'cached', 'download', 'model_folder', 'quiet',
            'pick_device', 'first_line', 'base_of', 'whole_of', 'tokenizer_folder', 'make_room', 'load_weights',
-           'load_tokenizer', 'has_chat_template', 'load', 'save_whole', 'ends_hash', 'training_record',
+           'load_tokenizer', 'has_chat_template', 'load', 'save_whole', 'averaged', 'ends_hash', 'training_record',
            'model_fingerprint', 'resolve_checkpoint']
 
 # %% ../../nbs/engine/14_loading.ipynb #d6eb64c3
 
-import hashlib, json, os, warnings
+import hashlib, json, math, os, warnings
 from contextlib import contextmanager
 from pathlib import Path
 from ..config import Config
 from ..errors import UserError
 from ..project import package_folder
-from ..io_utils import content_hash, content_id, full_disk_told, read_json
+from ..io_utils import content_hash, content_id, full_disk_told, read_json, write_json
 from ..logging_utils import get_logger
 
 # %% ../../nbs/engine/14_loading.ipynb #e4924800
@@ -280,6 +280,64 @@ def save_whole(
     if dtype not in ("bfloat16", "float16"): dtype = "float32"
     with full_disk_told(folder), quiet():
         model.to(getattr(torch, dtype)).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    return folder
+
+# %% ../../nbs/engine/14_loading.ipynb #b9715c61
+
+def _plain_adapter(folder: Path) -> tuple[dict, dict] | None:  # settings, tensors; None for anything else
+    "Read an adapter that is nothing but a low-rank change of some layers."
+    from safetensors.torch import load_file
+    if not (folder/"adapter_config.json").is_file(): return None
+    settings, tensors = read_json(folder/"adapter_config.json"), load_file(folder/"adapter_model.safetensors")
+    special = [settings.get(name) for name in ("rank_pattern", "alpha_pattern", "use_dora", "modules_to_save")]
+    plain = all(name.endswith(("lora_A.weight", "lora_B.weight")) for name in tensors)
+    return (settings, tensors) if plain and not any(special) and settings["peft_type"] == "LORA" else None
+
+def _joined(old: Path, new: Path, share: float) -> tuple[dict, dict] | None:  # settings, tensors; None where none is
+    "Join two adapters on one base into one whose change is the mean of theirs."
+    import torch
+    adapters = _plain_adapter(old), _plain_adapter(new)
+    if not all(adapters): return None
+    (settings, first), (other, second) = adapters
+    if base_of(old/"adapter_config.json") != base_of(new/"adapter_config.json") or {*first} != {*second}: return None
+    def scale(s): return s["lora_alpha"] / (math.sqrt(s["r"]) if s.get("use_rslora") else s["r"])
+    sides = (1 - share) * scale(settings), share * scale(other)
+    def joined(name):
+        if name.endswith("lora_A.weight"): return torch.cat([first[name].float(), second[name].float()])
+        return torch.cat([side * tensors[name].float() for side, tensors in zip(sides, (first, second))], 1)
+    rank = settings["r"] + other["r"]
+    return other | dict(r=rank, lora_alpha=rank, use_rslora=False), {name: joined(name) for name in second}
+
+# %% ../../nbs/engine/14_loading.ipynb #2b067acd
+
+def _mean(old: str | Path, new: str | Path, share: float) -> tuple:  # model, tokenizer
+    "Load two models as one whose weights are the mean of theirs."
+    import torch
+    earlier, (model, tokenizer) = load(old, "cpu", "float32")[0], load(new, "cpu", "float32")
+    before, its = dict(earlier.named_parameters()), dict(model.named_parameters())
+    if {name: weight.shape for name, weight in before.items()} != {name: weight.shape for name, weight in its.items()}:
+        raise UserError(f"{old} and {new} have other weights: there is no mean of them")
+    for name, weight in its.items(): weight.data = torch.lerp(before[name].data, weight.data, share)
+    return model, tokenizer
+
+def averaged(
+    old: str | Path,  # of the earlier model, as for `load`
+    new: str | Path,  # of the later one
+    share: float,     # of the later one in the mean, 0..1
+    folder: Path,     # new
+) -> Path:            # the folder
+    "Save the mean of two models' weights, float32: an adapter of two adapters on one base, else a whole model."
+    from safetensors.torch import save_file
+    first, second = model_folder(old), model_folder(new)
+    adapter = _joined(first, second, share)
+    model, tokenizer = (None, load_tokenizer(tokenizer_folder(second))) if adapter else _mean(old, new, share)
+    folder.mkdir(parents=True, exist_ok=True)
+    with full_disk_told(folder), quiet():
+        if adapter:
+            write_json(folder/"adapter_config.json", adapter[0])
+            save_file(adapter[1], folder/"adapter_model.safetensors", dict(format="pt"))
+        else: model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     return folder
 
