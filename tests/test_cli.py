@@ -22,7 +22,7 @@ def told(*words) -> str:
     ("sampling.n", "sampling.n=8   samples per description (at least 1)"),
     ("sampling.top_p", "sampling.top_p=0.95   nucleus probability (above 0, at most 1)"),
     ("names.floor", "names.floor=20   stop when fewer new names than this come per 1,000 drawn (0 to 1000)"),
-    ("select.selector", "(low_perplexity | agreement | random)"),
+    ("select.selector", "(low_perplexity | agreement | reviewer | coder_reviewer | ifd |"),
     ("dual.forward", "dual.forward=true   description -> code -> checked description (true | false)"),
     ("evaluation.ks", "evaluation.ks=[1, 8]   the k of each pass@k; none above n (a list, each at least 1)"),
     ("paths.benchmarks", 'paths.benchmarks=""'),

@@ -69,7 +69,7 @@ def test_yaml_round_trip(workspace):
     ("sampling: {temperature: -1}\n", ["sampling.temperature: must be at least 0"]),
     ("sampling: {temperature: .nan}\n", ["sampling.temperature: must be a finite number"]),
     ("train_d2c: {learning_rate: .inf}\n", ["train_d2c.learning_rate: must be a finite number"]),
-    ("select: {selector: best}\n", ["select.selector: must be one of low_perplexity, agreement, random, not 'best'"]),
+    ("select: {selector: best}\n", ["select.selector: must be one of low_perplexity,", "random, not 'best'"]),
     ("filter: {gates: [syntax, sintax]}\n", ["filter.gates[1]: must be one of", "'sintax'"]),
     ("filter: {gates: [syntax, syntax]}\n", ["filter.gates: must not repeat"]),
     ("harvest: {imports: all}\n", ["harvest.imports: must be one of none, needed"]),

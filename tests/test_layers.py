@@ -15,7 +15,7 @@ GROUND = {
     "prompts",
 }
 TOP = {"cli", "runs"}
-TOOLS = {"fitting", "gates", "launching"}  # of the pipeline: no stage, any stage may use it
+TOOLS = {"confidence", "fitting", "gates", "launching"}  # of the pipeline: no stage, any stage may use it
 # what crosses between the caller and the sandbox, and what a harness is called and answers
 SANDBOX_FRONT = {("codec",), ("harnesses", "evalplus"), ("harnesses", "lcb"), ("harnesses", "bigcodebench")}
 

@@ -1,6 +1,6 @@
 """A llama.cpp server of a checkpoint: `python -m evoselfcode.engine.llama_server MODEL --port PORT`.
 
-The checkpoint is written as GGUF (notebook engine/59_gguf), once, and served by `llama-server` where it is on the
+The checkpoint is written as GGUF (notebook engine/63_gguf), once, and served by `llama-server` where it is on the
 PATH, else by the package xllamacpp, which carries the same server. Both are told to draw as `LocalEngine` does:
 temperature, then top-p, and nothing else; llama.cpp would cut the distribution before and apply the temperature last.
 Control tokens are written out, so that the text can be cut there. With `--type f32` log-probabilities are those of

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from ..config import with_defaults
+from ..config import SELECTORS, with_defaults
 from ..errors import UserError
 from ..evaluation.selection import drawn, precision_table, selection_verdict, share_of
 from ..evaluation.selection import separation as separated
@@ -143,9 +143,10 @@ def ks(self: Run) -> list[int]:
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #a9a1713d
 
-ARMS = {"random": "random choice", "agreement": "agreement only", "perplexity": "perplexity only",
-        "forward": "forward only", "backward": "backward only"}
-
+ARMS = {name: f"by {name.replace('_', ' ')}" for name in SELECTORS} | {
+    "random": "random choice", "agreement": "agreement only", "perplexity": "perplexity only",
+    "raw": "raw self-training", "forward": "forward only", "backward": "backward only",
+}
 
 def load_arms(
     run: Run,           # the run that the arms were run for
