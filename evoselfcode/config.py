@@ -229,7 +229,9 @@ class Dual:
     descriptions_per_round: int = key(400, low=1)     # descriptions per round
     accumulate: str = key(  # pairs of earlier rounds that stay in training: all, or those of real code
         "both", choices=("both", "backward"))
-    round_trip_n: int = key(4, low=1)                 # codes drawn back from each description
+    gibbs_steps: int = key(1, low=0)                  # times that kept code is described and written again; 0: never
+    review: float = key(1.0, above=0, high=1)         # share of descriptions from which D2C finds the code likeliest
+    round_trip_n: int = key(4, low=0)                 # codes drawn back from each of these; 0: it stands unchecked
     round_trip_min: float = key(0.75, low=0, high=1)  # share of them that must behave like the original
 
 # %% ../nbs/03_config.ipynb #8123e0d9

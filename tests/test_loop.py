@@ -29,12 +29,15 @@ STAGES = {
         "results_validation", "samples_base_test", "samples_base_validation", "samples_test", "samples_validation",
     ],
     1: [
-        "backward", "backward_described", "candidates", "filtered", "results_test", "results_validation", "reworded",
-        "reworded_described", "samples_test", "samples_validation", "scored",
+        "backward", "backward_described", "backward_reviewed", "candidates", "filtered", "known", "known_right",
+        "known_scored", "known_scored_c2d", "known_scored_d2c", "results_test", "results_validation", "reworded",
+        "reworded_described", "reworded_reviewed", "samples_test", "samples_validation", "scored", "scored_c2d",
+        "scored_d2c",
     ],
 }
-PLAIN = {
-    0: ["train_c2d.jsonl", "train_d2c.jsonl"], 1: ["pairs.jsonl", "train_c2d.jsonl", "train_d2c.jsonl", "truth.jsonl"],
+PLAIN = {  # confidence.json, too, and no stage made it
+    0: ["train_c2d.jsonl", "train_d2c.jsonl"],
+    1: ["confidence.json", "pairs.jsonl", "train_c2d.jsonl", "train_d2c.jsonl", "truth.jsonl"],
 }
 
 

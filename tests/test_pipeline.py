@@ -490,6 +490,32 @@ def test_a_private_language_does_not_survive_the_round_trip(pocket):
     assert [(p["dropped_by"], p["kept"]) for p in checked] == [("description", False), ("", True)]
 
 
+def test_a_review_lets_the_best_share_go_on_and_asks_nothing_about_the_rest():
+    "Two of four go on; with no round trip behind it, no sample is drawn at all, and the code still has to run."
+    code = [CODE, "def f(x: int) -> int:\n    return 1 / 0\n"]
+    rows = [dict(id=str(i), description=f"Return number {i}.", code=code[i == 1], entry_point=("total", "f")[i == 1],
+                 parents=[str(i)]) for i in range(4)]
+    found = dual_model.reviewed(rows, [-3.0, -2.0, -40.0, -9.25], 0.5)
+    assert [p["scores"]["review"] for p in found] == [-3, -2, -40, -9.25]
+    checked = dual_model.round_trip(None, found, Dual(round_trip_n=0), inputs=6)
+    assert [p["dropped_by"] for p in checked] == ["", "execution", "review", "review"]
+    assert "is -9.2, -3.0 wanted" in checked[3]["reason"] and "unlikely" not in checked[3]
+    assert sum(not p["unlikely"] for p in dual_model.reviewed(rows, [-1.0] * 4, 0.01)) == 4, "equal ones stay together"
+
+
+def test_what_comes_back_in_other_words_can_be_described_again():
+    class Writer:
+        def sample(self, prompts, n, **_):
+            from evoselfcode.engine.base import Sample
+            texts = [CODE.split("\n", 1)[1], "    return 3\n", "    return sum(v for v in values if v > 0)\n"]
+            return [[Sample(text, 1, True, 0.) for text in texts] for _ in prompts]
+    pair = dict(id="a", description="Sum the positive numbers.", code=CODE, entry_point="total", parents=["u"])
+    one, = dual_model.round_trip(Writer(), [pair], Dual(gibbs_steps=2, round_trip_n=3), inputs=6)
+    assert one["scores"]["round_trip"] == pytest.approx(2 / 3, abs=1e-4) and "sum(v for" in one["back"]
+    once, = dual_model.round_trip(Writer(), [pair], Dual(round_trip_n=3), inputs=6)
+    assert "back" not in once
+
+
 def test_every_true_description_is_kept_once(monkeypatch):
     did = dict(status="passed", detail="", deterministic=True, fingerprint="1")
     rows = [("a", "x", 1), ("a", "y", 1), ("a", "x", 1), ("b", "x", 1), ("b", "z", 0), ("b", "z", 1)]

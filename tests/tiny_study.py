@@ -25,7 +25,8 @@ SETTINGS = [
     *(f"train_{direction}.{key}" for direction, n in MIN_STEPS.items() for key in (f"min_steps={n}", "batch_size=8")),
     "sampling.batch=4", "sampling.max_new_tokens=80", "scoring.batch=16", "select.min_agreement=0.25",
     "dual.codes_per_round=12", "dual.descriptions_per_round=12", "dual.round_trip_min=0", "evaluation.batch=6",
-    "names.number=8", "names.batch=8",
+    "names.number=8", "names.batch=8", "scoring.scores=[coder, reviewer]", "select.selector=confidence",
+    "select.precision=1e-9", "dual.gibbs_steps=2", "dual.review=0.8",
 ]
 TINY = ["--config", "configs/tiny.yaml", *(part for setting in SETTINGS for part in ("-o", setting))]
 ITERATE = ["pipeline", "iterate", *TINY]

@@ -267,11 +267,11 @@ def _tail_size(kept: int, share: float, left: int) -> int:
 
 def _outcome(c: dict, chosen: dict[str, bool], settings: Select) -> dict:
     "Write down what became of a candidate."
-    if c["id"] in chosen: return c | dict(kept=True, tail=chosen[c["id"]])
+    chance, agreement = c["scores"].get("confidence"), c["scores"]["agreement"]
+    if c["id"] in chosen:
+        return c | dict(kept=True, tail=chosen[c["id"]]) | (dict(weight=chance) if chance is not None else {})
     if c["dropped_by"]: return c | dict(kept=False, tail=False)
-    agreement = c["scores"]["agreement"]
     gate, reason = "selection", "others were preferred"
-    chance = c["scores"].get("confidence")
     if chance is not None: reason += f", with a chance of {chance:.2f} of being right"
     if agreement < settings.min_agreement:
         gate, reason = "agreement", f"agreement {agreement:.2f} is under {settings.min_agreement}"

@@ -31,7 +31,7 @@ from .gates import nothing_kept
 from .study import Study, once
 from ..prompts import WAYS, Comment, trial
 from ..stages import batch_seed
-from ..syntax import defined_function, parse
+from ..syntax import defined_function, main_function, parse
 _all_ = ["Study"]
 
 # %% ../../nbs/pipeline/59_iteration.ipynb #a3ecd768
@@ -345,6 +345,23 @@ def filtered(self: Study) -> list[dict]:
     settings = dict(filter=asdict(config.filter), select=asdict(config.select) | dict(most=most))
     return self.stage("filtered", scored, len(scored), work, settings | self.contamination.mark)
 
+# %% ../../nbs/pipeline/59_iteration.ipynb #6a23e341
+
+@patch
+def reviewed(self: Study,
+    name: str,              # of the stage that checks them
+    described: list[dict],  # pairs
+    size: int,              # pairs per batch
+) -> list[dict]:            # as `dual_model.reviewed` gives them
+    "Let D2C say how likely it finds the code, given its description, and the best share of a round's pairs go on."
+    share = self.config.dual.review
+    if share == 1: return described
+    def work(batch, _):
+        likely = scoring.sums(scoring.Reading(self.engine("d2c"), batch, self.way).code)
+        return [dict(id=pair["id"], review=round(float(value), 4)) for pair, value in zip(batch, likely)]
+    rows = self.stage(f"{name}_reviewed", described, size, work, self.asked, ("d2c",))
+    return dual_model.reviewed(described, [row["review"] for row in rows], share)
+
 # %% ../../nbs/pipeline/59_iteration.ipynb #a5b1cdc3
 
 @patch
@@ -369,6 +386,7 @@ def checked_descriptions(
         )
     described = self.stage(f"{name}_described", codes, 128, describe, sampled, ("c2d",))
     if not described: return []
+    described = self.reviewed(name, described, 128 * n)
     settings = dict(dual=asdict(config.dual), sampling=sampled, inputs=config.filter.inputs) | self.contamination.mark
     return self.stage(name, described, 128 * n, check, settings, ("d2c",))
 
@@ -377,9 +395,15 @@ def checked_descriptions(
 @patch
 @once
 def reworded_pairs(self: Study) -> list[dict]:
-    "Describe the code that the forward cycle kept, in other words."
-    kept = [c for c in self.filtered() if c["kept"]]
-    return self.checked_descriptions("reworded", kept, 1, "forward") if kept else []
+    "Describe the code that the forward cycle kept in other words, what D2C writes from these again, and so on."
+    codes, found = [c for c in self.filtered() if c["kept"]], []
+    for step in range(self.config.dual.gibbs_steps):
+        if not codes: break
+        made = self.checked_descriptions(f"reworded{step + 1}" if step else "reworded", codes, 1, "forward")
+        again = [(p["id"], p["back"]) for p in made if p["kept"] and p.get("back")]
+        codes = [dict(id=number, code=code, entry_point=main_function(code)) for number, code in again]
+        found += made
+    return found
 
 # %% ../../nbs/pipeline/59_iteration.ipynb #c0de0a01
 
