@@ -31,8 +31,8 @@ STAGES = {
     1: [
         "backward", "backward_described", "backward_reviewed", "candidates", "filtered", "known", "known_right",
         "known_scored", "known_scored_c2d", "known_scored_d2c", "results_test", "results_validation", "reworded",
-        "reworded_described", "reworded_reviewed", "samples_test", "samples_validation", "scored", "scored_c2d",
-        "scored_d2c",
+        "reworded2", "reworded2_described", "reworded2_reviewed", "reworded_described", "reworded_reviewed",
+        "samples_test", "samples_validation", "scored", "scored_c2d", "scored_d2c",
     ],
 }
 PLAIN = {  # confidence.json, too, and no stage made it
@@ -136,12 +136,12 @@ def test_metrics_are_the_counts_of_the_records(run):
         assert all(s >= 0 for s in metrics["seconds"].values())
         assert metrics["contamination"] == {"pocket": "done, 28 problems"}
     filtered, pairs = read("filtered"), read("pairs")
+    def kept(records): return sum(r["kept"] for r in records)
     counts = Counter(p["source"] for p in pairs)
     told, funnel = metrics["counts"], metrics["funnel"]
     assert told == dict(
-        pairs=told["pairs"], forward=sum(c["kept"] for c in filtered),
-        reworded=sum(p["kept"] for p in read("reworded")), backward=sum(p["kept"] for p in read("backward")),
-        described=len(read("backward")),
+        pairs=told["pairs"], forward=kept(filtered), reworded=kept(read("reworded") + read("reworded2")),
+        backward=kept(read("backward")), described=len(read("backward")),
     )
     assert counts["forward"] == told["forward"] + told["reworded"] > 0
     assert counts["backward"] == told["backward"] > 0

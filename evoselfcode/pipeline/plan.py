@@ -6,14 +6,15 @@
 __all__ = ['POINTS', 'GOOD', 'CHOSEN', 'BACK', 'ALIKE', 'FRESH', 'NAME', 'GATE', 'COMPARE', 'taken', 'BUDGET', 'TOKENS',
            'SEVERAL', 'SOME', 'GIB', 'DURATION', 'SHORTER', 'TRAINER', 'KERNEL', 'LEARNING', 'PLAN', 'PAUSE', 'HALVED',
            'SMALLER', 'FEWEST', 'DAY', 'SETS', 'ROW', 'mean', 'lengths_of', 'spread', 'example_pairs', 'way_of',
-           'to_try', 'set_sizes', 'sizes_of', 'Task', 'different', 'invention', 'forward', 'judge_size', 'described',
-           'backward', 'pool_size', 'training', 'evaluation', 'at_first', 'names_others', 'tasks_of', 'share_done',
-           'seconds_taken', 'timed', 'with_children', 'drawing_times', 'step_seconds', 'drawing_seconds', 'own_length',
-           'endless', 'scoring_rate', 'program_seconds', 'padded', 'optimiser_seconds', 'token_seconds', 'held',
-           'training_rate', 'drawn_here', 'what_fits', 'trained_here', 'weight_bytes', 'check_weights', 'measure',
-           'priced', 'model_seconds', 'memory_of', 'as_run', 'measure_into', 'make_plan', 'plan_of', 'ratios', 'left',
-           'spell', 'short', 'follow', 'disk_of', 'with_setting', 'halved', 'fewer_problems', 'smaller', 'shorter',
-           'lessened', 'written', 'to_fit', 'to_end', 'advice', 'longest', 'in_a_line', 'table', 'told', 'begin_plan']
+           'to_try', 'set_sizes', 'sizes_of', 'Task', 'different', 'invention', 'Passes', 'scoring', 'answered',
+           'asked_about', 'chosen', 'forward', 'judge_size', 'described', 'backward', 'pool_size', 'training',
+           'evaluation', 'at_first', 'names_others', 'kept', 'tasks_of', 'share_done', 'seconds_taken', 'timed',
+           'with_children', 'drawing_times', 'step_seconds', 'drawing_seconds', 'own_length', 'endless', 'scoring_rate',
+           'program_seconds', 'padded', 'optimiser_seconds', 'token_seconds', 'held', 'training_rate', 'drawn_here',
+           'what_fits', 'trained_here', 'weight_bytes', 'check_weights', 'measure', 'priced', 'model_seconds',
+           'memory_of', 'as_run', 'measure_into', 'make_plan', 'plan_of', 'ratios', 'left', 'spell', 'short', 'follow',
+           'disk_of', 'with_setting', 'halved', 'fewer_problems', 'smaller', 'shorter', 'lessened', 'written', 'to_fit',
+           'to_end', 'advice', 'longest', 'in_a_line', 'table', 'told', 'begin_plan']
 
 # %% ../../nbs/pipeline/60_plan.ipynb #91a0f004
 
@@ -26,6 +27,7 @@ from pathlib import Path
 from subprocess import run
 from tempfile import TemporaryDirectory
 from textwrap import wrap
+import numpy as np
 from ..config import SPLITS, Train, load_config, problem_sets, to_yaml
 from ..engine.base import prompt_ids
 from ..engine.batching import WIDE, free_bytes, token_bytes
@@ -41,6 +43,7 @@ from . import train_sft
 from .fitting import LOGITS, STATE, chunks_agree, recomputes, row_bytes, rows_at_a_time
 from .fitting import token_loss, vocabulary_of, weight_of
 from .iteration import Study
+from .scoring import SCORES
 from .study import BROUGHT
 from ..prompts import COMMENT, TRIAL, WAYS, Comment, by_template
 from ..stages import finished, meta_path
@@ -168,23 +171,62 @@ def invention(study: Study, size: dict) -> list[Task]:
     ]
 
 
+# %% ../../nbs/pipeline/60_plan.ipynb #37f4e653
+
+class Passes:
+    "Stands in for what a model says of records, and notes which passes over them a score asks for."
+    def __init__(self): self.asked = set()
+
+    def __getattr__(self, name):
+        self.asked.add(name)
+        return [np.zeros(1)]
+
+def scoring(study: Study, k: int, size: dict, asked: float, stage: str = "scored") -> list[Task]:
+    "Count what it takes to score the candidates of so many descriptions, by the models and by what they do."
+    n, its = study.config.sampling.n, {part: mean(size[part]) for part in ("code", "description", "d2c", "c2d")}
+    tokens = dict(code=its["d2c"] + different(n) * its["code"], code_alone=different(n) * its["code"],
+                  description=different(n) * (its["c2d"] + its["description"]), description_alone=its["description"])
+    scored = {}
+    for model in ("d2c", "c2d", "base"):
+        passes = Passes()
+        for score in (SCORES[name] for name in study.scores_wanted):
+            if score.model == model: score.of(passes)
+        scored[model] = asked * sum(tokens[part] for part in passes.asked)
+    others = [Task(k, f"{stage}_{model}", scored=scored[model]) for model in ("d2c", "c2d") if scored[model]]
+    return [*others, Task(k, stage, scored=scored["base"], programs=asked * different(n))]
+
+def answered(study: Study, k: int, size: dict) -> list[Task]:
+    "Count what it takes to answer and to score problems of which it is known what is right."
+    s, known = study.config.sampling, sum(its["problems"] for its in size["sets"]["validation"].values())
+    drawn = Task(k, "known", known, s.n, size["code"], s.max_new_tokens, mean(size["d2c"]), s.batch)
+    return [drawn, *scoring(study, k, size, known, "known_scored"),
+            Task(k, "known_right", checked=known * different(s.n, "tests"))]
+
 # %% ../../nbs/pipeline/60_plan.ipynb #91a0f014
+
+def asked_about(study: Study) -> int:
+    "Count the descriptions of a round."
+    return min(study.config.dual.descriptions_per_round, len(study.given["descriptions"])) * study.config.dual.forward
+
+def chosen(study: Study, k: int) -> float:
+    "Estimate how many candidates a round keeps."
+    select, n = study.config.select, study.config.sampling.n
+    return min(asked_about(study) * max(1, round(select.share * n)) * CHOSEN, *select.most[:k][-1:], math.inf)
 
 def forward(study: Study, k: int, size: dict) -> list[Task]:
     "Count the forward cycle of a round."
-    config, given = study.config, study.given["descriptions"]
-    s, x = config.sampling, min(config.dual.descriptions_per_round, len(given)) * config.dual.forward
+    config, s, x = study.config, study.config.sampling, asked_about(study)
     if not x: return []
     drawn, code, asked = x * s.n, mean(size["code"]), mean(size["d2c"])
-    tasks = [
-        Task(k, "candidates", x, s.n, size["code"], s.max_new_tokens, asked, s.batch),
-        Task(k, "scored", scored=x * (asked + different(s.n) * code), programs=x * different(s.n)),
-        Task(k, "filtered", gated=drawn),
-    ]
-    judged = Task(k, "judged", scored=drawn * (code + 2 * asked) * judge_size(study))
-    if config.scoring.judge != "off": tasks.insert(2, judged)
-    kept = min(x * max(1, round(config.select.share * s.n)) * CHOSEN, *config.select.most[:k][-1:], math.inf)
-    return tasks + (described(study, k, size, "reworded", kept, 1) if kept else [])
+    tasks = [Task(k, "candidates", x, s.n, size["code"], s.max_new_tokens, asked, s.batch), *scoring(study, k, size, x)]
+    if config.scoring.judge != "off":
+        tasks.append(Task(k, "judged", scored=drawn * (code + 2 * asked) * judge_size(study)))
+    if config.select.selector == "confidence": tasks += answered(study, k, size)
+    tasks.append(Task(k, "filtered", gated=drawn))
+    for step in range(config.dual.gibbs_steps if chosen(study, k) else 0):
+        name = f"reworded{step + 1}" if step else "reworded"
+        tasks += described(study, k, size, name, chosen(study, k) * BACK ** step, 1)
+    return tasks
 
 def judge_size(study: Study) -> float:
     "Say how many times as large as the base model the judge is."
@@ -197,12 +239,14 @@ def judge_size(study: Study) -> float:
 
 def described(study: Study, k: int, size: dict, name: str, codes: float, n: int) -> list[Task]:
     "Count what it takes to describe code and to check the descriptions by the round trip."
-    config, asked = study.config, {name: mean(size[name]) for name in ("c2d", "d2c")}
-    most, back = config.sampling.max_new_tokens, config.dual.round_trip_n
+    config, asked = study.config, {name: mean(size[name]) for name in ("c2d", "d2c", "code")}
+    most, back, left = config.sampling.max_new_tokens, config.dual.round_trip_n, codes * n * config.dual.review
+    review = Task(k, f"{name}_reviewed", scored=codes * n * (asked["d2c"] + asked["code"]))
     return [
         Task(k, f"{name}_described", codes, n, size["description"], most, asked["c2d"], 128),
-        Task(k, name, codes * n, back, size["code"], most, asked["d2c"], 128 * n,
-             programs=codes * (1 + n * different(back, "back")), gated=codes * n),
+        *[review] * (config.dual.review < 1),
+        Task(k, name, left * (back > 0), back, size["code"], most, asked["d2c"], 128 * n,
+             programs=codes + left * different(back, "back") * (back > 0), gated=left),
     ]
 
 def backward(study: Study, k: int, size: dict) -> list[Task]:
@@ -266,16 +310,22 @@ def names_others(config) -> bool:
     return bool({*config.filter.benchmarks} - {"pocket"}) or any(
         its.benchmark for split in SPLITS for its in problem_sets(config.data, split))
 
+def kept(config, task: Task) -> float:
+    "Estimate how many pairs a stage that checks descriptions keeps."
+    return task.gated * (BACK if config.dual.round_trip_n else 1)
+
 def tasks_of(study: Study, size: dict) -> list[Task]:
     "Count what each stage of each iteration of a run does, in its order."
-    config, tasks, pairs = study.config, [], float(len(study.given["initial_pairs"]))
+    config, tasks, known = study.config, [], float(len(study.given["initial_pairs"]))
     own = sum(its["problems"] for split in SPLITS for its in size["sets"][split].values() if its["own"])
     for k in range(config.iterate.rounds + 1):
         made = forward(study, k, size) + backward(study, k, size) if k else invention(study, size)
-        if not k and config.data.start != "raw": pairs += sum(t.programs for t in made)
-        # what is kept for C2D to describe is a pair, and so is what survives the round trip
-        pairs += sum(t.prompts for t in made if t.stage == "reworded_described")
-        pairs += sum(t.prompts for t in made if t.stage in ("reworded", "backward")) * BACK
+        if not k and config.data.start != "raw": known += sum(t.programs for t in made)
+        back = sum(kept(config, task) for task in made if task.stage == "backward")
+        forth = sum(kept(config, task) for task in made if task.stage.startswith("reworded"))
+        forth += chosen(study, k) if k else 0
+        pairs = known + back + forth
+        known += back + (forth if config.dual.accumulate == "both" else 0)
         for task in made:
             if task.gated and own: task.programs, own = task.programs + own, 0  # what they do is found out once
         first = [] if k else at_first(study, size)
