@@ -1,6 +1,6 @@
 """How a report looks: the plot style, cards for samples, and one HTML page that needs nothing else.
 
-A plain module; see nbs/reporting/73_report.ipynb.
+A plain module; see nbs/reporting/74_report.ipynb.
 """
 import html
 import io

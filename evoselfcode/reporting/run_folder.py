@@ -240,7 +240,7 @@ def scores(
 # %% ../../nbs/reporting/71_run_folder.ipynb #534c334a
 
 # scores of which high is good
-HIGH = ("judge", *(name for name, score in SCORES.items() if score.good == "high"))
+HIGH = ("confidence", "judge", *(name for name, score in SCORES.items() if score.good == "high"))
 
 
 def separation(
