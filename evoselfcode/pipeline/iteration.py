@@ -439,6 +439,9 @@ def preferences(self: Study) -> list[dict]:
     found = [pair for file in files for pair in read_jsonl(file, empty_ok=True)]
     new = [{k: p[k] for k in (*PAIR, *MAY)} for p in train_sft.preferences(self.filtered())]
     write_jsonl(self.folder / "preferences.jsonl", new)
+    if not new:
+        told = "no two candidates of a description differ in votes, so train_d2c.loss scpo finds nothing to prefer"
+        get_logger("iteration").warning(f"round {self.iteration}: {told}")
     return found + new
 
 # %% ../../nbs/pipeline/59_iteration.ipynb #480b9ada
