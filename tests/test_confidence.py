@@ -73,6 +73,13 @@ def test_a_score_brings_what_it_needs_and_nothing_else(pocket):
         assert s["reverse_information"] == pytest.approx(s["reviewer_mean"] - s["description_logprob"], abs=1e-3)
 
 
+@pytest.mark.parametrize("name", ["coder_reviewer", "reverse_information"])
+def test_what_no_model_has_read_has_no_sum_of_what_models_say(pocket, name):
+    read = RECORDS[0] | dict(scores=dict(coder_mean=-1.0, reviewer_mean=-2.0))
+    known, unread = scoring.score(pocket, [read, RECORDS[1]], 2, names=[name])
+    assert math.isfinite(known["scores"][name]) and math.isnan(unread["scores"][name])
+
+
 def test_no_code_has_no_mean_but_can_be_scored(pocket):
     nothing = RECORDS[0] | dict(code="", entry_point="")
     (scored,) = scoring.score(pocket, [nothing], 2, names=["ifd", "length"])

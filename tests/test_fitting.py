@@ -320,3 +320,5 @@ def test_a_training_tells_its_curve(rows, tmp_path):
     trained(rows, tmp_path / "m", Train(method="full", learning_rate=1e-3, min_steps=30, epochs=1, batch_size=8))
     curve = read_json(tmp_path / "m" / "training.json")["curve"]
     assert [step for step, _ in curve] == [10, 20, 30] and curve[0][1] > curve[-1][1]
+    trained(rows, tmp_path / "short", Train(method="full", learning_rate=1e-3, min_steps=2, epochs=.1, batch_size=8))
+    assert [step for step, _ in read_json(tmp_path / "short" / "training.json")["curve"]] == [2]

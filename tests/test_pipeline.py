@@ -765,6 +765,16 @@ def test_a_round_teaches_what_its_loss_reads(rounds, monkeypatch, loss):
     assert (third.folder / "preferences.jsonl").exists() == (loss == "scpo")
 
 
+@pytest.mark.parametrize("accumulate, number", [("both", 1), ("backward", 0)])
+def test_preferences_of_earlier_rounds_stay_as_pairs_do(rounds, monkeypatch, capsys, accumulate, number):
+    before = dict(id="p", description="d1", code="c1", source="forward", rejected="c2", weight=.5)
+    write_jsonl(rounds / "data/generated/r/iter-001/preferences.jsonl", [before])
+    monkeypatch.setattr(Study, "filtered", lambda self: [])
+    third = study(rounds, 3, train_d2c=Train(loss="scpo"), dual=Dual(accumulate=accumulate))
+    assert len(third.preferences()) == number
+    assert "round 3: no two candidates of a description differ in votes" in "".join(capsys.readouterr())
+
+
 def test_rounds_take_turns_over_the_pools(rounds):
     small = Dual(descriptions_per_round=700, codes_per_round=700)
     rows = [dict(id=str(i)) for i in range(1600)]

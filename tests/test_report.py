@@ -14,6 +14,7 @@ from evoselfcode.evaluation.benchmark import check
 from evoselfcode.evaluation.humaneval import OwnProblems, summarise
 from evoselfcode.io_utils import read_jsonl, write_json, write_jsonl
 from evoselfcode.reporting import page, report
+from evoselfcode.reporting.scoreboard import plot_loss
 
 ROOT = Path(__file__).resolve().parents[1]
 HOSTILE = "def f(x):\n    return '<script src=\"https://example.org/x.js\"></script><img src=x>'\n"
@@ -222,6 +223,11 @@ def test_losses_are_read_beside_the_models(verdicts, tmp_path):
         "The training of C2D ended with a loss of 0.057 for round 1."
     )
     assert "D2C" in report.plot_losses(run).title and "C2D" in report.plot_losses(run, "c2d").title
+
+
+@pytest.mark.parametrize("curve", [[], [[10, float("nan")]], [[10, 2.0], [20, float("inf")]]])
+def test_a_training_that_told_no_loss_can_be_drawn(curve):
+    assert plot_loss(dict(D2C=curve, C2D=[]), "Training loss").title == "Training loss"
 
 
 def test_another_runs_models_are_not_taken_for_its_own(verdicts, tmp_path, monkeypatch):

@@ -302,7 +302,7 @@ ADVICE = dict(
     contamination="data.descriptions; they are too like problems of filter.benchmarks",
     duplicates="sampling.temperature, to a higher one",
     agreement="select.min_agreement to a lower one, or easier data.descriptions; programs for one description differ",
-    selection="select.share and select.most, which let nothing through",
+    selection="select.share, select.most or, for confidence, select.precision, which let nothing through",
 )
 
 # %% ../../nbs/pipeline/55_filtering.ipynb #a5cc99ca

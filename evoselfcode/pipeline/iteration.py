@@ -308,7 +308,10 @@ def confidence(self: Study) -> Confidence | None:  # None where too little is kn
     gates = [gate for gate in self.config.filter.gates if gate != "contamination"]  # which knows these problems
     checked = filtering.apply_gates(self.known(), replace(self.config.filter, gates=gates))
     left, names = [c for c in checked if not c["dropped_by"]], self.scores_wanted
-    if not left: return None
+    if not left:
+        told = f"of {len(checked)} answers to validation problems none passed the gates: nothing to fit on, none kept"
+        get_logger("confidence").warning(told)
+        return None
     right = [c["right"] for c in left]
     table = reliability(cross_fitted(left, right, names), right)
     made = fit(left, right, names)
@@ -454,11 +457,15 @@ def training_pairs(self: Study) -> list[dict]:
 def preferences(self: Study) -> list[dict]:
     "Collect pairs of a better and a worse answer, of the rounds that were kept and of this one; for `scpo` alone."
     if self.config.train_d2c.loss != "scpo" or not self.iteration: return []
-    kept = [m["iteration"] for m in self.history if m["best"] and m["iteration"]]
+    stay = self.config.dual.accumulate == "both"  # none of them is of real code
+    kept = [m["iteration"] for m in self.history if stay and m["best"] and m["iteration"]]
     files = (self.run / f"iter-{number:03d}" / "preferences.jsonl" for number in kept)
     found = [pair for file in files for pair in read_jsonl(file, empty_ok=True)]
     new = [{k: p[k] for k in (*PAIR, *MAY)} for p in train_sft.preferences(self.filtered())]
     write_jsonl(self.folder / "preferences.jsonl", new)
+    if not new:
+        told = "no two candidates of a description differ in votes, so train_d2c.loss scpo finds nothing to prefer"
+        get_logger("iteration").warning(f"round {self.iteration}: {told}")
     return found + new
 
 # %% ../../nbs/pipeline/59_iteration.ipynb #480b9ada

@@ -96,7 +96,8 @@ class Score:
     needs: tuple = ()  # scores that come before it
     source: str = ""
 
-def known(name: str): return lambda records: np.array([r["scores"][name] for r in records])
+def known(name: str):  # nan for what no model has read
+    return lambda records: np.array([r["scores"].get(name, np.nan) for r in records])
 
 SCORES = dict(
     perplexity=Score(lambda m: np.exp(-means(m.code)), "low", "a pass of the base model", "base"),

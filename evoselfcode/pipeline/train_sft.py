@@ -195,7 +195,7 @@ def training_arguments(settings: Train, folder: Path, n_rows: int, seed: int, de
         weight_decay=settings.weight_decay, lr_scheduler_type="cosine", seed=seed, data_seed=seed,
         train_sampling_strategy="group_by_length", remove_unused_columns=False,
         save_strategy="steps" if settings.save_steps else "no", save_steps=settings.save_steps or 500,
-        save_total_limit=2, logging_steps=10, report_to=[], disable_tqdm=True,
+        save_total_limit=2, logging_steps=min(10, steps), report_to=[], disable_tqdm=True,
         include_num_input_tokens_seen="non_padding", use_cpu=device.type == "cpu",
         ddp_backend="gloo" if device.type == "cpu" and place()[1] > 1 else None,
         bf16=half == "bfloat16", fp16=half == "float16", dataloader_pin_memory=device.type == "cuda",

@@ -167,12 +167,15 @@ def plot_loss(
     curves: dict[str, list],  # name: pairs of step and loss
     title: str,
 ) -> Plot:
-    "Draw how the loss of some trainings falls."
+    "Draw how the loss of some trainings falls; a loss that is no number leaves no mark."
     def draw(axes):
-        for (name, curve), (color, line) in zip(curves.items(), cycle(LINES)):
-            axes[0].plot(*zip(*curve), linestyle=line, color=color, marker="o", markersize=3, label=name)
+        told = {name: [point for point in curve if np.isfinite(point).all()] for name, curve in curves.items()}
+        points = {name: np.array(some, float).reshape(-1, 2).T for name, some in told.items()}
+        far, high = np.hstack([np.zeros((2, 1)), *points.values()]).max(axis=1)
+        for (name, curve), (color, line) in zip(points.items(), cycle(LINES)):
+            axes[0].plot(*curve, linestyle=line, color=color, marker="o", markersize=3, label=name)
         axes[0].set(title=title, xlabel="step", ylabel="loss per token")
-        axes[0].set_xlim(0, 1.05 * axes[0].dataLim.xmax)
-        axes[0].set_ylim(0, 1.1 * axes[0].dataLim.ymax)
+        axes[0].set_xlim(0, 1.05 * far or 1)
+        axes[0].set_ylim(0, 1.1 * high or 1)
         axes[0].legend(frameon=False, labelcolor="linecolor")
     return plot(draw, 3.7, 2.7)
