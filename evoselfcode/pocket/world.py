@@ -13,6 +13,7 @@ __all__ = ['FRAMES', 'STYLES', 'PLAIN_NAMES', 'N_INPUTS', 'HELD_OUT', 'TRAINING'
 import ast, builtins, math, random, re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, count
 from zlib import crc32
 from fastcore.basics import patch
 from ..execution.behaviour import behaviours, inputs_for
@@ -76,7 +77,7 @@ class Writer:
 
     def name(self, wanted):
         "Give a variable name that is still free."
-        names = (wanted, "result", "out", "final", wanted + "_2", wanted + "_3")
+        names = chain((wanted, "result", "out", "final"), (f"{wanted}_{number}" for number in count(2)))
         name = next(n for n in names if n not in self.taken and not hasattr(builtins, n))
         self.taken.add(name)
         return name

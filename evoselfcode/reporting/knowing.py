@@ -83,7 +83,7 @@ def plot_knowing(run: Run) -> Plot | None:  # None where nothing is known
         axes[0].axvline(0.5, color=GREY, linewidth=1)
         axes[0].set(title=f"The right one of two has the better score, {name}", xlabel="0.5 is a coin",
                     yticks=range(len(last)), yticklabels=[score.replace("_", " ") for score in last.index])
-        axes[0].legend(frameon=False, labelcolor="linecolor", loc="lower left", bbox_to_anchor=(0, -0.32), ncols=2)
+        axes[0].legend(frameon=False, labelcolor="linecolor", loc="best")
     return plot(draw, 5.2, 1.6 + 0.3 * len(last))
 
 # %% ../../nbs/reporting/73_knowing.ipynb #97d0fa19
