@@ -143,10 +143,10 @@ def ks(self: Run) -> list[int]:
 
 # %% ../../nbs/reporting/71_run_folder.ipynb #a9a1713d
 
-ARMS = {name: f"by {name.replace('_', ' ')}" for name in SELECTORS} | {
-    "random": "random choice", "agreement": "agreement only", "perplexity": "perplexity only",
-    "raw": "raw self-training", "forward": "forward only", "backward": "backward only",
-}
+ARMS = {"random": "random choice", "agreement": "agreement only", "perplexity": "perplexity only",
+        "forward": "forward only", "backward": "backward only", "raw": "raw self-training"}
+ARMS |= {name: f"by {name.replace('_', ' ')}" for name in SELECTORS if name not in ARMS}
+
 
 def load_arms(
     run: Run,           # the run that the arms were run for
