@@ -310,6 +310,8 @@ def names_others(config) -> bool:
     return bool({*config.filter.benchmarks} - {"pocket"}) or any(
         its.benchmark for split in SPLITS for its in problem_sets(config.data, split))
 
+# %% ../../nbs/pipeline/64_plan.ipynb #51898fa4
+
 def kept(config, task: Task) -> float:
     "Estimate how many pairs a stage that checks descriptions keeps."
     return task.gated * (BACK if config.dual.round_trip_n else 1)
