@@ -459,7 +459,7 @@ def text(whole, tmp_path_factory):
 
 def test_the_page_needs_nothing_else(text):
     loads = Loads(text)
-    assert loads.found == [] and loads.images == 7
+    assert loads.found == [] and loads.images == 6
     assert "@import" not in text and "url(" not in text and "default-src 'none'" in text
     assert len(text) < 300_000
 

@@ -95,6 +95,11 @@ def names(self: Study) -> list[dict]:
 
 # %% ../../nbs/pipeline/59_iteration.ipynb #84fa3670
 
+@patch(as_prop=True)
+def scores_wanted(self: Study) -> list[str]:
+    "List the scores that this run computes."
+    return scoring.wanted([*self.config.scoring.scores, *filtering.SELECTORS[self.config.select.selector].needs])
+
 @patch
 def score_batch(self: Study, records: list[dict]) -> list[dict]:
     "Score programs by the base model and by what they do."
@@ -211,11 +216,6 @@ def candidates(self: Study) -> list[dict]:
     )
 
 # %% ../../nbs/pipeline/59_iteration.ipynb #a3ceabad
-
-@patch(as_prop=True)
-def scores_wanted(self: Study) -> list[str]:
-    "List the scores that this run computes."
-    return scoring.wanted([*self.config.scoring.scores, *filtering.SELECTORS[self.config.select.selector].needs])
 
 @patch
 def read_by(self: Study,
