@@ -1,16 +1,18 @@
 """What the pairs of a finished round teach: D2C trained again on parts of them, measured on the test problems.
 
     OMP_NUM_THREADS=1 python benchmarks/pairs.py [--config configs/pocket.yaml] [--iteration 3] [--seeds 0 1]
-                                                 [--parts all written right forward backward] [-o SECTION.KEY=VALUE ...]
+                                                 [--parts all written right forward backward] [--epochs N]
+                                                 [-o SECTION.KEY=VALUE ...]
 
 The round is one of the run that the configuration names, as `pipeline iterate` left it. `all` is what its D2C was
 trained on; `written` leaves out what C2D wrote about code that the forward cycle kept; `right` leaves out of `written`
 the forward pairs whose code does not behave as the reference solution; `forward` and `backward` are one cycle's part of
-`written`. The labelled pairs are in each. `-o train_d2c.epochs=5` trains longer or shorter. Intervals are 95 %
-bootstraps over problems."""
+`written`. The labelled pairs are in each. `-o` is for settings that the run was made with, `--epochs` for trying other
+lengths of training. Intervals are 95 % bootstraps over problems."""
 import argparse
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from evoselfcode.config import load_config
@@ -57,18 +59,19 @@ def main():
     parser.add_argument("--iteration", type=int, default=3)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--epochs", type=float, help="default: the run's")
     parser.add_argument("-o", dest="overrides", action="append", default=[])
     given = parser.parse_args()
     config = load_config(given.config, given.overrides)
     study = Study(config, given.iteration, work=False)
-    parts = parts_of(study)
+    settings, parts = replace(config.train_d2c, epochs=given.epochs or config.train_d2c.epochs), parts_of(study)
     columns = [f"{split} pass@{k}" for split in ("validation", "test") for k in config.evaluation.ks]
     print(f"| round {given.iteration} | pairs | seed | {' | '.join(columns)} |\n{'|---' * (len(columns) + 3)}|")
     for name in given.parts:
         rows = d2c_rows(parts[name], study.way)
         for seed in given.seeds:
             with tempfile.TemporaryDirectory() as place:
-                train(rows, Path(place) / "d2c", study.model_path("base"), config.train_d2c, seed, name, name, "cpu")
+                train(rows, Path(place) / "d2c", study.model_path("base"), settings, seed, name, name, "cpu")
                 told = " | ".join(measured(config, Path(place) / "d2c"))
             print(f"| {name} | {len(rows)} | {seed} | {told} |", flush=True)
 
