@@ -257,7 +257,7 @@ def test_what_people_bring_is_compared_too(place, capsys):
 
 def test_the_shipped_data_are_clean(root):
     "The pocket world's pairs, descriptions and code hold none of its problems."
-    config = load_config(None, ["execution.workers=1"])
+    config = load_config(None, ["run=shipped", "execution.workers=1"])
     study = Study(config, 0, work=False)
     kept_out = Contamination(config)
     for name in ("initial_pairs", "descriptions"): assert not any(kept_out.reasons_of_given(study.given[name]))
