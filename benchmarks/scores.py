@@ -1,7 +1,7 @@
 """Which scores know right from wrong: a model's answers to problems whose tests are known, and what the scores say.
 
-    OMP_NUM_THREADS=1 python benchmarks/scores.py [--config configs/pocket.yaml] [--root FOLDER] [--c2d FOLDER]
-                                                  [-o SECTION.KEY=VALUE ...]
+    OMP_NUM_THREADS=1 python benchmarks/scores.py [--config configs/pocket.yaml] [--root FOLDER] [--d2c FOLDER]
+                                                  [--c2d FOLDER] [-o SECTION.KEY=VALUE ...]
 
 The validation problems are answered as a round of a study answers them, by the base model, untrained, or by `--d2c`;
 `--c2d` reviews. Every score of `pipeline.scoring` is computed, and each answer is checked by the problem's own tests.
@@ -35,8 +35,8 @@ class Answers(Study):
         return super().model_path("base") if name in ("base", "judge") else self.models_given[name]
 
 
-def answers(config, d2c: str, c2d: str) -> pd.DataFrame:
-    "Answer, score and check; a row per answer that the gates leave."
+def answers(config, d2c: str, c2d: str) -> list[dict]:
+    "Answer, score and check: the answers that the gates leave."
     study = Answers(config, 1)
     base = study.model_path("base")
     Answers.models_given = dict(d2c=d2c or base, c2d=c2d or base)
@@ -66,6 +66,7 @@ def main():
     config = load_config(given.config, [*more, *given.overrides])
     left = answers(config, given.d2c, given.c2d)
     right, parents = [c["right"] for c in left], [c["parents"][0] for c in left]
+    if not any(right) or all(right): return print(f"the gates left {len(left)}, {sum(right)} right: nothing to know")
     chances = cross_fitted(left, right, names)
     columns = {name: [c["scores"][name] for c in left] for name in names} | dict(confidence=chances)
     table = pd.DataFrame(dict(columns, right=right, round="", description=parents))
